@@ -1,0 +1,83 @@
+"""Every way in which the portal says no, as one tree; `portal.errors` alone turns it into problem+json or a page.
+
+    RefusedError                 400 refused
+    |- InvalidError              400 invalid           the fields that are wrong, in `fields`
+    |- ForbiddenError            403 forbidden         you may see it, but not do this
+    |  `- SignInFirstError       401 sign-in-first     nobody is signed in
+    |- NotFoundError             404 not-found         not there, or not for you to see
+    |- ConflictError             409 conflict          it is not in a state that allows this
+    |  |- IllegalMoveError       409 illegal-move      no arrow in the state drawing
+    |  |- StaleStateError        409 stale-state       somebody else moved it first: read again
+    |  `- NotReadyError          409 not-ready         what is missing, all of it, in `fields`
+    `- UnavailableError          503 unavailable       try again later
+
+`transfers.errors` extends the tree.
+"""
+
+from collections.abc import Mapping, Sequence
+
+
+class RefusedError(Exception):
+    """A request that the portal declines, with words for the person who asked."""
+
+    code = "refused"
+    http_status = 400
+    message = "This cannot be done."
+
+    def __init__(self, detail: str = "", *, fields: Mapping[str, Sequence[str]] | None = None) -> None:
+        self.detail = detail or self.message
+        self.fields: dict[str, list[str]] = {name: list(words) for name, words in (fields or {}).items()}
+        super().__init__(self.detail)
+
+
+class InvalidError(RefusedError):
+    code = "invalid"
+    http_status = 400
+    message = "Something in the request is not valid."
+
+
+class ForbiddenError(RefusedError):
+    code = "forbidden"
+    http_status = 403
+    message = "You may not do this."
+
+
+class SignInFirstError(ForbiddenError):
+    code = "sign-in-first"
+    http_status = 401
+    message = "Sign in first."
+
+
+class NotFoundError(RefusedError):
+    code = "not-found"
+    http_status = 404
+    message = "There is nothing here, or nothing that you may see."
+
+
+class ConflictError(RefusedError):
+    code = "conflict"
+    http_status = 409
+    message = "Its present state does not allow this."
+
+
+class IllegalMoveError(ConflictError):
+    code = "illegal-move"
+
+    def __init__(self, old: str, new: str) -> None:
+        super().__init__(f"What is {old} cannot become {new}.")
+
+
+class StaleStateError(ConflictError):
+    code = "stale-state"
+    message = "Somebody else changed this at the same moment. Read it again."
+
+
+class NotReadyError(ConflictError):
+    code = "not-ready"
+    message = "Some things are missing."
+
+
+class UnavailableError(RefusedError):
+    code = "unavailable"
+    http_status = 503
+    message = "This is not available at the moment. Try again later."

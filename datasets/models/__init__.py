@@ -1,0 +1,29 @@
+"""The nouns of the catalogue. `dataset` describes, `version` freezes, `inventory` lists the files, `grant` gives access."""
+
+from datasets.models.dataset import AccessPolicy, Creator, Dataset, ShareVariant, Subject, Variable
+from datasets.models.event import DatasetEvent
+from datasets.models.grant import Grant, PrincipalType
+from datasets.models.inventory import File, Folder, FolderState
+from datasets.models.scan import ScanRun
+from datasets.models.searchterm import SearchTerm
+from datasets.models.version import Location, LocationKind, Version
+
+__all__ = [
+    "AccessPolicy",
+    "Creator",
+    "Dataset",
+    "DatasetEvent",
+    "File",
+    "Folder",
+    "FolderState",
+    "Grant",
+    "Location",
+    "LocationKind",
+    "PrincipalType",
+    "ScanRun",
+    "SearchTerm",
+    "ShareVariant",
+    "Subject",
+    "Variable",
+    "Version",
+]

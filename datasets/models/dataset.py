@@ -1,0 +1,222 @@
+"""A dataset and what describes it: creators, subjects, variables, coverage, licence, access policy, stewards."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, Self
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Exists, F, OuterRef, Q
+from django.urls import reverse
+
+
+class AccessPolicy(models.TextChoices):
+    PUBLIC = "public", "Public"
+    REGISTERED = "registered", "Signed in"
+    RESTRICTED = "restricted", "Restricted"
+
+
+class ShareVariant(models.TextChoices):
+    FOLDER = "folder", "A folder in the shares collection"
+    COLLECTION = "collection", "A guest collection of its own"
+
+
+class DatasetQuerySet(models.QuerySet["Dataset"]):
+    def published(self) -> Self:
+        return self.filter(published_at__isnull=False)
+
+    def curated_by(self, user: Any) -> Self:
+        """What this person may change: her own datasets for a steward, all for an operator, nothing for anybody else."""
+        if getattr(user, "is_operator", False):
+            return self.all()
+        if not getattr(user, "is_steward", False):
+            return self.none()
+        return self.filter(_has_steward(user))
+
+    def visible_to(self, user: Any) -> Self:
+        """Published metadata is public, of restricted datasets too; drafts are for their stewards and for operators."""
+        if getattr(user, "is_operator", False):
+            return self.all()
+        published = Q(published_at__isnull=False)
+        if getattr(user, "is_steward", False):
+            return self.filter(published | _has_steward(user))
+        return self.filter(published)
+
+
+def _has_steward(user: Any) -> Q:
+    links = Dataset.stewards.through.objects.filter(dataset_id=OuterRef("pk"), user_id__in=list(user.identity_ids))
+    return Q(Exists(links))
+
+
+class Subject(models.Model):
+    """A keyword of the archive's own list."""
+
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=120)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Dataset(models.Model):
+    """One body of data with one description; its files live in versions."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    slug = models.SlugField(max_length=80, unique=True)
+    title = models.CharField(max_length=300)
+    abstract = models.TextField(blank=True)
+    licence = models.CharField(max_length=60, blank=True, help_text="SPDX identifier; blank when unknown")
+    access_policy = models.CharField(max_length=12, choices=AccessPolicy.choices, default=AccessPolicy.PUBLIC)
+    access_note = models.TextField(blank=True, help_text="Why access is as it is, in a sentence")
+    share_variant = models.CharField(max_length=12, choices=ShareVariant.choices, default=ShareVariant.FOLDER)
+
+    west = models.FloatField(null=True, blank=True)
+    south = models.FloatField(null=True, blank=True)
+    east = models.FloatField(null=True, blank=True)
+    north = models.FloatField(null=True, blank=True)
+    temporal_start = models.DateField(null=True, blank=True)
+    temporal_end = models.DateField(null=True, blank=True)
+
+    contact = models.EmailField(blank=True)
+    source_name = models.CharField(max_length=300, blank=True)
+    source_url = models.URLField(max_length=500, blank=True)
+    provenance = models.TextField(blank=True)
+
+    subjects = models.ManyToManyField(Subject, related_name="datasets", blank=True)
+    stewards = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="stewarded_datasets", blank=True)
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    published_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    # The catalogue row: copies that `indexing.py` alone writes, in the transaction that changes what they copy.
+    listed_at = models.DateTimeField(editable=False)
+    n_files = models.BigIntegerField(default=0, editable=False)
+    size_bytes = models.BigIntegerField(default=0, editable=False)
+    creator_names = ArrayField(models.TextField(), default=list, editable=False)
+    subject_facet = ArrayField(models.TextField(), default=list, editable=False)
+    variable_facet = ArrayField(models.TextField(), default=list, editable=False)
+    format_facet = ArrayField(models.TextField(), default=list, editable=False)
+    decade_facet = ArrayField(models.IntegerField(), default=list, editable=False)
+    search_vector = SearchVectorField(null=True, editable=False)
+    search_terms = ArrayField(models.TextField(), default=list, editable=False)
+
+    objects = DatasetQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            GinIndex(fields=["search_vector"], name="dataset_search", fastupdate=False),
+            GinIndex(fields=["subject_facet"], name="dataset_subjects"),
+            GinIndex(fields=["variable_facet"], name="dataset_variables"),
+            GinIndex(fields=["format_facet"], name="dataset_formats"),
+            models.Index(fields=["listed_at", "id"], name="dataset_newest"),
+            models.Index(fields=["title", "id"], name="dataset_by_title"),
+            models.Index(fields=["size_bytes", "id"], name="dataset_by_size"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="dataset_box_whole_or_absent",
+                condition=Q(west=None, south=None, east=None, north=None)
+                | Q(
+                    west__range=(-180, 180), east__range=(-180, 180), south__range=(-90, 90), north__range=(-90, 90), north__gte=F("south")
+                ),
+                violation_error_message="Give all four sides: longitudes from -180 to 180, latitudes from -90 to 90, south below north.",
+            ),
+            models.CheckConstraint(
+                name="dataset_time_runs_forward",
+                condition=Q(temporal_end=None) | Q(temporal_start=None) | Q(temporal_end__gte=F("temporal_start")),
+                violation_error_message="The end lies before the start.",
+            ),
+            models.CheckConstraint(name="dataset_access_policy_known", condition=Q(access_policy__in=AccessPolicy.values)),
+            models.CheckConstraint(name="dataset_share_variant_known", condition=Q(share_variant__in=ShareVariant.values)),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("datasets:dataset", args=[self.slug])
+
+    @property
+    def is_published(self) -> bool:
+        return self.published_at is not None
+
+    @property
+    def has_box(self) -> bool:
+        return self.west is not None
+
+    @property
+    def bbox(self) -> tuple[float, float, float, float] | None:
+        """(west, south, east, north) in degrees; west > east crosses the antimeridian."""
+        if self.west is None or self.south is None or self.east is None or self.north is None:
+            return None
+        return (self.west, self.south, self.east, self.north)
+
+
+def check_orcid(orcid: str) -> None:
+    """Raise ValidationError unless the 16 digits end in their ISO 7064 MOD 11-2 check character.
+
+    Source: https://support.orcid.org/hc/en-us/articles/360006897674 (structure of the ORCID identifier).
+    """
+    digits = orcid.replace("-", "")
+    if [len(part) for part in orcid.split("-")] != [4, 4, 4, 4] or not digits[:-1].isdecimal():
+        raise ValidationError("An ORCID looks like 0000-0002-1825-0097.")
+    if digits[-1] != orcid_check_character(digits[:-1]):
+        raise ValidationError("The last character of this ORCID does not fit the others: a digit is wrong.")
+
+
+def orcid_check_character(digits: Sequence[str] | str) -> str:
+    """The ISO 7064 MOD 11-2 check character of 15 digits."""
+    total = 0
+    for digit in digits:
+        total = (total + int(digit)) * 2
+    remainder = (12 - total % 11) % 11
+    return "X" if remainder == 10 else str(remainder)
+
+
+class Creator(models.Model):
+    """A person or body that made the dataset, in the order of the citation."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="creators")
+    position = models.PositiveSmallIntegerField()
+    name = models.CharField(max_length=200)
+    orcid = models.CharField(max_length=19, blank=True, validators=[check_orcid])
+    affiliation = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.UniqueConstraint(fields=["dataset", "position"], name="creator_position")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Variable(models.Model):
+    """A quantity that the files hold, named as they name it."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="variables")
+    name = models.CharField(max_length=200)
+    standard_name = models.CharField(max_length=200, blank=True)
+    long_name = models.CharField(max_length=300, blank=True)
+    units = models.CharField(max_length=100, blank=True)
+    dimensions = ArrayField(models.TextField(), default=list, blank=True)
+    example_path = models.TextField(blank=True, help_text="Logical path of a file that holds it; a quick look reads this one")
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["dataset", "name"], name="variable_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def label(self) -> str:
+        """The name that people search for: the CF standard name where there is one."""
+        return self.standard_name or self.name

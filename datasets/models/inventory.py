@@ -1,0 +1,83 @@
+"""The inventory: folders, their recursive totals per version, and files with the versions in which they hold.
+
+A file row is valid in version n when `first_version <= n` and `last_version` is null or `>= n`: what did not change is stored once.
+Folder totals are sparse likewise: the row with the highest `from_version <= n` holds at n; no row, or one without a digest, means that
+the folder holds nothing there. Measured designs and their costs led to these shapes: folders apart from files, names in collation "C".
+"""
+
+from django.db import models
+from django.db.models import F, Q
+
+from datasets.models.dataset import Dataset
+
+
+class Folder(models.Model):
+    """A folder that some version of the dataset has; `path` starts and ends with `/`."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="folders")
+    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="children")
+    path = models.TextField(db_collation="C")
+    name = models.TextField(db_collation="C", blank=True)
+    depth = models.PositiveSmallIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "path"], name="folder_path"),
+            models.CheckConstraint(
+                name="folder_root_has_no_parent", condition=Q(parent=None, path="/", depth=0) | Q(parent__isnull=False, depth__gte=1)
+            ),
+        ]
+        indexes = [models.Index(fields=["parent", "name"], name="folder_children")]
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class FolderState(models.Model):
+    """Recursive totals and digest of a folder, from a version on until its next row."""
+
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="states")
+    from_version = models.PositiveIntegerField()
+    n_files = models.BigIntegerField()
+    size_bytes = models.BigIntegerField()
+    digest = models.BinaryField(max_length=32, null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["folder", "from_version"], name="folderstate_from_version", include=["n_files", "size_bytes"]),
+            models.CheckConstraint(
+                name="folderstate_empty_has_no_digest",
+                condition=Q(n_files=0, size_bytes=0, digest=None) | Q(n_files__gt=0, digest__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.folder_id} from {self.from_version}"
+
+
+class File(models.Model):
+    """A file as it is from `first_version` to `last_version`; null: until further notice."""
+
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="files", db_index=False)
+    name = models.TextField(db_collation="C")
+    first_version = models.PositiveIntegerField()
+    last_version = models.PositiveIntegerField(null=True)
+    size_bytes = models.BigIntegerField()
+    sha256 = models.BinaryField(max_length=32, null=True)
+    modified_at = models.DateTimeField(null=True)
+    format = models.CharField(max_length=40, blank=True)
+    collection_path = models.TextField(blank=True, help_text="Where the bytes are, when not at base path + logical path")
+    inspected_at = models.DateTimeField(null=True)
+    inspection_error = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["folder", "name", "first_version"], name="file_first_version"),
+            models.UniqueConstraint(fields=["folder", "name"], condition=Q(last_version=None), name="file_current"),
+            models.CheckConstraint(name="file_versions_in_order", condition=Q(last_version=None) | Q(last_version__gte=F("first_version"))),
+            models.CheckConstraint(name="file_size_not_negative", condition=Q(size_bytes__gte=0)),
+            models.CheckConstraint(name="file_has_name", condition=~Q(name="") & ~Q(name__contains="/")),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

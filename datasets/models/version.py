@@ -1,0 +1,127 @@
+"""A frozen state of a dataset's files, and where the bytes of it are."""
+
+from typing import Any, ClassVar, Self
+
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils.functional import cached_property
+
+from datasets.models.dataset import Dataset
+from datasets.models.event import DatasetEvent, Moving
+from datasets.states import VERSION_MOVES, Moves, VersionStatus
+
+
+class VersionQuerySet(models.QuerySet["Version"]):
+    def published(self) -> Self:
+        """Those with a date of publication: the current one and those that it superseded."""
+        return self.exclude(status=VersionStatus.DRAFT)
+
+    def drafts(self) -> Self:
+        return self.filter(status=VersionStatus.DRAFT)
+
+    def visible_to(self, user: Any) -> Self:
+        """Published versions of visible datasets; drafts where the person curates."""
+        if getattr(user, "is_operator", False):
+            return self.all()
+        if getattr(user, "is_steward", False):
+            return self.filter(~Q(status=VersionStatus.DRAFT) | Q(dataset__in=Dataset.objects.curated_by(user)))
+        return self.published()
+
+
+class Version(Moving):
+    """Version `number` of a dataset. Which files it holds is said by the validity of the file rows, not by a list of its own."""
+
+    MOVES: ClassVar[Moves] = VERSION_MOVES
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    status = models.CharField(max_length=12, choices=VersionStatus.choices, default=VersionStatus.DRAFT)
+    reason = models.TextField(blank=True, help_text="What is new against the version before")
+    created_at = models.DateTimeField(auto_now_add=True)
+    published_at = models.DateTimeField(null=True, blank=True)
+    superseded_at = models.DateTimeField(null=True, blank=True)
+    digest = models.BinaryField(max_length=32, null=True, blank=True, help_text="The root folder's digest (datasets/digests.py)")
+    damaged_at = models.DateTimeField(null=True, blank=True)
+    damage = models.TextField(blank=True, help_text="Which published bytes are no longer what they were")
+
+    objects = VersionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "number"], name="version_number"),
+            models.UniqueConstraint(fields=["dataset"], condition=Q(status="draft"), name="version_one_open_draft"),
+            models.UniqueConstraint(fields=["dataset"], condition=Q(status="published"), name="version_one_current"),
+            models.CheckConstraint(
+                name="version_published_has_date",
+                condition=Q(status="draft", published_at=None) | ~Q(Q(status="draft") | Q(published_at=None)),
+            ),
+            models.CheckConstraint(name="version_published_has_digest", condition=Q(status="draft") | Q(digest__isnull=False)),
+            models.CheckConstraint(
+                name="version_superseded_has_date",
+                condition=(Q(status="superseded") & Q(superseded_at__isnull=False)) | (~Q(status="superseded") & Q(superseded_at=None)),
+            ),
+            models.CheckConstraint(
+                name="version_damage_has_date", condition=Q(damage="", damaged_at=None) | (~Q(damage="") & Q(damaged_at__isnull=False))
+            ),
+            models.CheckConstraint(name="version_number_from_one", condition=Q(number__gte=1)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset.slug} version {self.number}"
+
+    def get_absolute_url(self) -> str:
+        return f"{reverse('datasets:dataset', args=[self.dataset.slug])}?version={self.number}"
+
+    @property
+    def is_draft(self) -> bool:
+        return self.status == VersionStatus.DRAFT
+
+    @property
+    def digest_hex(self) -> str:
+        return bytes(self.digest).hex() if self.digest is not None else ""
+
+    @cached_property
+    def primary_location(self) -> "Location | None":
+        """Where copies start from: the primary location that is on line, else any that is, else any."""
+        return min(self.locations.all(), key=lambda location: (not location.is_online, not location.is_primary, location.pk), default=None)
+
+    def write_event(self, *, old: str, new: str, actor: Any, note: str) -> None:
+        DatasetEvent.objects.create(dataset_id=self.dataset_id, version=self, act="version", old=old, new=new, actor=actor, note=note)
+
+
+class LocationKind(models.TextChoices):
+    COLLECTION = "collection", "Globus collection"
+    BUCKET = "bucket", "Object store bucket"
+
+
+class Location(models.Model):
+    """A place that holds the bytes of one version: a path in a collection, or a prefix in a bucket."""
+
+    version = models.ForeignKey(Version, on_delete=models.CASCADE, related_name="locations")
+    kind = models.CharField(max_length=12, choices=LocationKind.choices, default=LocationKind.COLLECTION)
+    collection_id = models.UUIDField(null=True, blank=True)
+    bucket = models.CharField(max_length=200, blank=True)
+    base_path = models.TextField(default="/", help_text="Starts and ends with /")
+    is_primary = models.BooleanField(default=True)
+    is_online = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["-is_primary", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["version"], condition=Q(is_primary=True), name="location_one_primary"),
+            models.CheckConstraint(
+                name="location_says_where",
+                condition=Q(kind="collection", collection_id__isnull=False, bucket="")
+                | (Q(kind="bucket", collection_id=None) & ~Q(bucket="")),
+            ),
+            models.CheckConstraint(name="location_path_is_a_folder", condition=Q(base_path__startswith="/") & Q(base_path__endswith="/")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.collection_id or self.bucket}:{self.base_path}"
+
+    def collection_path(self, path: str) -> str:
+        """The path in the collection of a logical path of the version."""
+        return self.base_path + path.removeprefix("/")
