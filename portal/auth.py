@@ -1,0 +1,144 @@
+"""The gateway to Globus Auth and Groups, with the portal's own credentials: who a token is, who a name is, who is in a group.
+
+Nothing here reads or writes the database; `portal/signin.py` does with what it learns. Errors leave as ours, without tokens in them.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import globus_sdk
+from django.conf import settings
+
+from transfers.errors import GlobusRefusedError, GlobusUnavailableError
+
+TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Introspection:
+    """What Globus Auth says about a bearer token (https://docs.globus.org/api/auth/reference/#token-introspect)."""
+
+    is_active: bool
+    identity_id: uuid.UUID | None
+    audience: frozenset[str]
+    scopes: frozenset[str]
+    expires_at: int
+    username: str
+    name: str
+    email: str
+    identities: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Principal:
+    """An identity or a group, by the name that Globus has for it."""
+
+    kind: str
+    id: uuid.UUID
+    name: str
+
+
+@dataclass(frozen=True)
+class Group:
+    id: uuid.UUID
+    name: str
+    active_identity_ids: frozenset[uuid.UUID]
+
+
+@contextmanager
+def refusals_of_ours() -> Iterator[None]:
+    """The SDK's errors as ours: no answer, too many requests and 5xx may be tried again, the rest not."""
+    try:
+        yield
+    except globus_sdk.NetworkError as error:
+        raise GlobusUnavailableError("Globus Auth or Groups did not answer.") from error
+    except globus_sdk.GlobusAPIError as error:
+        if error.http_status == 429 or error.http_status >= 500:
+            raise GlobusUnavailableError("Globus Auth or Groups is busy.") from error
+        raise GlobusRefusedError(error.message or "", globus_code=error.code or "", globus_status=error.http_status) from error
+
+
+@cache
+def auth_client() -> globus_sdk.ConfidentialAppAuthClient:
+    client = globus_sdk.ConfidentialAppAuthClient(settings.GLOBUS_CLIENT_ID, settings.GLOBUS_CLIENT_SECRET)
+    client.transport.http_timeout = TIMEOUT_S
+    return client
+
+
+@cache
+def own_app() -> globus_sdk.ClientApp:
+    in_memory = globus_sdk.GlobusAppConfig(token_storage="memory")  # noqa: S106  (a kind of storage, no secret)
+    return globus_sdk.ClientApp(
+        "causeway", client_id=settings.GLOBUS_CLIENT_ID, client_secret=settings.GLOBUS_CLIENT_SECRET, config=in_memory
+    )
+
+
+@cache
+def groups_client() -> globus_sdk.GroupsClient:
+    client = globus_sdk.GroupsClient(app=own_app(), app_scopes=[globus_sdk.GroupsClient.scopes.view_my_groups_and_memberships])
+    client.transport.http_timeout = TIMEOUT_S
+    return client
+
+
+@cache
+def identities_client() -> globus_sdk.AuthClient:
+    client = globus_sdk.AuthClient(
+        app=own_app(), app_scopes=[globus_sdk.AuthClient.scopes.view_identity_set, globus_sdk.AuthClient.scopes.openid]
+    )
+    client.transport.http_timeout = TIMEOUT_S
+    return client
+
+
+def introspect(token: str) -> Introspection:
+    """What the token is good for, asked of Globus Auth as the portal's own client."""
+    with refusals_of_ours():
+        told = auth_client().oauth2_token_introspect(token, include="identity_set_detail").data
+    subject = told.get("sub")
+    return Introspection(
+        is_active=bool(told.get("active")),
+        identity_id=uuid.UUID(subject) if subject else None,
+        audience=frozenset(as_words(told.get("aud"))),
+        scopes=frozenset(as_words(told.get("scope"))),
+        expires_at=int(told.get("exp") or 0),
+        username=told.get("username") or "",
+        name=told.get("name") or "",
+        email=told.get("email") or "",
+        identities=tuple(told.get("identity_set_detail") or ()),
+    )
+
+
+def as_words(told: str | list[str] | None) -> list[str]:
+    return told.split() if isinstance(told, str) else list(told or ())
+
+
+def read_group(group_id: uuid.UUID) -> Group:
+    """A group and its active members; the portal's client must be its manager or administrator."""
+    with refusals_of_ours():
+        told = groups_client().get_group(group_id, include="memberships").data
+    members = frozenset(uuid.UUID(one["identity_id"]) for one in told.get("memberships") or () if one.get("status") == "active")
+    return Group(id=group_id, name=told.get("name") or "", active_identity_ids=members)
+
+
+def find_principal(named: str) -> Principal:
+    """The identity or group that `named` means: a username, or the id of an identity or of a group that the portal's client can read."""
+    try:
+        wanted = uuid.UUID(named)
+    except ValueError:
+        with refusals_of_ours():
+            found = identities_client().get_identities(usernames=named)["identities"]
+    else:
+        with refusals_of_ours():
+            found = identities_client().get_identities(ids=str(wanted))["identities"]
+        if not found:
+            group = read_group(wanted)
+            return Principal(kind="group", id=group.id, name=group.name)
+    if not found:
+        message = f"Globus knows no identity named {named}."
+        raise GlobusRefusedError(message, globus_code="NotFound", globus_status=404)
+    return Principal(kind="identity", id=uuid.UUID(found[0]["id"]), name=found[0]["username"])

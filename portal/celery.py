@@ -1,0 +1,41 @@
+"""The Celery app: workers do the steps, beat says every few seconds that something may be due.
+
+A message is only a hint: the database is the queue of record, so a lost message costs one sweep, never a step.
+Task modules are imported when their packages are there; names and queues are interface and chosen here once.
+"""
+
+import os
+from importlib.util import find_spec
+
+from celery import Celery
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+TASK_MODULES = (
+    "portal.tasks",
+    "datasets.ingesting",
+    "datasets.sweeping",
+    "transfers.ingesting",
+    "transfers.sharing",
+    "transfers.sending",
+    "transfers.reconciling",
+    "transfers.sweeping",
+    "transfers.analysis.graphs",
+)
+
+
+def existing_modules() -> list[str]:
+    """The task modules that this installation has."""
+    return [name for name in TASK_MODULES if find_spec(name.rpartition(".")[0]) and find_spec(name)]
+
+
+app = Celery("causeway")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.imports = existing_modules()
+app.conf.beat_schedule = {
+    "transfers.sweep": {"task": "transfers.sweep", "schedule": settings.SWEEP_SECONDS},
+    "datasets.sweep": {"task": "datasets.sweep", "schedule": settings.SWEEP_SECONDS},
+    "transfers.reconcile": {"task": "transfers.reconcile", "schedule": 3600.0},
+    "portal.refresh_groups": {"task": "portal.refresh_groups", "schedule": 300.0},
+}

@@ -1,0 +1,116 @@
+"""The Jinja2 environment of templates/: addresses, static files, and how sizes, numbers, times and durations are written."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils import timezone
+from jinja2 import Environment, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
+
+UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+SPANS = (("year", 31_557_600), ("month", 2_629_800), ("day", 86_400), ("hour", 3_600), ("minute", 60))
+
+
+def url(name: str, *args: Any, query: dict[str, Any] | None = None, **kwargs: Any) -> str:
+    """The address of a named route; `query` is appended (lists repeat, None is left out)."""
+    path = reverse(name, args=args or None, kwargs=kwargs or None)
+    asked = {key: value for key, value in (query or {}).items() if value is not None}
+    return f"{path}?{urlencode(asked, doseq=True)}" if asked else path
+
+
+def size_words(size_bytes: int | None) -> str:
+    """Binary units with one decimal: 1.4 GiB."""
+    if size_bytes is None:
+        return "unknown"
+    amount, step = float(size_bytes), 0
+    while amount >= 1023.95 and step < len(UNITS) - 1:
+        amount, step = amount / 1024, step + 1
+    if step == 0:
+        return f"{size_bytes:,} byte{'' if size_bytes == 1 else 's'}"
+    return f"{amount:,.1f} {UNITS[step]}"
+
+
+def size_markup(size_bytes: int | None) -> Markup:
+    """The size with the exact bytes on hover."""
+    if size_bytes is None:
+        return Markup('<span class="quiet">unknown</span>')
+    return Markup('<data class="num" value="{0}" title="{1} bytes">{2}</data>').format(
+        size_bytes, f"{size_bytes:,}", size_words(size_bytes)
+    )
+
+
+def number(value: float | None) -> str:
+    """Thousands separated: 412,331."""
+    if value is None:
+        return "unknown"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """A number with its noun: 1 file, 412 files."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def duration(seconds: float | timedelta | None) -> str:
+    """The largest unit that fits, in words: 3 hours; under a minute in seconds."""
+    if seconds is None:
+        return "unknown"
+    total = seconds.total_seconds() if isinstance(seconds, timedelta) else float(seconds)
+    for name, length in SPANS:
+        if total >= length:
+            return plural(round(total / length), name)
+    return plural(max(round(total), 0), "second")
+
+
+def when(moment: datetime | date | None) -> Markup:
+    """A `<time>` that says how long ago or until, with the exact UTC time in its attribute and on hover; dates stay dates."""
+    if moment is None:
+        return Markup('<span class="quiet">never</span>')
+    if not isinstance(moment, datetime):
+        return Markup('<time datetime="{0}">{1}</time>').format(moment.isoformat(), f"{moment.day} {moment:%B %Y}")
+    moment = moment.astimezone(UTC)
+    away = (moment - timezone.now()).total_seconds()
+    if abs(away) < 10:
+        words = "now"
+    elif abs(away) > 60 * 86_400:
+        words = f"{moment.day} {moment:%B %Y}"
+    else:
+        words = f"in {duration(away)}" if away > 0 else f"{duration(-away)} ago"
+    return Markup('<time datetime="{0}" title="{1}">{2}</time>').format(
+        moment.isoformat(timespec="seconds"), f"{moment:%Y-%m-%d %H:%M:%S} UTC", words
+    )
+
+
+def exact_time(moment: datetime | None) -> str:
+    """2026-11-20 05:12 UTC."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment else "never"
+
+
+def site(request: HttpRequest) -> dict[str, Any]:
+    """What every page knows: the person, what is in her basket, whether a stand-in plays Globus."""
+    user = getattr(request, "user", None)
+    return {
+        "user": user,
+        "is_signed_in": bool(user and user.is_authenticated),
+        "basket_count": 0,
+        "has_standin": settings.HAS_STANDIN,
+        "globus_app_url": settings.GLOBUS_APP_URL,
+    }
+
+
+def environment(**options: Any) -> Environment:
+    options["autoescape"] = select_autoescape(["html", "xml"], default_for_string=True)
+    options["undefined"] = StrictUndefined
+    made = Environment(**options, trim_blocks=True, lstrip_blocks=True)
+    made.globals.update(url=url, static=static, now=timezone.now, escape=escape)
+    made.filters.update(
+        bytes=size_markup, size=size_words, number=number, plural=plural, when=when, exact_time=exact_time, duration=duration
+    )
+    return made

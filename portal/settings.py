@@ -1,0 +1,272 @@
+"""The only reader of the environment. `.env.example` lists every variable that is read here.
+
+With nothing set the portal runs on a laptop. With debugging off a missing secret stops the start and the message names the variable.
+Secrets may come from a file: set `<NAME>_FILE` to its path. Variables named GLOBUS_SDK_* belong to the Globus SDK; two of them are read
+here only to say where the Globus web app is and whether a stand-in plays Globus.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def text(name: str, default: str = "") -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def flag(name: str, *, default: bool = False) -> bool:
+    value = text(name, "1" if default else "0").lower()
+    if value not in {"0", "1", "true", "false", "yes", "no", "on", "off"}:
+        message = f"{name} must be 1 or 0, not {value!r}"
+        raise ImproperlyConfigured(message)
+    return value in {"1", "true", "yes", "on"}
+
+
+def number(name: str, default: int) -> int:
+    value = text(name, str(default))
+    if not value.isdigit():
+        message = f"{name} must be a whole number, not {value!r}"
+        raise ImproperlyConfigured(message)
+    return int(value)
+
+
+def words(name: str) -> list[str]:
+    return [word.strip() for word in text(name).split(",") if word.strip()]
+
+
+def secret(name: str, laptop: str) -> str:
+    """The secret `name`, or the content of the file `name`_FILE; the value for a laptop serves only while debugging."""
+    path = text(f"{name}_FILE")
+    value = Path(path).read_text(encoding="utf-8").strip() if path else text(name)
+    if not value and not DEBUG:
+        message = f"{name} is not set. Set {name} or {name}_FILE (see .env.example), or CAUSEWAY_DEBUG=1 on a laptop."
+        raise ImproperlyConfigured(message)
+    return value or laptop
+
+
+BASE_URL = text("CAUSEWAY_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
+IS_HTTPS = BASE_URL.startswith("https://")
+DEBUG = flag("CAUSEWAY_DEBUG", default=not text("CAUSEWAY_BASE_URL"))  # a site that has an address is no laptop
+STATE = Path(text("CAUSEWAY_STATE", str(BASE_DIR / ".causeway")))
+
+SECRET_KEY = secret("CAUSEWAY_SECRET_KEY", "only-for-a-laptop-only-for-a-laptop-only-for-a-laptop")
+SECRET_KEY_FALLBACKS = words("CAUSEWAY_SECRET_KEY_FALLBACKS")
+# Comma separated Fernet keys: the first encrypts, all decrypt.
+TOKEN_KEYS = secret("CAUSEWAY_TOKEN_KEYS", "b25seS1mb3ItYS1sYXB0b3Atb25seS1mb3ItYS1sYXA=").split(",")
+try:
+    _ = [Fernet(key.strip()) for key in TOKEN_KEYS]
+except ValueError as error:
+    raise ImproperlyConfigured("CAUSEWAY_TOKEN_KEYS must be Fernet keys: 32 random bytes each, url-safe base64, comma separated") from error
+
+# Globus
+GLOBUS_AUTH_URL = text("SOCIAL_AUTH_GLOBUS_OIDC_ENDPOINT", "https://auth.globus.org").rstrip("/")
+GLOBUS_TRANSFER_URL = text("GLOBUS_SDK_SERVICE_URL_TRANSFER", "https://transfer.api.globus.org/").rstrip("/")
+GLOBUS_APP_URL = text("GLOBUS_SDK_SERVICE_URL_APP", "https://app.globus.org").rstrip("/")
+GLOBUS_CLIENT_ID = secret("CAUSEWAY_GLOBUS_CLIENT_ID", "00000000-0000-0000-0000-000000000000")
+GLOBUS_CLIENT_SECRET = secret("CAUSEWAY_GLOBUS_CLIENT_SECRET", "no-secret-on-this-laptop")
+ARCHIVE_COLLECTION = text("CAUSEWAY_ARCHIVE_COLLECTION")
+SHARE_COLLECTION = text("CAUSEWAY_SHARE_COLLECTION")
+STORAGE_COLLECTION = text("CAUSEWAY_STORAGE_COLLECTION")
+RESULTS_COLLECTION = text("CAUSEWAY_RESULTS_COLLECTION")
+CAMPUS_COLLECTION = text("CAUSEWAY_CAMPUS_COLLECTION")
+GCS_ADDRESS = text("CAUSEWAY_GCS_ADDRESS")
+GRAPH_URL = text("CAUSEWAY_GRAPH_URL").rstrip("/")
+GRAPH_SCOPE = text("CAUSEWAY_GRAPH_SCOPE")
+API_SCOPE = text("CAUSEWAY_API_SCOPE", f"https://auth.globus.org/scopes/{GLOBUS_CLIENT_ID}/api")
+STEWARD_GROUPS = words("CAUSEWAY_STEWARD_GROUPS")
+OPERATOR_GROUPS = words("CAUSEWAY_OPERATOR_GROUPS")
+_globus_hosts = [urlsplit(GLOBUS_AUTH_URL).hostname, urlsplit(GLOBUS_TRANSFER_URL).hostname]
+HAS_STANDIN = _globus_hosts != ["auth.globus.org", "transfer.api.globus.org"]
+ALLOW_STANDIN = flag("CAUSEWAY_ALLOW_STANDIN")
+if HAS_STANDIN and not ALLOW_STANDIN:
+    message = (
+        f"{GLOBUS_AUTH_URL} stands in for Globus. Set CAUSEWAY_ALLOW_STANDIN=1 to allow it, or leave its variables out (see .env.example)."
+    )
+    raise ImproperlyConfigured(message)
+
+# Policy
+SHARE_LIFETIME_DAYS = number("CAUSEWAY_SHARE_LIFETIME_DAYS", 30)
+REMINDER_DAYS = number("CAUSEWAY_REMINDER_DAYS", 2)
+SWEEP_SECONDS = number("CAUSEWAY_SWEEP_SECONDS", 2)
+
+# The site
+ALLOWED_HOSTS = [urlsplit(BASE_URL).hostname or "127.0.0.1", *words("CAUSEWAY_ALLOWED_HOSTS")]
+INTERNAL_IPS = ["127.0.0.1"]
+ROOT_URLCONF = "portal.urls"
+WSGI_APPLICATION = "portal.wsgi.application"
+AUTH_USER_MODEL = "portal.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+APPEND_SLASH = True
+INSTALLED_APPS = [
+    "portal",
+    "datasets",
+    "transfers",
+    *(["transfers.analysis"] if (BASE_DIR / "transfers" / "analysis" / "models.py").exists() else []),
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "social_django",
+    "django_htmx",
+]
+MIDDLEWARE = [
+    "portal.requests.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "portal.requests.ContentSecurityPolicyMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "portal.errors.RefusalMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.jinja2.Jinja2",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {"environment": "portal.jinja.environment", "context_processors": ["portal.jinja.site"]},
+    },
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",  # for packages only: the admin
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    },
+]
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's settings for `postgres://user:password@host:port/name?host=/socket/folder`."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        message = f"DATABASE_URL must be postgres://..., not {parts.scheme}://..."
+        raise ImproperlyConfigured(message)
+    options = dict(parse_qsl(parts.query))
+    host, port = options.pop("host", parts.hostname or ""), options.pop("port", str(parts.port or ""))
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    named = {"NAME": unquote(parts.path.lstrip("/")), "USER": user, "PASSWORD": password, "HOST": host, "PORT": port}
+    return {"ENGINE": "django.db.backends.postgresql", **named, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
+
+
+DATABASES = {"default": database(secret("DATABASE_URL", "postgres:///causeway"))}
+
+# Redis or Valkey: cache and broker. Celery spells a unix socket differently.
+REDIS_URL = secret("REDIS_URL", "redis://127.0.0.1:6379/0")
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "causeway"}}
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=", 1)
+# Longer than the longest soft limit of a task: no message is delivered twice while its worker still works.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "global_keyprefix": "causeway.", "socket_connect_timeout": 5}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SOFT_TIME_LIMIT = 600
+CELERY_TASK_TIME_LIMIT = 660
+CELERY_TASK_DEFAULT_QUEUE = "transfers"
+CELERY_TASK_ROUTES = {
+    "datasets.*": {"queue": "catalogue"},
+    "transfers.ingesting.*": {"queue": "catalogue"},
+    "transfers.analysis.*": {"queue": "analysis"},
+}
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}  # a hint is not worth waiting for
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(STATE / "run" / "celerybeat-schedule")
+
+# Sign-in. GlobusBackend is named "globus": SOCIAL_AUTH_GLOBUS_* are its settings.
+AUTHENTICATION_BACKENDS = ["portal.signin.GlobusBackend"]
+LOGIN_URL = "portal:signin"
+LOGIN_REDIRECT_URL = "/"
+SOCIAL_AUTH_GLOBUS_OIDC_ENDPOINT = GLOBUS_AUTH_URL
+SOCIAL_AUTH_GLOBUS_KEY = GLOBUS_CLIENT_ID
+SOCIAL_AUTH_GLOBUS_SECRET = GLOBUS_CLIENT_SECRET
+SOCIAL_AUTH_GLOBUS_SCOPE = ["urn:globus:auth:scope:auth.globus.org:view_identity_set"]
+SOCIAL_AUTH_GLOBUS_AUTH_EXTRA_ARGUMENTS = {"access_type": "offline"}
+SOCIAL_AUTH_GLOBUS_USE_PKCE = True
+SOCIAL_AUTH_GLOBUS_PIPELINE = ["portal.signin.sign_in"]
+SOCIAL_AUTH_REDIRECT_IS_HTTPS = IS_HTTPS
+SOCIAL_AUTH_ALLOWED_REDIRECT_HOSTS: list[str] = []
+SOCIAL_AUTH_LOGIN_ERROR_URL = None
+SOCIAL_AUTH_RAISE_EXCEPTIONS = True
+
+SESSION_COOKIE_NAME = "causeway_session"
+CSRF_COOKIE_NAME = "causeway_csrf"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+CSRF_FAILURE_VIEW = "portal.errors.csrf_page"
+SECURE_SSL_REDIRECT = False  # the TLS proxy's business; the health addresses are asked in plain HTTP
+SECURE_HSTS_SECONDS = 31_536_000 if IS_HTTPS else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if flag("CAUSEWAY_BEHIND_PROXY", default=IS_HTTPS) else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["portal.bearer.BearerAuthentication", "rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticatedOrReadOnly"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "portal.errors.answer_api",
+}
+
+# Static files: found in their packages on a laptop; collected by `manage.py collectstatic` and named by hash where CAUSEWAY_STATIC_ROOT says.
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = text("CAUSEWAY_STATIC_ROOT") or None
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
+_found, _collected = "django.contrib.staticfiles.storage.StaticFilesStorage", "whitenoise.storage.CompressedManifestStaticFilesStorage"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    "staticfiles": {"BACKEND": _collected if STATIC_ROOT else _found},
+}
+
+# Mail: smtp://user:password@host:port (smtps, smtp+tls), else files in a folder.
+MAIL_DIR = Path(text("CAUSEWAY_MAIL_DIR", str(STATE / "mail")))
+_mail = urlsplit(secret("EMAIL_URL", "file:") if text("EMAIL_URL") or text("EMAIL_URL_FILE") else "file:")
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _mail.scheme.startswith('smtp') else 'filebased'}.EmailBackend"
+EMAIL_FILE_PATH = str(MAIL_DIR)
+EMAIL_HOST, EMAIL_PORT = _mail.hostname or "localhost", _mail.port or 25
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(_mail.username or ""), unquote(_mail.password or "")
+EMAIL_USE_SSL, EMAIL_USE_TLS = _mail.scheme == "smtps", _mail.scheme == "smtp+tls"
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = text("CAUSEWAY_MAIL_FROM", "Causeway <causeway@localhost>")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "portal.requests.JsonFormatter"}},
+    "handlers": {"stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "json"}},
+    "root": {"handlers": ["stdout"], "level": text("CAUSEWAY_LOG_LEVEL", "INFO")},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
+        "django.request": {"level": "CRITICAL"},  # portal.errors writes one line for every refusal and failure, with its reference
+        "urllib3": {"level": "WARNING"},
+        "globus_sdk": {"level": "WARNING"},
+    },
+}

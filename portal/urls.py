@@ -1,0 +1,30 @@
+"""Every address of the site. Pages of the catalogue and of requests are in their apps, the API under /api/v1/."""
+
+from importlib.util import find_spec
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+
+from portal import errors, pages
+
+handler400 = errors.bad_request
+handler403 = errors.forbidden
+handler404 = errors.not_found
+handler500 = errors.failed
+
+portal_urls = (
+    [
+        path("", pages.home, name="home"),
+        path("signin/", pages.signin, name="signin"),
+    ],
+    "portal",
+)
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include(portal_urls)),
+    path("", include("social_django.urls", namespace="social")),
+    path("admin/", admin.site.urls),
+]
+for module, prefix in (("datasets.urls", ""), ("transfers.urls", ""), ("datasets.api_urls", "api/v1/"), ("transfers.api_urls", "api/v1/")):
+    if find_spec(module):
+        urlpatterns.append(path(prefix, include(module)))
