@@ -1,4 +1,4 @@
-"""Globus bearer tokens for /api/v1/: the token is asked about at Globus Auth, and must be active, meant for this portal, in time and in scope.
+"""Globus bearer tokens for /api/v1/: Globus Auth is asked about the token, which must be active, for this portal, in time and in scope.
 
 What Globus said is kept for at most a minute under a hash of the token, so a revoked token bites within a minute. The person comes from
 the token alone. A token in the query string is never looked at.
@@ -56,7 +56,7 @@ class BearerAuthentication(BaseAuthentication):
         check(told)
         return person_of(told), told
 
-    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002  (the framework's interface)
+    def authenticate_header(self, request: Request) -> str:
         return f'Bearer realm="causeway", scope="{settings.API_SCOPE}"'
 
 

@@ -33,6 +33,26 @@ def existing_modules() -> list[str]:
 app = Celery("causeway")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.imports = existing_modules()
+app.conf.update(
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_ignore_result=True,
+    task_soft_time_limit=600,
+    task_time_limit=660,
+    task_default_queue="transfers",
+    task_routes={
+        "datasets.*": {"queue": "catalogue"},
+        "transfers.ingest*": {"queue": "catalogue"},
+        "transfers.analysis.*": {"queue": "analysis"},
+    },
+    # A hint is not worth waiting for: the sweep finds what is due.
+    task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.2},
+    # Longer than the longest limit of a task: no message is delivered twice while its worker still works.
+    broker_transport_options={"visibility_timeout": 3600, "global_keyprefix": "causeway.", "socket_timeout": 30},
+    broker_connection_retry_on_startup=True,
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+)
 app.conf.beat_schedule = {
     "transfers.sweep": {"task": "transfers.sweep", "schedule": settings.SWEEP_SECONDS},
     "datasets.sweep": {"task": "datasets.sweep", "schedule": settings.SWEEP_SECONDS},

@@ -108,7 +108,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
 def environment(**options: Any) -> Environment:
     options["autoescape"] = select_autoescape(["html", "xml"], default_for_string=True)
     options["undefined"] = StrictUndefined
-    made = Environment(**options, trim_blocks=True, lstrip_blocks=True)
+    made = Environment(**options, trim_blocks=True, lstrip_blocks=True)  # noqa: S701  (the option is set two lines up)
     made.globals.update(url=url, static=static, now=timezone.now, escape=escape)
     made.filters.update(
         bytes=size_markup, size=size_words, number=number, plural=plural, when=when, exact_time=exact_time, duration=duration

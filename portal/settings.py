@@ -58,9 +58,9 @@ STATE = Path(text("CAUSEWAY_STATE", str(BASE_DIR / ".causeway")))
 SECRET_KEY = secret("CAUSEWAY_SECRET_KEY", "only-for-a-laptop-only-for-a-laptop-only-for-a-laptop")
 SECRET_KEY_FALLBACKS = words("CAUSEWAY_SECRET_KEY_FALLBACKS")
 # Comma separated Fernet keys: the first encrypts, all decrypt.
-TOKEN_KEYS = secret("CAUSEWAY_TOKEN_KEYS", "b25seS1mb3ItYS1sYXB0b3Atb25seS1mb3ItYS1sYXA=").split(",")
+TOKEN_KEYS = [key.strip() for key in secret("CAUSEWAY_TOKEN_KEYS", "b25seS1mb3ItYS1sYXB0b3Atb25seS1mb3ItYS1sYXA=").split(",")]
 try:
-    _ = [Fernet(key.strip()) for key in TOKEN_KEYS]
+    _ = [Fernet(key) for key in TOKEN_KEYS]
 except ValueError as error:
     raise ImproperlyConfigured("CAUSEWAY_TOKEN_KEYS must be Fernet keys: 32 random bytes each, url-safe base64, comma separated") from error
 
@@ -83,11 +83,8 @@ STEWARD_GROUPS = words("CAUSEWAY_STEWARD_GROUPS")
 OPERATOR_GROUPS = words("CAUSEWAY_OPERATOR_GROUPS")
 _globus_hosts = [urlsplit(GLOBUS_AUTH_URL).hostname, urlsplit(GLOBUS_TRANSFER_URL).hostname]
 HAS_STANDIN = _globus_hosts != ["auth.globus.org", "transfer.api.globus.org"]
-ALLOW_STANDIN = flag("CAUSEWAY_ALLOW_STANDIN")
-if HAS_STANDIN and not ALLOW_STANDIN:
-    message = (
-        f"{GLOBUS_AUTH_URL} stands in for Globus. Set CAUSEWAY_ALLOW_STANDIN=1 to allow it, or leave its variables out (see .env.example)."
-    )
+if HAS_STANDIN and not flag("CAUSEWAY_ALLOW_STANDIN"):
+    message = f"{GLOBUS_AUTH_URL} stands in for Globus: set CAUSEWAY_ALLOW_STANDIN=1 to allow it, or leave its variables out."
     raise ImproperlyConfigured(message)
 
 # Policy
@@ -97,15 +94,11 @@ SWEEP_SECONDS = number("CAUSEWAY_SWEEP_SECONDS", 2)
 
 # The site
 ALLOWED_HOSTS = [urlsplit(BASE_URL).hostname or "127.0.0.1", *words("CAUSEWAY_ALLOWED_HOSTS")]
-INTERNAL_IPS = ["127.0.0.1"]
 ROOT_URLCONF = "portal.urls"
 WSGI_APPLICATION = "portal.wsgi.application"
 AUTH_USER_MODEL = "portal.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-USE_TZ = True
 TIME_ZONE = "UTC"
-LANGUAGE_CODE = "en"
-APPEND_SLASH = True
 INSTALLED_APPS = [
     "portal",
     "datasets",
@@ -150,7 +143,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ]
+            ],
         },
     },
 ]
@@ -171,28 +164,11 @@ def database(url: str) -> dict[str, Any]:
 
 DATABASES = {"default": database(secret("DATABASE_URL", "postgres:///causeway"))}
 
-# Redis or Valkey: cache and broker. Celery spells a unix socket differently.
+# Redis or Valkey: cache and broker. Celery spells a unix socket differently; how it works is in portal/celery.py.
 REDIS_URL = secret("REDIS_URL", "redis://127.0.0.1:6379/0")
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "causeway"}}
+_redis = {"LOCATION": REDIS_URL, "KEY_PREFIX": "causeway", "OPTIONS": {"socket_timeout": 5}}
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", **_redis}}
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=", 1)
-# Longer than the longest soft limit of a task: no message is delivered twice while its worker still works.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "global_keyprefix": "causeway.", "socket_connect_timeout": 5}
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_SOFT_TIME_LIMIT = 600
-CELERY_TASK_TIME_LIMIT = 660
-CELERY_TASK_DEFAULT_QUEUE = "transfers"
-CELERY_TASK_ROUTES = {
-    "datasets.*": {"queue": "catalogue"},
-    "transfers.ingesting.*": {"queue": "catalogue"},
-    "transfers.analysis.*": {"queue": "analysis"},
-}
-CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}  # a hint is not worth waiting for
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(STATE / "run" / "celerybeat-schedule")
 
 # Sign-in. GlobusBackend is named "globus": SOCIAL_AUTH_GLOBUS_* are its settings.
@@ -207,8 +183,6 @@ SOCIAL_AUTH_GLOBUS_AUTH_EXTRA_ARGUMENTS = {"access_type": "offline"}
 SOCIAL_AUTH_GLOBUS_USE_PKCE = True
 SOCIAL_AUTH_GLOBUS_PIPELINE = ["portal.signin.sign_in"]
 SOCIAL_AUTH_REDIRECT_IS_HTTPS = IS_HTTPS
-SOCIAL_AUTH_ALLOWED_REDIRECT_HOSTS: list[str] = []
-SOCIAL_AUTH_LOGIN_ERROR_URL = None
 SOCIAL_AUTH_RAISE_EXCEPTIONS = True
 
 SESSION_COOKIE_NAME = "causeway_session"
@@ -219,11 +193,8 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 CSRF_FAILURE_VIEW = "portal.errors.csrf_page"
-SECURE_SSL_REDIRECT = False  # the TLS proxy's business; the health addresses are asked in plain HTTP
 SECURE_HSTS_SECONDS = 31_536_000 if IS_HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if flag("CAUSEWAY_BEHIND_PROXY", default=IS_HTTPS) else None
-SECURE_REFERRER_POLICY = "same-origin"
-X_FRAME_OPTIONS = "DENY"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 REST_FRAMEWORK = {
@@ -234,7 +205,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "portal.errors.answer_api",
 }
 
-# Static files: found in their packages on a laptop; collected by `manage.py collectstatic` and named by hash where CAUSEWAY_STATIC_ROOT says.
+# Static files: found in their packages on a laptop; collected and named by hash where CAUSEWAY_STATIC_ROOT says.
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = text("CAUSEWAY_STATIC_ROOT") or None
@@ -263,9 +234,9 @@ LOGGING = {
     "handlers": {"stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "json"}},
     "root": {"handlers": ["stdout"], "level": text("CAUSEWAY_LOG_LEVEL", "INFO")},
     "loggers": {
-        "django": {"handlers": [], "level": "INFO", "propagate": True},
-        "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
-        "django.request": {"level": "CRITICAL"},  # portal.errors writes one line for every refusal and failure, with its reference
+        "django": {"handlers": [], "level": "INFO"},
+        "django.server": {"handlers": [], "level": "WARNING"},
+        "django.request": {"level": "ERROR"},  # failures with their traceback; refusals are logged by portal.errors
         "urllib3": {"level": "WARNING"},
         "globus_sdk": {"level": "WARNING"},
     },
