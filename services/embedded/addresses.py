@@ -1,0 +1,64 @@
+"""Which process listens where. Cookies are shared by all ports of an address, so every process has a loopback address of
+its own, all at the same port; the two GCS Managers are at the next two ports of the local Globus."""
+
+import random
+from dataclasses import dataclass
+
+from services.embedded.probes import is_free
+
+
+class PortInUseError(Exception):
+    """Another program listens on an address that is needed; the message names the service, the port and the remedy."""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """All addresses that follow from the base port."""
+
+    port: int
+
+    @property
+    def web(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def localglobus(self) -> str:
+        return f"http://127.0.0.2:{self.port}"
+
+    @property
+    def archive(self) -> str:
+        return f"https://127.0.0.3:{self.port}"
+
+    @property
+    def campus(self) -> str:
+        return f"https://127.0.0.4:{self.port}"
+
+    @property
+    def graph(self) -> str:
+        return f"http://127.0.0.5:{self.port}"
+
+    def listeners(self, *, with_portal: bool = True) -> dict[tuple[str, int], str]:
+        """(host, port) -> the service that will listen there."""
+        found = {
+            ("127.0.0.2", self.port): "localglobus",
+            ("127.0.0.2", self.port + 1): "localglobus (GCS Manager of archive)",
+            ("127.0.0.2", self.port + 2): "localglobus (GCS Manager of campus)",
+            ("127.0.0.3", self.port): "dtn-archive",
+            ("127.0.0.4", self.port): "dtn-campus",
+        }
+        return {("127.0.0.1", self.port): "web", ("127.0.0.5", self.port): "graph", **found} if with_portal else found
+
+    def require_free(self, *, with_portal: bool = True) -> None:
+        """Raises PortInUseError before anything is started."""
+        taken = {place: name for place, name in self.listeners(with_portal=with_portal).items() if not is_free(*place)}
+        if taken:
+            (host, port), name = next(iter(taken.items()))
+            raise PortInUseError(f"{name} needs port {port} on {host}, which is in use. Choose another: --port {self.port + 100}")
+
+
+def free_port() -> int:
+    """A base port at which everything could listen now; for tests."""
+    while True:
+        port = random.randrange(20_000, 32_000, 10)  # noqa: S311 - below Linux's ephemeral ports (32768 and up)
+        if all(is_free(*place) for place in Addresses(port).listeners()):
+            return port
