@@ -1,0 +1,117 @@
+"""`python -m services.localglobus --data DIR`: serve until stopped, in the foreground. Prints `ready` when every listener is open.
+
+One process and one event loop: plain HTTP on the port, TLS for each endpoint's GCS Manager on the ports that follow.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from services.localglobus.app import make_apps
+from services.localglobus.certificates import Authority, is_loopback
+from services.localglobus.settings import Settings
+
+
+class Listener(uvicorn.Server):
+    """A server that leaves signals to the program, which has several of them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def read_arguments(arguments: Sequence[str] | None = None) -> Settings:
+    """The command line as settings; says what is wrong and leaves with status 2 otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m services.localglobus", description="A local Globus on loopback.")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder for everything it keeps")
+    parser.add_argument("--host", default="127.0.0.2")
+    parser.add_argument("--port", type=int, default=8000, help="of Auth, Transfer and Groups; the GCS Managers take the next two")
+    parser.add_argument("--node", action="append", default=[], metavar="NAME=URL", help="where a data transfer node is (archive, campus)")
+    parser.add_argument("--portal-url", default="", help="whose sign-in may come back (default http://127.0.0.1:PORT)")
+    parser.add_argument("--graph-url", default="", help="the graph service (default http://127.0.0.5:PORT)")
+    parser.add_argument("--faults", action="store_true", help="open the fault switch, for tests")
+    given = parser.parse_args(arguments)
+    if not is_loopback(given.host):
+        parser.error("--host must be a loopback address: this is a stand-in without passwords")
+    nodes = {"archive": f"https://127.0.0.3:{given.port}", "campus": f"https://127.0.0.4:{given.port}"}
+    for pair in given.node:
+        name, _, url = pair.partition("=")
+        if name not in nodes or not url.startswith("https://"):
+            parser.error("--node is archive=https://... or campus=https://...")
+        nodes[name] = url.rstrip("/")
+    return Settings(
+        data=given.data.resolve(),
+        host=given.host,
+        port=given.port,
+        portal_url=(given.portal_url or f"http://127.0.0.1:{given.port}").rstrip("/"),
+        graph_url=(given.graph_url or f"http://127.0.0.5:{given.port}").rstrip("/"),
+        nodes=nodes,
+        has_faults=given.faults,
+    )
+
+
+def listen(settings: Settings) -> list[socket.socket]:
+    """The sockets of the main app and the GCS Managers. A port that is taken ends the program and is named."""
+    found = []
+    for port in range(settings.port, settings.port + 1 + len(settings.nodes)):
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        opened = socket.socket(family, socket.SOCK_STREAM)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            opened.bind((settings.host, port))
+        except OSError as error:
+            sys.exit(f"localglobus cannot listen on {settings.host}:{port}: {error.strerror}")
+        found.append(opened)
+    return found
+
+
+def make_listener(app: ASGIApp, *, tls: tuple[Path, Path] | None = None) -> Listener:
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off" if tls else "on",
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=3,
+        ssl_certfile=tls[0] if tls else None,
+        ssl_keyfile=tls[1] if tls else None,
+    )
+    return Listener(config)
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    sockets = listen(settings)
+    main, managers, store = make_apps(settings)
+    leaf = Authority(settings.data).write_leaf(settings.data, "gcs", [settings.host])
+    listeners = [make_listener(main), *(make_listener(app, tls=leaf) for app in managers.values())]
+
+    def stop() -> None:
+        for listener in listeners:
+            listener.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    running = [asyncio.create_task(listener.serve(sockets=[one])) for listener, one in zip(listeners, sockets, strict=True)]
+    while not all(listener.started for listener in listeners) and not any(task.done() for task in running):
+        await asyncio.sleep(0.01)
+    if all(listener.started for listener in listeners):
+        print("ready", flush=True)  # noqa: T201 (the supervisor waits for it)
+    await asyncio.gather(*running)
+    store.close()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    asyncio.run(serve(read_arguments()))

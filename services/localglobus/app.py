@@ -1,0 +1,112 @@
+"""The Starlette apps of localglobus: one for Auth, Transfer, Groups and the web app on one origin, one per GCS Manager.
+
+They share the store and live in one process and one event loop. What requests find in `request.app.state`: `settings`, `store`,
+`authority` (certificates), `issuer` (id tokens), `world` (the demo's ids), `templates`; in the GCS apps also `gcs_endpoint`, the node's name.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.localglobus import errors, faults, gcs, groups, nodes, seed, webapp
+from services.localglobus.auth import api, clients, consents, grants, identities, keys, pages, scopes, sessions, tokens
+from services.localglobus.certificates import Authority
+from services.localglobus.settings import Settings
+from services.localglobus.store import Store
+from services.localglobus.transfer import routes as transfer_routes
+from services.localglobus.transfer import schema as transfer_schema
+
+SCHEMAS = (
+    identities.SCHEMA,
+    clients.SCHEMA,
+    scopes.SCHEMA,
+    consents.SCHEMA,
+    tokens.SCHEMA,
+    grants.SCHEMA,
+    sessions.SCHEMA,
+    groups.SCHEMA,
+    transfer_schema.SCHEMA,
+    seed.SCHEMA,
+)
+
+STANDIN = (b"x-causeway-standin", b"localglobus")
+
+
+class Standin:
+    """Says on every answer that this is not Globus, and takes `//` in a path for `/`, as some clients write it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        while "//" in scope["path"]:
+            scope["path"] = scope["path"].replace("//", "/")
+
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), STANDIN]
+            await send(message)
+
+        await self.app(scope, receive, send_marked)
+
+
+def make_apps(settings: Settings) -> tuple[ASGIApp, dict[str, ASGIApp], Store]:
+    """`(main app, GCS app by node name, store)` over the folder `settings.data`, the demo world in place. The caller closes the store."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    store = Store(settings.data / "localglobus.sqlite", SCHEMAS)
+    state: dict[str, Any] = {
+        "settings": settings,
+        "store": store,
+        "authority": Authority(settings.data),
+        "issuer": grants.Issuer(url=settings.url, key=keys.load(settings.data / "signing.key")),
+        "cookies": sessions.Cookies(settings.data / "cookie.key"),
+        "templates": jinja2.Environment(
+            loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
+        ),
+        "world": seed.plant(store, settings),
+    }
+    found = [*api.routes, *pages.routes, *groups.routes, *transfer_routes.routes, *nodes.routes, *webapp.routes]
+    main = _make_app([*found, *(faults.routes if settings.has_faults else [])], state, background=True)
+    managers = {name: _make_app([*gcs.routes], {**state, "gcs_endpoint": name}, background=False) for name in settings.nodes}
+    wrap = faults.wrap if settings.has_faults else _plain
+    return Standin(wrap(main)), {name: Standin(wrap(app)) for name, app in managers.items()}, store
+
+
+def _plain(app: ASGIApp) -> ASGIApp:
+    return app
+
+
+def _make_app(routes: list[BaseRoute], state: dict[str, Any], *, background: bool) -> Starlette:
+    app = Starlette(
+        routes=routes,
+        exception_handlers={
+            errors.ApiError: errors.answer_api_error,
+            HTTPException: errors.answer_http_error,
+            Exception: errors.answer_fault,
+        },
+        lifespan=_run_background if background else None,
+    )
+    for name, value in state.items():
+        setattr(app.state, name, value)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _run_background(app: Starlette) -> AsyncIterator[None]:
+    """Modules with work of their own (deadlines, leases that ran out) have `async def run(app)`: it runs as long as the app does."""
+    jobs = [asyncio.create_task(module.run(app)) for module in (nodes, transfer_routes, transfer_schema) if hasattr(module, "run")]
+    yield
+    for job in jobs:
+        job.cancel()
+    await asyncio.gather(*jobs, return_exceptions=True)

@@ -1,0 +1,247 @@
+"""Globus Groups: groups, memberships and the acts on them that portals use. All of `/v2/groups`.
+
+A caller acts with its whole linked identity set. A group that a caller may not see is 404.
+"""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from services.localglobus.auth import identities, scopes, tokens
+from services.localglobus.auth.tokens import Caller
+from services.localglobus.errors import ApiError
+from services.localglobus.store import Connection, Row, Store
+
+SCHEMA = """
+create table if not exists "group" (
+    id text primary key,
+    name text not null,
+    description text,
+    visibility text not null default 'private',             -- or 'authenticated'
+    members_visibility text not null default 'managers'     -- or 'members'
+);
+create table if not exists membership (
+    group_id text not null references "group"(id) on delete cascade,
+    identity_id text not null references identity(id) on delete cascade,
+    role text not null,                                     -- member, manager, admin
+    status text not null,                                   -- active, invited, pending, left, removed, rejected, declined
+    primary key (group_id, identity_id)
+);
+create index if not exists membership_identity on membership (identity_id);
+"""
+
+READ = (scopes.GROUPS_ALL, scopes.VIEW_MY_GROUPS)
+ROLES = ("member", "manager", "admin")
+
+
+def create(connection: Connection, *, group_id: str, name: str, description: str | None = None) -> None:
+    """Make or update a group without members. Safe to repeat."""
+    connection.execute(
+        'insert into "group" (id, name, description) values (?, ?, ?)'
+        " on conflict (id) do update set name = excluded.name, description = excluded.description",
+        (group_id, name, description),
+    )
+
+
+def set_member(connection: Connection, group_id: str, identity_id: str, *, role: str = "member", status: str = "active") -> None:
+    """Make, or change, one membership. Safe to repeat."""
+    connection.execute(
+        "insert into membership (group_id, identity_id, role, status) values (?, ?, ?, ?)"
+        " on conflict (group_id, identity_id) do update set role = excluded.role, status = excluded.status",
+        (group_id, identity_id, role, status),
+    )
+
+
+def _memberships(connection: Connection, group_id: str) -> list[dict[str, Any]]:
+    rows = connection.execute(
+        "select membership.*, identity.username, identity.name, identity.email from membership"
+        " join identity on identity.id = membership.identity_id where group_id = ? order by identity.username",
+        (group_id,),
+    )
+    return [{**dict(row), "membership_fields": {}} for row in rows]
+
+
+def _mine(members: list[dict[str, Any]], caller: Caller) -> list[dict[str, Any]]:
+    names = ("group_id", "identity_id", "username", "role", "status")
+    return [{name: member[name] for name in names} for member in members if member["identity_id"] in caller.identity_ids]
+
+
+def _rank(members: list[dict[str, Any]], caller: Caller) -> int:
+    """Highest role of the caller: 0 none, 1 member, 2 manager, 3 admin."""
+    return max((ROLES.index(one["role"]) + 1 for one in _mine(members, caller) if one["status"] == "active"), default=0)
+
+
+def _describe(group: Row, mine: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "id": group["id"],
+        "name": group["name"],
+        "description": group["description"],
+        "parent_id": None,
+        "group_type": "regular",
+        "enforce_session": False,
+        "session_limit": 28800,
+        "session_timeouts": {},
+        "my_memberships": mine,
+        "policies": {"group_visibility": group["visibility"], "group_members_visibility": group["members_visibility"]},
+        "subscription_id": None,
+        "subscription_info": None,
+    }
+
+
+def _find(connection: Connection, group_id: str, caller: Caller) -> tuple[Row, list[dict[str, Any]]]:
+    group = connection.execute('select * from "group" where id = ?', (group_id,)).fetchone()
+    members = _memberships(connection, group_id) if group else []
+    if group is None or (group["visibility"] == "private" and not _mine(members, caller)):
+        raise ApiError("GROUP_NOT_FOUND", f"no group {group_id}", 404)
+    return group, members
+
+
+def list_mine(connection: Connection, caller: Caller, statuses: set[str]) -> list[dict[str, Any]]:
+    """Groups in which any of the caller's identities has a membership of these statuses."""
+    marks = ",".join("?" * len(caller.identity_ids))
+    groups = connection.execute(
+        f'select * from "group" where id in (select group_id from membership where identity_id in ({marks})) order by name',
+        (*caller.identity_ids,),
+    ).fetchall()
+    described = []
+    for group in groups:
+        mine = [one for one in _mine(_memberships(connection, group["id"]), caller) if one["status"] in statuses]
+        if mine:
+            described.append(_describe(group, mine))
+    return described
+
+
+def read(connection: Connection, group_id: str, caller: Caller, include: set[str]) -> dict[str, Any]:
+    """One group with what `include` asks for; memberships only for those who may see them."""
+    group, members = _find(connection, group_id, caller)
+    described = _describe(group, _mine(members, caller))
+    rank = _rank(members, caller)
+    if "memberships" in include:
+        if rank < (2 if group["members_visibility"] == "managers" else 1):
+            raise ApiError("FORBIDDEN", "the members of this group are not shown to you", 403)
+        described["memberships"] = members
+    if "allowed_actions" in include:
+        described["allowed_actions"] = ["view", *(["add", "remove", "change_role"] if rank >= 2 else [])]
+    if "child_ids" in include:
+        described["child_ids"] = []
+    return described
+
+
+def make(connection: Connection, caller: Caller, asked: dict[str, Any]) -> dict[str, Any]:
+    """A new group, the caller its admin."""
+    name = asked.get("name")
+    if not isinstance(name, str) or not name.strip():
+        raise ApiError("BAD_REQUEST", "a group needs a name", 400)
+    group_id = str(uuid.uuid4())
+    create(connection, group_id=group_id, name=name, description=asked.get("description"))
+    set_member(connection, group_id, caller.identity_id, role="admin")
+    return read(connection, group_id, caller, set())
+
+
+def remove(connection: Connection, group_id: str, caller: Caller) -> dict[str, Any]:
+    """Delete a group as its admin."""
+    group, members = _find(connection, group_id, caller)
+    if _rank(members, caller) < 3:
+        raise ApiError("FORBIDDEN", "only an admin may delete the group", 403)
+    connection.execute('delete from "group" where id = ?', (group_id,))
+    return _describe(group, [])
+
+
+MANAGE: dict[str, str] = {"add": "active", "invite": "invited", "approve": "active", "reject": "rejected", "remove": "removed"}
+"""Acts of a manager and the status that they lead to."""
+
+OWN: dict[str, str] = {"accept": "active", "decline": "declined", "leave": "left", "join": "active"}
+"""Acts on one's own membership."""
+
+
+def act(connection: Connection, group_id: str, caller: Caller, asked: dict[str, Any]) -> dict[str, Any]:
+    """A batch of membership actions: what went well under the same key, what was refused under `errors`."""
+    _, members = _find(connection, group_id, caller)
+    rank = _rank(members, caller)
+    answer: dict[str, Any] = {}
+    for action, entries in asked.items():
+        if action not in {*MANAGE, *OWN, "change_role"} or not isinstance(entries, list):
+            raise ApiError("BAD_REQUEST", f"unknown action {action}", 400)
+        for entry in entries:
+            try:
+                answer.setdefault(action, []).append(_act_once(connection, group_id, caller, rank, action, entry))
+            except ApiError as refused:
+                failed = {**entry, "code": refused.code, "detail": refused.message}
+                answer.setdefault("errors", {}).setdefault(action, []).append(failed)
+    return answer
+
+
+def _act_once(connection: Connection, group_id: str, caller: Caller, rank: int, action: str, entry: dict[str, Any]) -> dict[str, Any]:
+    identity_id = str(entry.get("identity_id", ""))
+    person = identities.get(connection, identity_id)
+    if person is None:
+        raise ApiError("IDENTITY_NOT_FOUND", "no such identity", 404)
+    role = entry.get("role", "member")
+    known = connection.execute("select * from membership where group_id = ? and identity_id = ?", (group_id, identity_id)).fetchone()
+    if role not in ROLES:
+        raise ApiError("BAD_REQUEST", "role is member, manager or admin", 400)
+    if action in OWN:
+        if identity_id not in caller.identity_ids or known is None:
+            raise ApiError("FORBIDDEN", "only for a membership of your own", 403)
+        role, status = known["role"], OWN[action]
+    elif rank < 2 or (rank < 3 and role == "admin"):
+        raise ApiError("FORBIDDEN", "only for managers of the group", 403)
+    else:
+        if action == "add" and known and known["status"] == "active":
+            raise ApiError("ALREADY_ACTIVE", "is a member already", 409)
+        if action not in ("add", "invite") and known is None:
+            raise ApiError("MEMBERSHIP_NOT_FOUND", "is not a member", 404)
+        status = known["status"] if action == "change_role" else MANAGE[action]
+    set_member(connection, group_id, identity_id, role=role, status=status)
+    return {"group_id": group_id, "identity_id": identity_id, "username": person["username"], "role": role, "status": status}
+
+
+async def _read_json(request: Request) -> dict[str, Any]:
+    try:
+        asked = await request.json()
+    except ValueError:
+        asked = None
+    if not isinstance(asked, dict):
+        raise ApiError("BAD_REQUEST", "the body is not a JSON object", 400)
+    return asked
+
+
+def _split(request: Request, name: str) -> set[str]:
+    return {part for value in request.query_params.getlist(name) for part in value.split(",") if part}
+
+
+async def my_groups(request: Request) -> Response:
+    caller = await tokens.authenticate(request, scope=READ)
+    store: Store = request.app.state.store
+    return JSONResponse(await store.read(list_mine, caller, _split(request, "statuses") or {"active"}))
+
+
+async def group(request: Request) -> Response:
+    """GET reads, DELETE removes, POST acts on memberships."""
+    caller = await tokens.authenticate(request, scope=READ if request.method == "GET" else scopes.GROUPS_ALL)
+    store: Store = request.app.state.store
+    group_id = request.path_params["group_id"]
+    if request.method == "GET":
+        return JSONResponse(await store.read(read, group_id, caller, _split(request, "include")))
+    if request.method == "DELETE":
+        return JSONResponse(await store.write(remove, group_id, caller))
+    return JSONResponse(await store.write(act, group_id, caller, await _read_json(request)))
+
+
+async def make_group(request: Request) -> Response:
+    caller = await tokens.authenticate(request, scope=scopes.GROUPS_ALL)
+    store: Store = request.app.state.store
+    return JSONResponse(await store.write(make, caller, await _read_json(request)))
+
+
+Endpoint = Callable[[Request], Any]
+
+routes: list[Route] = [
+    Route("/v2/groups/my_groups", my_groups, methods=["GET"]),
+    Route("/v2/groups", make_group, methods=["POST"]),
+    Route("/v2/groups/{group_id}", group, methods=["GET", "POST", "DELETE"]),
+]
