@@ -272,6 +272,10 @@ class Migration(migrations.Migration):
             model_name='folder',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('depth', 0), ('parent', None), ('path', '/')), models.Q(('depth__gte', 1), ('parent__isnull', False)), _connector='OR'), name='folder_root_has_no_parent'),
         ),
+        migrations.AddIndex(
+            model_name='file',
+            index=models.Index(condition=models.Q(('collection_path', ''), _negated=True), fields=['folder'], name='file_displaced'),
+        ),
         migrations.AddConstraint(
             model_name='file',
             constraint=models.UniqueConstraint(fields=('folder', 'name', 'first_version'), name='file_first_version'),

@@ -78,6 +78,7 @@ class File(models.Model):
             models.CheckConstraint(name="file_size_not_negative", condition=Q(size_bytes__gte=0)),
             models.CheckConstraint(name="file_has_name", condition=~Q(name="") & ~Q(name__contains="/")),
         ]
+        indexes = [models.Index(fields=["folder"], condition=~Q(collection_path=""), name="file_displaced")]
 
     def __str__(self) -> str:
         return self.name

@@ -1,0 +1,143 @@
+"""Making a dataset known: its draft, its description, and where its files are."""
+
+import datetime as dt
+import re
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django.utils.text import slugify
+
+from datasets.access import Visitor, check_curator
+from datasets.errors import ConflictError, ForbiddenError, InvalidError
+from datasets.indexing import index_dataset
+from datasets.models import Creator, Dataset, DatasetEvent, Location, LocationKind, Subject, Variable, Version
+from datasets.states import VersionStatus
+
+SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+DESCRIBED = (
+    "title",
+    "abstract",
+    "licence",
+    "access_policy",
+    "access_note",
+    "share_variant",
+    "west",
+    "south",
+    "east",
+    "north",
+    "temporal_start",
+    "temporal_end",
+    "contact",
+    "source_name",
+    "source_url",
+    "provenance",
+)
+
+
+@transaction.atomic
+def register(*, user: Visitor, slug: str, title: str, **description: Any) -> Version:
+    """Create a dataset with an open draft; the person who registers it becomes its steward. `description` as in `describe`.
+
+    Raises ForbiddenError unless she is a steward or an operator, InvalidError naming every wrong field, ConflictError for a slug in use.
+    """
+    if not (getattr(user, "is_steward", False) or getattr(user, "is_operator", False)):
+        raise ForbiddenError("Only stewards and operators register datasets.")
+    if not SLUG.fullmatch(slug) or len(slug) > 80:
+        raise InvalidError(fields={"slug": ["Small letters, digits and single hyphens, at most 80."]})
+    if Dataset.objects.filter(slug=slug).exists():
+        raise ConflictError(f"There is a dataset {slug} already.", fields={"slug": ["In use."]})
+    now = timezone.now()
+    dataset = Dataset(slug=slug, title=title, created_at=now, listed_at=now)
+    _clean(dataset)
+    dataset.save()
+    dataset.stewards.add(user.id)
+    version = Version.objects.create(dataset=dataset, number=1)
+    DatasetEvent.objects.create(dataset=dataset, version=version, act="version", new=VersionStatus.DRAFT, actor=user, note="registered")
+    describe(dataset, user=user, **description)
+    version.refresh_from_db()
+    return version
+
+
+@transaction.atomic
+def describe(
+    dataset: Dataset,
+    *,
+    user: Visitor,
+    creators: Sequence[Mapping[str, str]] | None = None,
+    subjects: Iterable[str] | None = None,
+    variables: Sequence[Mapping[str, Any]] | None = None,
+    **fields: Any,
+) -> Dataset:
+    """Change the description; what is not named stays. `creators` (in order), `subjects` (names) and `variables` replace the present ones.
+
+    A creator is name, orcid, affiliation; a variable name, standard_name, long_name, units, dimensions. Raises InvalidError naming every
+    wrong field, ForbiddenError unless she is a steward of the dataset or an operator.
+    """
+    check_curator(user, dataset)
+    unknown = set(fields) - set(DESCRIBED)
+    if unknown:
+        raise InvalidError(fields={name: ["There is no such field."] for name in sorted(unknown)})
+    for name, value in fields.items():
+        setattr(dataset, name, _as_date(name, value) if name.startswith("temporal_") else value)
+    _clean(dataset)
+    dataset.save()
+    if creators is not None:
+        dataset.creators.all().delete()
+        for position, given in enumerate(creators):
+            creator = Creator(dataset=dataset, position=position, **given)
+            _clean(creator)
+            creator.save()
+    if subjects is not None:
+        dataset.subjects.set([Subject.objects.get_or_create(slug=slugify(name), defaults={"name": name})[0] for name in subjects])
+    if variables is not None:
+        dataset.variables.all().delete()
+        for given in variables:
+            variable = Variable(dataset=dataset, **given)
+            _clean(variable)
+            variable.save()
+    index_dataset(dataset)
+    return dataset
+
+
+@transaction.atomic
+def place(
+    version: Version, *, user: Visitor, base_path: str, collection_id: uuid.UUID | None = None, bucket: str = "", is_primary: bool = True
+) -> Location:
+    """Say where the bytes of a draft are: a folder in a collection, or a prefix in a bucket. A new primary location replaces the old one.
+
+    Raises ConflictError for a published version, whose location is a promise; InvalidError for a path that is no folder.
+    """
+    check_curator(user, version.dataset)
+    if not version.is_draft:
+        raise ConflictError("A published version stays where it is. Open a draft.")
+    kind = LocationKind.BUCKET if bucket else LocationKind.COLLECTION
+    if is_primary:
+        version.locations.filter(is_primary=True).delete()
+    location = Location(version=version, kind=kind, collection_id=collection_id, bucket=bucket, base_path=base_path, is_primary=is_primary)
+    if not base_path.startswith("/") or not base_path.endswith("/") or any(part in {".", ".."} for part in base_path.split("/")):
+        raise InvalidError(fields={"base_path": ["A folder path: it starts and ends with /."]})
+    _clean(location)
+    location.save()
+    version.__dict__.pop("primary_location", None)
+    return location
+
+
+def _clean(row: Dataset | Creator | Variable | Location) -> None:
+    try:
+        row.full_clean()
+    except ValidationError as error:
+        raise InvalidError(fields=error.message_dict) from error
+
+
+def _as_date(name: str, value: Any) -> dt.date | None:
+    if value is None or isinstance(value, dt.date):
+        return value
+    try:
+        return dt.date.fromisoformat(value) if value else None
+    except ValueError as error:
+        raise InvalidError(fields={name: ["A date looks like 1999-12-31."]}) from error
