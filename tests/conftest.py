@@ -5,14 +5,19 @@
 import atexit
 import base64
 import os
+import shutil
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from services.embedded.addresses import free_port
 from services.embedded.groups import Watchdog
 from services.embedded.postgres import Postgres
 from services.embedded.sockets import make_socket_folder
+from services.embedded.stack import Stack
 from services.embedded.valkey import Valkey
 
 SETTINGS_OF_TESTS = {
@@ -33,10 +38,7 @@ def start_databases() -> None:
     """Start what is not given, and end it with this process, however that ends."""
     watchdog = Watchdog()
     atexit.register(watchdog.close)
-    sockets = make_socket_folder()
-    folder = Path(tempfile.mkdtemp(prefix="causeway-tests-"))
-    if os.geteuid() == 0:
-        folder.chmod(0o711)
+    sockets, folder = make_socket_folder(), make_passable_folder()
     for removed in (sockets, folder):
         watchdog.remove_at_end(removed)
     servers = {
@@ -49,6 +51,14 @@ def start_databases() -> None:
             watchdog.watch(server.process, number=server.stop_signal)
             atexit.register(server.stop)
     os.environ.setdefault("CAUSEWAY_MAIL_DIR", str(folder / "mail"))
+
+
+def make_passable_folder() -> Path:
+    """A temporary folder that PostgreSQL's user may pass through when we are root (pytest's own are closed to it)."""
+    folder = Path(tempfile.mkdtemp(prefix="causeway-tests-"))
+    if os.geteuid() == 0:
+        folder.chmod(0o711)
+    return folder
 
 
 def set_django_up() -> None:
@@ -67,11 +77,57 @@ def set_django_up() -> None:
         django.conf.settings._wrapped = django.conf.empty
 
 
+def refuse_the_network(event: str, arguments: tuple) -> None:
+    """An audit hook: tests talk to loopback and unix sockets only; `-m live` with CAUSEWAY_LIVE=1 may go out."""
+    if event != "socket.connect" or "CAUSEWAY_LIVE" in os.environ:
+        return
+    address = arguments[1]
+    if isinstance(address, tuple) and not str(address[0]).startswith(("127.", "::1", "localhost")):
+        raise RuntimeError(f"a test connects to {address[0]}: tests stay on this machine")
+
+
 start_databases()
 set_django_up()
+sys.addaudithook(refuse_the_network)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("browser"):
+        require_program("chromium", "apt-get install chromium")
+        require_program("certutil", "apt-get install libnss3-tools")
+
+
+def require_program(name: str, remedy: str) -> None:
+    """Skip by name what cannot run here; under CAUSEWAY_REQUIRE_ALL=1 that is a failure."""
+    if shutil.which(name):
+        return
+    words = f"{name} is not installed ({remedy})"
+    if os.environ.get("CAUSEWAY_REQUIRE_ALL") == "1":
+        pytest.fail(words, pytrace=False)
+    pytest.skip(words)
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> str:
     """`REDIS_URL` of this run's Valkey."""
     return os.environ["REDIS_URL"]
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The whole product, real processes and a database of its own, with the demonstration's archive loaded."""
+    yield from started(Stack(make_passable_folder(), port=free_port(), faults=True, durable=False, settings={"CAUSEWAY_SWEEP_SECONDS": "1"}))
+
+
+@pytest.fixture(scope="session")
+def globus_stack() -> Iterator[Stack]:
+    """The local Globus and its two data transfer nodes alone."""
+    yield from started(Stack(make_passable_folder(), port=free_port(), with_portal=False, faults=True))
+
+
+def started(stack: Stack) -> Iterator[Stack]:
+    try:
+        yield stack.start()
+    finally:
+        stack.stop()
+        stack.discard()
