@@ -1,3 +1,227 @@
+"""What data transfer nodes ask of control (services/dtn/PROTOCOL.md): registration, who may read or write, orders, tickets.
+
+A node is known by its secret alone, which also says which node it is: it sees its own collections and orders and no others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import sqlite3
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-routes: list[Route] = []
+from services.localglobus.auth import scopes
+from services.localglobus.auth.tokens import find_caller, read_bearer
+from services.localglobus.errors import ApiError
+from services.localglobus.store import Store
+from services.localglobus.transfer import collections, orders, tasks, times
+from services.localglobus.transfer.collections import Collection
+from services.localglobus.transfer.permissions import Person, person_behind, rights_of
+from services.localglobus.transfer.requests import nodes_of, read_document, store_of
+from services.localglobus.transfer.waiting import waiting_room
+
+log = logging.getLogger(__name__)
+
+PROTOCOL = 1
+MOST_WAIT_S = 30.0
+MOST_ORDERS = 32
+MOST_ITEMS = 1000
+LOOK_S = 1.0
+"""How often a waiting lease looks for orders that time alone made ready: a lease that ran out, a fault to try again."""
+
+
+async def run(app: Starlette) -> None:
+    """Ends tasks whose time is over, every second as long as the program runs."""
+    store: Store = app.state.store
+    while True:
+        try:
+            if await store.read(tasks.needs_settling):
+                await store.write(tasks.settle)
+                waiting_room(app).wake("tasks")
+        except sqlite3.Error:
+            log.exception("tasks could not be settled; trying again")
+        await asyncio.sleep(LOOK_S)
+
+
+async def register(request: Request) -> Response:
+    node = _node(request)
+    asked = await read_document(request)
+    if asked.get("protocol") != PROTOCOL or asked.get("name") != node or not str(asked.get("url", "")).startswith("https://"):
+        raise ApiError("BadRequest", f"protocol must be {PROTOCOL}, name {node}, and url an https address", 400)
+    certificate = request.app.state.authority.sign(asked["csr"]) if asked.get("csr") else None
+    store = store_of(request)
+    await store.write(_note_node, node, str(asked["url"]).rstrip("/"), str(asked["instance"]))
+    waiting_room(request.app).wake("orders")
+    found = await _collections(request, node)
+    log.info("node %s registered as instance %s at %s", node, asked["instance"], asked["url"])
+    return JSONResponse({"certificate": certificate, "ca": request.app.state.authority.pem, "collections": found})
+
+
+async def list_collections(request: Request) -> Response:
+    return JSONResponse({"collections": await _collections(request, _node(request))})
+
+
+async def access(request: Request) -> Response:
+    node = _node(request)
+    asked = await read_document(request)
+    return JSONResponse(await store_of(request).read(_access, node, str(asked.get("collection")), asked.get("token")))
+
+
+async def lease(request: Request) -> Response:
+    node = _node(request)
+    asked = await read_document(request)
+    most = min(_whole(asked, "most", default=1), MOST_ORDERS)
+    until = time.monotonic() + min(float(asked.get("wait_s") or 0), MOST_WAIT_S)
+    store = store_of(request)
+    while True:
+        if await store.read(orders.has_ready, node):
+            found = await store.write(orders.lease, node=node, instance=str(asked.get("instance")), most=most)
+            if found:
+                return JSONResponse({"orders": found})
+        left_s = until - time.monotonic()
+        if left_s <= 0 or await request.is_disconnected():
+            return JSONResponse({"orders": []})
+        await waiting_room(request.app).wait("orders", min(left_s, LOOK_S))
+
+
+async def items(request: Request) -> Response:
+    node = _node(request)
+    try:
+        after, limit = int(request.query_params.get("after", -1)), int(request.query_params.get("limit", MOST_ITEMS))
+    except ValueError as error:
+        raise ApiError("BadRequest", "after and limit must be whole numbers", 400) from error
+    order_id, limit = request.path_params["order_id"], max(1, min(limit, MOST_ITEMS))
+    found = await store_of(request).read(orders.items, node=node, order_id=order_id, after=after, limit=limit)
+    return JSONResponse({"items": found})
+
+
+async def heartbeat(request: Request) -> Response:
+    node = _node(request)
+    asked = await read_document(request)
+    action = await store_of(request).write(
+        orders.heartbeat,
+        node=node,
+        order_id=request.path_params["order_id"],
+        instance=str(asked.get("instance")),
+        counters=asked.get("counters") or {},
+        fault=asked.get("fault"),
+    )
+    return JSONResponse({"action": action, "lease_s": orders.LEASE_S})
+
+
+async def results(request: Request) -> Response:
+    node = _node(request)
+    batch = await read_document(request)
+    _whole(batch, "sequence", default=0)
+    accepted = await store_of(request).write(orders.store_results, node=node, order_id=request.path_params["order_id"], batch=batch)
+    return JSONResponse({"accepted_sequence": accepted})
+
+
+async def finish(request: Request) -> Response:
+    node = _node(request)
+    report = await read_document(request)
+    if report.get("status") not in {"SUCCEEDED", "FAILED"}:
+        raise ApiError("BadRequest", "status must be SUCCEEDED or FAILED", 400)
+    await store_of(request).write(orders.finish, node=node, order_id=request.path_params["order_id"], report=report)
+    waiting_room(request.app).wake("tasks")
+    return JSONResponse({})
+
+
+async def check_ticket(request: Request) -> Response:
+    node = _node(request)
+    asked = await read_document(request)
+    collection_id = str(asked.get("collection"))
+    await store_of(request).read(_own, node, collection_id)
+    return JSONResponse(await store_of(request).read(orders.check_ticket, collection_id=collection_id, ticket=str(asked.get("ticket"))))
+
+
+def _node(request: Request) -> str:
+    """Returns which node calls. Raises `ApiError` 401 for a secret that belongs to none."""
+    given = read_bearer(request) or ""
+    calls = nodes_of(request)
+    for node in request.app.state.settings.nodes:
+        if hmac.compare_digest(given.encode(), calls.secret(node).encode()):
+            return str(node)
+    raise ApiError("AuthenticationFailed", "No node has this secret", 401)
+
+
+def _note_node(db: sqlite3.Connection, node: str, url: str, instance: str) -> None:
+    """Where the node is, and that its former process holds nothing any more."""
+    db.execute("UPDATE endpoint SET node_url = ?, node_instance = ?, node_seen_at = ? WHERE node = ?", (url, instance, time.time(), node))
+    orders.release_other_instances(db, node=node, instance=instance)
+
+
+async def _collections(request: Request, node: str) -> list[dict[str, Any]]:
+    found = await store_of(request).read(_collections_of, node)
+    authorize_url = f"{request.app.state.settings.url}/v2/oauth2/authorize"
+    return [
+        {
+            "id": each.id,
+            "name": each.display_name,
+            "base_path": each.base_path,
+            "https_server": each.https_server,
+            "client_id": each.id,
+            "authorize_url": authorize_url,
+        }
+        for each in found
+    ]
+
+
+def _collections_of(db: sqlite3.Connection, node: str) -> list[Collection]:
+    return collections.all_collections(db, endpoint_id=collections.endpoint_of(db, node).id)
+
+
+def _own(db: sqlite3.Connection, node: str, collection_id: str) -> Collection:
+    collection = collections.find(db, collection_id)
+    if collection is None or collection.node != node:
+        raise ApiError("ClientError.NotFound", f"No collection '{collection_id}' on this node", 404)
+    return collection
+
+
+def _access(db: sqlite3.Connection, node: str, collection_id: str, token: str | None) -> dict[str, Any]:
+    """What a bearer, or anybody, may do now. A mapped collection also asks for the `data_access` consent below `https`."""
+    collection = _own(db, node, collection_id)
+    scope = scopes.https(collection.id)
+    caller = find_caller(db, token, scope=scope) if token else None
+    if caller is not None and collection.needs_data_access and (scope, scopes.data_access(collection.id)) not in caller.consents:
+        caller = None
+    rights = rights_of(db, collection, Person() if caller is None else person_behind(caller))
+    ends = [] if caller is None else [times.text(datetime.fromtimestamp(caller.expires_at, UTC))]
+    ends += [rights.expires_at] if rights.expires_at else []
+    return {
+        "active": caller is not None,
+        "identity": caller and caller.identity_id,
+        "username": caller and caller.username,
+        "rules": [{"path": grant.path, "permissions": grant.permissions} for grant in rights.grants],
+        "rule_version": collection.rule_version,
+        "expires_at": min(ends, default=None),
+    }
+
+
+def _whole(asked: dict[str, Any], name: str, *, default: int) -> int:
+    value = asked.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ApiError("BadRequest", f"{name} must be a whole number", 400)
+    return value
+
+
+ORDER = "/dtn/v1/orders/{order_id}"
+routes = [
+    Route("/dtn/v1/register", register, methods=["POST"]),
+    Route("/dtn/v1/collections", list_collections, methods=["GET"]),
+    Route("/dtn/v1/access", access, methods=["POST"]),
+    Route("/dtn/v1/orders/lease", lease, methods=["POST"]),
+    Route(f"{ORDER}/items", items, methods=["GET"]),
+    Route(f"{ORDER}/heartbeat", heartbeat, methods=["POST"]),
+    Route(f"{ORDER}/results", results, methods=["POST"]),
+    Route(f"{ORDER}/finish", finish, methods=["POST"]),
+    Route("/dtn/v1/tickets/check", check_ticket, methods=["POST"]),
+]

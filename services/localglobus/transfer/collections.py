@@ -1,0 +1,274 @@
+"""Endpoints and their collections: what there is, where its files lie, who owns it.
+
+An endpoint is one data host with a GCS Manager, a storage gateway and a node. A mapped collection shows the node's storage to people
+with a local account there; a guest collection shows one folder of a mapped one under rules. `base_path` is relative to the node's root.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from dataclasses import dataclass
+
+from services.localglobus.auth import clients, scopes
+from services.localglobus.errors import ApiError
+from services.localglobus.transfer.paths import folder, normalise
+from services.localglobus.transfer.times import now_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    id: str
+    node: str
+    display_name: str
+    gcs_address: str
+    organization: str
+    owner_id: str
+    node_url: str
+    gateway_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    id: str
+    endpoint_id: str
+    gateway_id: str
+    kind: str
+    mapped_id: str | None
+    display_name: str
+    description: str | None
+    organization: str
+    base_path: str
+    owner_id: str
+    user_credential_id: str | None
+    is_public: bool
+    is_high_assurance: bool
+    has_anonymous_writes: bool
+    rule_version: int
+    created_at: str
+    node: str
+    node_url: str
+    gcs_address: str
+
+    @property
+    def is_mapped(self) -> bool:
+        return self.kind == "mapped"
+
+    @property
+    def needs_data_access(self) -> bool:
+        """Whether callers must have consented to `data_access`: mapped and not high assurance."""
+        return self.is_mapped and not self.is_high_assurance
+
+    @property
+    def https_server(self) -> str:
+        return f"{self.node_url}/{self.id}"
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where Auth sends a browser back that the node sent to sign in."""
+        return f"{self.node_url}/.dtn/signed-in"
+
+
+SELECT = (
+    "SELECT collection.id, collection.endpoint_id, gateway_id, kind, mapped_id, collection.display_name, description,"
+    " collection.organization, base_path, collection.owner_id, user_credential_id, is_public, is_high_assurance, has_anonymous_writes,"
+    " rule_version, collection.created_at, node, node_url, gcs_address FROM collection"
+    " JOIN endpoint ON endpoint.id = collection.endpoint_id"
+)
+SELECT_ENDPOINT = (
+    "SELECT endpoint.id, node, endpoint.display_name, gcs_address, organization, owner_id, node_url, storage_gateway.id AS gateway_id"
+    " FROM endpoint JOIN storage_gateway ON storage_gateway.endpoint_id = endpoint.id"
+)
+
+
+def from_row(row: sqlite3.Row) -> Collection:
+    flags = {name: bool(row[name]) for name in ("is_public", "is_high_assurance", "has_anonymous_writes")}
+    return Collection(**{**dict(row), **flags})
+
+
+def not_found(endpoint_id: str) -> ApiError:
+    return ApiError("EndpointNotFound", f"No such endpoint or collection '{endpoint_id}'", 404)
+
+
+def find(db: sqlite3.Connection, collection_id: str) -> Collection | None:
+    row = db.execute(f"{SELECT} WHERE collection.id = ?", (str(collection_id).lower(),)).fetchone()
+    return None if row is None else from_row(row)
+
+
+def get(db: sqlite3.Connection, collection_id: str) -> Collection:
+    """Returns the collection, whoever asks. Raises `ApiError` 404 `EndpointNotFound`."""
+    found = find(db, collection_id)
+    if found is None:
+        raise not_found(collection_id)
+    return found
+
+
+def all_collections(db: sqlite3.Connection, *, endpoint_id: str | None = None) -> list[Collection]:
+    """Returns the collections (of one endpoint) by name."""
+    rows = db.execute(
+        f"{SELECT} WHERE ? IS NULL OR collection.endpoint_id = ? ORDER BY collection.display_name, collection.id", (endpoint_id,) * 2
+    )
+    return [from_row(row) for row in rows]
+
+
+def find_endpoint(db: sqlite3.Connection, *, endpoint_id: str | None = None, node: str | None = None) -> Endpoint | None:
+    """Returns the endpoint with that id or of that node."""
+    row = db.execute(f"{SELECT_ENDPOINT} WHERE endpoint.id = ? OR node = ?", (endpoint_id, node)).fetchone()
+    return None if row is None else Endpoint(**dict(row))
+
+
+def endpoint_of(db: sqlite3.Connection, node: str) -> Endpoint:
+    """Returns the endpoint that the node serves. Raises `ApiError` 404."""
+    found = find_endpoint(db, node=node)
+    if found is None:
+        raise not_found(node)
+    return found
+
+
+def create_endpoint(
+    db: sqlite3.Connection, *, node: str, display_name: str, gcs_address: str, node_url: str, owner_id: str, organization: str = ""
+) -> str:
+    """Makes the endpoint of a node with its storage gateway; returns its id, which is also its GCS Manager client id."""
+    endpoint_id = str(uuid.uuid4())
+    db.execute(
+        "INSERT INTO endpoint (id, node, display_name, gcs_address, organization, owner_id, node_url, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (endpoint_id, node, display_name, gcs_address, organization, owner_id, node_url, now_text()),
+    )
+    db.execute("INSERT INTO storage_gateway VALUES (?, ?, ?)", (str(uuid.uuid4()), endpoint_id, f"{display_name} storage"))
+    scopes.register_endpoint(db, endpoint_id, title=display_name)
+    return endpoint_id
+
+
+def move_endpoint(db: sqlite3.Connection, *, node: str, node_url: str, gcs_address: str) -> None:
+    """Records where node and GCS Manager listen now (another port at another start). Safe to repeat."""
+    db.execute("UPDATE endpoint SET node_url = ?, gcs_address = ? WHERE node = ?", (node_url, gcs_address, node))
+
+
+def map_identity(db: sqlite3.Connection, *, endpoint_id: str, identity_id: str, account: str, home: str = "/") -> str:
+    """Gives an identity a local account on the endpoint's storage and a user credential, whose id it returns. Safe to repeat."""
+    (gateway_id,) = db.execute("SELECT id FROM storage_gateway WHERE endpoint_id = ?", (endpoint_id,)).fetchone()
+    db.execute("INSERT OR REPLACE INTO identity_mapping VALUES (?, ?, ?, ?)", (gateway_id, identity_id, account, folder(home)))
+    db.execute("UPDATE collection SET rule_version = rule_version + 1 WHERE gateway_id = ?", (gateway_id,))
+    return ensure_credential(db, gateway_id=gateway_id, identity_id=identity_id)
+
+
+def unmap_identity(db: sqlite3.Connection, *, endpoint_id: str, identity_id: str) -> None:
+    """Takes the local account away; her rights in the mapped collections end with it."""
+    (gateway_id,) = db.execute("SELECT id FROM storage_gateway WHERE endpoint_id = ?", (endpoint_id,)).fetchone()
+    db.execute("DELETE FROM identity_mapping WHERE gateway_id = ? AND identity_id = ?", (gateway_id, identity_id))
+    db.execute("UPDATE collection SET rule_version = rule_version + 1 WHERE gateway_id = ?", (gateway_id,))
+
+
+def ensure_credential(db: sqlite3.Connection, *, gateway_id: str, identity_id: str) -> str:
+    """Returns the identity's user credential on a gateway, made if missing. Raises `ApiError` 403 if no local account maps to it."""
+    row = db.execute("SELECT id FROM user_credential WHERE gateway_id = ? AND identity_id = ?", (gateway_id, identity_id)).fetchone()
+    if row is not None:
+        return str(row["id"])
+    account = db.execute(
+        "SELECT account FROM identity_mapping WHERE gateway_id = ? AND identity_id = ?", (gateway_id, identity_id)
+    ).fetchone()
+    if account is None:
+        raise ApiError("permission_denied", "No local account maps to this identity", 403)
+    credential_id = str(uuid.uuid4())
+    db.execute(
+        "INSERT INTO user_credential VALUES (?, ?, ?, ?, NULL, ?)", (credential_id, gateway_id, identity_id, account["account"], now_text())
+    )
+    return credential_id
+
+
+def create_mapped(
+    db: sqlite3.Connection,
+    *,
+    endpoint_id: str,
+    display_name: str,
+    base_path: str = "/",
+    description: str | None = None,
+    is_public: bool = True,
+    is_high_assurance: bool = False,
+) -> str:
+    """Makes a mapped collection over the endpoint's storage; returns its id."""
+    endpoint = find_endpoint(db, endpoint_id=endpoint_id)
+    if endpoint is None:
+        raise not_found(endpoint_id)
+    collection_id = str(uuid.uuid4())
+    db.execute(
+        "INSERT INTO collection (id, endpoint_id, gateway_id, kind, display_name, description, organization, base_path, owner_id,"
+        " is_public, is_high_assurance, created_at) VALUES (?, ?, ?, 'mapped', ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            collection_id, endpoint_id, endpoint.gateway_id, display_name, description, endpoint.organization, folder(base_path),
+            endpoint.owner_id, is_public, is_high_assurance, now_text(),
+        ),
+    )  # fmt: skip
+    _register(db, get(db, collection_id))
+    return collection_id
+
+
+def create_guest(
+    db: sqlite3.Connection,
+    *,
+    mapped_id: str,
+    display_name: str,
+    base_path: str,
+    owner_id: str,
+    description: str | None = None,
+    organization: str | None = None,
+    is_public: bool = True,
+    user_credential_id: str | None = None,
+) -> str:
+    """Makes a guest collection over the folder `base_path` of a mapped one; its owner is its administrator. Returns its id."""
+    mapped = get(db, mapped_id)
+    if not mapped.is_mapped:
+        raise ApiError("bad_request", "A guest collection needs a mapped collection", 400)
+    collection_id = str(uuid.uuid4())
+    base_path = folder(mapped.base_path.rstrip("/") + folder(normalise(base_path)))
+    db.execute(
+        "INSERT INTO collection (id, endpoint_id, gateway_id, kind, mapped_id, display_name, description, organization, base_path,"
+        " owner_id, user_credential_id, is_public, is_high_assurance, created_at) VALUES (?, ?, ?, 'guest', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            collection_id, mapped.endpoint_id, mapped.gateway_id, mapped.id, display_name, description,
+            mapped.organization if organization is None else organization, base_path,
+            owner_id, user_credential_id, is_public, mapped.is_high_assurance, now_text(),
+        ),
+    )  # fmt: skip
+    grant_role(db, subject_id=collection_id, principal=owner_id, role="administrator")
+    _register(db, get(db, collection_id))
+    return collection_id
+
+
+def _register(db: sqlite3.Connection, collection: Collection) -> None:
+    """Makes the collection known to Auth: a resource server with its scopes, and the client as which its node signs browsers in."""
+    scopes.register_collection(db, collection.id, title=collection.display_name, is_mapped=collection.is_mapped)
+    clients.create(db, client_id=collection.id, name=collection.display_name, is_public=True, redirect_uris=[collection.redirect_uri])
+
+
+def delete_guest(db: sqlite3.Connection, collection_id: str) -> None:
+    """Removes a guest collection with its rules and roles; the files stay."""
+    db.execute("DELETE FROM role WHERE subject_id = ?", (collection_id,))
+    db.execute("DELETE FROM recent_use WHERE collection_id = ?", (collection_id,))
+    db.execute("DELETE FROM collection WHERE id = ? AND kind = 'guest'", (collection_id,))
+    scopes.remove_resource_server(db, collection_id)
+    clients.delete(db, collection_id)
+
+
+def grant_role(db: sqlite3.Connection, *, subject_id: str, principal: str, role: str, principal_type: str = "identity") -> str:
+    """Gives a role on a collection or an endpoint; returns the role's id. Safe to repeat: a role held already keeps its id."""
+    db.execute(
+        "INSERT INTO role VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", (str(uuid.uuid4()), subject_id, principal_type, principal, role)
+    )
+    raise_rule_version(db, subject_id)
+    (role_id,) = db.execute(
+        "SELECT id FROM role WHERE subject_id = ? AND principal_type = ? AND principal = ? AND role = ?",
+        (subject_id, principal_type, principal, role),
+    ).fetchone()
+    return str(role_id)
+
+
+def raise_rule_version(db: sqlite3.Connection, subject_id: str) -> None:
+    """Says that who may do what has changed, in one collection or in all of an endpoint."""
+    db.execute("UPDATE collection SET rule_version = rule_version + 1 WHERE id = ? OR endpoint_id = ?", (subject_id, subject_id))
+
+
+def note_use(db: sqlite3.Connection, *, identity_id: str, collection_id: str) -> None:
+    """Remembers that an identity used a collection, for the search scope `recently-used`."""
+    db.execute("INSERT OR REPLACE INTO recent_use VALUES (?, ?, ?)", (identity_id, collection_id, now_text()))

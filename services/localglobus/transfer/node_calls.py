@@ -1,0 +1,73 @@
+"""The gateway to data transfer nodes: folder operations, our words in and out (services/dtn/PROTOCOL.md, section 3).
+
+Whether a person may do it is decided before the call; what the disk says comes back as the error of Globus for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from services.localglobus.errors import ApiError
+from services.localglobus.transfer.collections import Collection
+
+TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+VERBS = {"ls": "DirListingFailed", "stat": "StatFailed", "mkdir": "MkdirFailed", "rename": "RenameFailed", "delete": "DeleteFailed"}
+
+
+class NodeCalls:
+    """Calls nodes over TLS, trusting the local CA, with the secret that was made for each of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._client: httpx.AsyncClient | None = None
+
+    def secret(self, node: str) -> str:
+        """Returns the node's secret, which `DIR/dtn-<node>.secret` holds."""
+        return (self._folder / f"dtn-{node}.secret").read_text().strip()
+
+    async def call(self, collection: Collection, verb: str, **asked: Any) -> dict[str, Any]:
+        """Returns the node's answer. Raises `ApiError`: 404, 403, 400 as the disk says, 502 `ExternalError` if the node is out of reach."""
+        url = f"{collection.node_url}/.dtn/v1/operations/{verb}"
+        headers = {"Authorization": f"Bearer {self.secret(collection.node)}"}
+        try:
+            response = await self._open().post(url, json={"collection": collection.id, **asked}, headers=headers, timeout=TIMEOUT)
+            body = response.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise _unreachable(collection, verb) from error
+        if response.is_success:
+            return dict(body)
+        raise _refused(collection, verb, response.status_code, body if isinstance(body, dict) else {})
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+    def _open(self) -> httpx.AsyncClient:
+        if self._client is None:
+            verify = httpx.create_ssl_context(verify=str(self._folder / "ca.pem"), trust_env=False)
+            self._client = httpx.AsyncClient(verify=verify, trust_env=False)
+        return self._client
+
+
+def _unreachable(collection: Collection, verb: str) -> ApiError:
+    return ApiError(f"ExternalError.{VERBS[verb]}.ConnectFailed", f"The data host of {collection.display_name} does not answer", 502)
+
+
+def _refused(collection: Collection, verb: str, status: int, body: Mapping[str, Any]) -> ApiError:
+    code, message = str(body.get("code", "")), str(body.get("message", ""))
+    words = f"{message} ({collection.display_name})"
+    if status == 404 and verb == "stat":
+        return ApiError("NotFound", words, 404)
+    if status == 404:
+        return ApiError("ClientError.NotFound", words, 404)
+    if status == 403:
+        return ApiError("EndpointPermissionDenied", f"Denied by endpoint: {words}", 403)
+    if code.startswith("ExternalError"):
+        return ApiError(code, words, 502)  # as Globus answers what the storage refused; its clients do not repeat these
+    if status == 400:
+        return ApiError(code or "BadRequest", words, 400)
+    return _unreachable(collection, verb)

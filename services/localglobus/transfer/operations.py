@@ -1,0 +1,153 @@
+"""Folder operations as a caller: list, look at, make and rename, each decided here and done by the node.
+
+`open_collection` is the first step of all of them: the collection, its consents, the local account, the caller's rights.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.localglobus.auth.tokens import Caller
+from services.localglobus.errors import ApiError
+from services.localglobus.transfer import collections, listing
+from services.localglobus.transfer.collections import Collection
+from services.localglobus.transfer.documents import file_document
+from services.localglobus.transfer.node_calls import NodeCalls
+from services.localglobus.transfer.paths import folder, normalise, parent
+from services.localglobus.transfer.permissions import Person, Rights, person_behind, require_account, require_data_access, rights_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A collection with what the caller may do there."""
+
+    collection: Collection
+    rights: Rights
+
+    def path(self, asked: str | None) -> str:
+        """Returns the absolute path; without one, the default folder of the collection."""
+        default = "/~/" if self.collection.is_mapped else "/"
+        return normalise(default if asked is None else asked, home=self.rights.home)
+
+
+def open_collection(db: sqlite3.Connection, collection_id: str, caller: Caller) -> Opened:
+    """Returns the collection as the caller finds it. Raises `ApiError` 404, 403 `ConsentRequired`, 403 `EndpointPermissionDenied`."""
+    collection = collections.find(db, collection_id)
+    if collection is None:
+        raise _endpoint_itself(db, collection_id)
+    require_data_access(collection, caller)
+    return open_as(db, collection, person_behind(caller))
+
+
+def open_as(db: sqlite3.Connection, collection: Collection, person: Person) -> Opened:
+    """Returns the collection as a person finds it who gave her consents elsewhere."""
+    rights = rights_of(db, collection, person)
+    require_account(collection, rights)
+    return Opened(collection=collection, rights=rights)
+
+
+async def list_folder(nodes: NodeCalls, opened: Opened, path: str, *, show_hidden: bool, query: listing.Query) -> dict[str, Any]:
+    """Returns a `file_list` document. On the way to something readable a listing shows that way only."""
+    at = folder(path)
+    _require(opened, opened.rights.may_see(at, is_folder=True), path)
+    answer = await nodes.call(opened.collection, "ls", path=at, show_hidden=show_hidden)
+    real_path = folder(str(answer["path"]))
+    _require(opened, opened.rights.may_see(real_path, is_folder=True), path)
+    seen = [
+        file_document(entry) for entry in answer["entries"] if opened.rights.may_see(at + entry["name"], is_folder=entry["type"] == "dir")
+    ]
+    found = listing.select(seen, query)
+    return {
+        "DATA_TYPE": "file_list",
+        "path": at,
+        "absolute_path": at,
+        "endpoint": opened.collection.id,
+        "rename_supported": True,
+        "symlink_supported": False,
+        "length": len(found.rows),
+        "total": found.total,
+        "DATA": found.rows,
+    }
+
+
+async def stat(nodes: NodeCalls, opened: Opened, path: str) -> dict[str, Any]:
+    """Returns a `file` document of one file or folder."""
+    if not opened.rights.may_see(path, is_folder=True):
+        raise _denied(opened, path)
+    entry = await nodes.call(opened.collection, "stat", path=path)
+    _require(opened, opened.rights.may_see(path, is_folder=entry["type"] == "dir"), path)
+    return file_document(entry)
+
+
+async def make_folder(nodes: NodeCalls, opened: Opened, path: str) -> None:
+    """Makes one folder; its parent must be there. Raises `ApiError` 502 `ExternalError.MkdirFailed.Exists` if something has the name."""
+    _require(opened, opened.rights.may_write(path), path)
+    await nodes.call(opened.collection, "mkdir", path=folder(path))
+
+
+async def rename(nodes: NodeCalls, opened: Opened, old_path: str, new_path: str) -> None:
+    """Moves a file or folder within the collection; what both paths name must be writable, and not itself the top of a rule."""
+    for path in (old_path, new_path):
+        _require(opened, path != "/" and opened.rights.may_write(path) and opened.rights.may_write(parent(path)), path)
+    await nodes.call(opened.collection, "rename", old_path=old_path, new_path=new_path)
+
+
+def visible(db: sqlite3.Connection, endpoint_id: str, person: Person) -> tuple[Collection, Rights]:
+    """Returns a collection that the person may know of: public, or with any right there. Raises `ApiError` 404 `EndpointNotFound`."""
+    collection = collections.get(db, endpoint_id)
+    rights = rights_of(db, collection, person)
+    if not collection.is_public and not rights.is_any:
+        raise collections.not_found(endpoint_id)
+    return collection, rights
+
+
+def search(db: sqlite3.Connection, person: Person, *, scope: str, words: Sequence[str]) -> list[tuple[Collection, Rights]]:
+    """Returns the collections in a search scope whose texts hold all words."""
+    recent = {
+        row["collection_id"] for row in db.execute("SELECT collection_id FROM recent_use WHERE identity_id = ?", (person.identity_id,))
+    }
+    found = []
+    for collection in collections.all_collections(db):
+        rights = rights_of(db, collection, person)
+        is_owner = collection.owner_id in person.identities
+        matches = {
+            "all": collection.is_public or rights.is_any,
+            "my-endpoints": is_owner,
+            "shared-with-me": not collection.is_mapped and not is_owner and bool(rights.grants) and _is_personal(db, collection, person),
+            "shared-by-me": not collection.is_mapped and is_owner,
+            "administered-by-me": bool(rights.roles),
+            "recently-used": collection.id in recent and (collection.is_public or rights.is_any),
+            "in-use": False,
+            "my-gcp-endpoints": False,
+        }
+        if scope not in matches:
+            raise ApiError("BadRequest", f"Unknown filter_scope {scope!r}", 400)
+        text = " ".join(filter(None, (collection.display_name, collection.description, collection.organization, collection.id))).lower()
+        if matches[scope] and all(word.lower() in text for word in words):
+            found.append((collection, rights))
+    return found
+
+
+def _is_personal(db: sqlite3.Connection, collection: Collection, person: Person) -> bool:
+    """Whether a rule names the person or one of her groups: what is open to everyone is not shared with her."""
+    rows = db.execute("SELECT principal_type, principal FROM access_rule WHERE collection_id = ?", (collection.id,))
+    held = {pair for pair in person.principals if pair[1]}
+    return any((kind, principal) in held for kind, principal in rows)
+
+
+def _require(opened: Opened, is_allowed: bool, path: str) -> None:
+    if not is_allowed:
+        raise _denied(opened, path)
+
+
+def _denied(opened: Opened, path: str) -> ApiError:
+    return ApiError("EndpointPermissionDenied", f"Denied by endpoint {opened.collection.display_name}: Path not allowed: {path}", 403)
+
+
+def _endpoint_itself(db: sqlite3.Connection, endpoint_id: str) -> ApiError:
+    if collections.find_endpoint(db, endpoint_id=endpoint_id) is not None:
+        return ApiError("NotSupported", "This is an endpoint; its files are reached through its collections", 409)
+    return collections.not_found(endpoint_id)

@@ -1,0 +1,228 @@
+"""The Transfer API under /v0.10: endpoints, folder operations, access rules and roles; tasks are in `task_routes.py`.
+
+A route reads the request, calls one act in a transaction of the store, and writes the document. Errors are `ApiError`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from services.localglobus.auth.identities import get as get_identity
+from services.localglobus.auth.tokens import Caller
+from services.localglobus.errors import ApiError
+from services.localglobus.transfer import access, collections, listing, operations, roles, task_routes
+from services.localglobus.transfer.collections import Collection
+from services.localglobus.transfer.documents import endpoint_document, gcs_endpoint_document
+from services.localglobus.transfer.permissions import (
+    ADMIN_ROLES,
+    DELETE_RULE_ROLES,
+    RULE_ROLES,
+    Person,
+    Rights,
+    person_behind,
+    require_role,
+    roles_on_endpoint,
+)
+from services.localglobus.transfer.requests import done, nodes_of, read_document, store_of, transfer_caller
+
+FILE_FIELDS = frozenset({"name", "type", "size", "last_modified", "permissions", "user", "group"})
+MOST_FOUND = 1000
+
+
+async def get_endpoint(request: Request) -> Response:
+    caller = await transfer_caller(request)
+    return JSONResponse(await store_of(request).read(_describe_endpoint, request.path_params["endpoint_id"], person_behind(caller)))
+
+
+async def search_endpoints(request: Request) -> Response:
+    caller = await transfer_caller(request)
+    scope = request.query_params.get("filter_scope", "all")
+    words = request.query_params.get("filter_fulltext", "").split()
+    if scope == "all" and not words:
+        raise ApiError("BadRequest", "filter_fulltext is required with filter_scope=all", 400)
+    query = listing.read_query(request.query_params, fields=frozenset(), limit=100, most=MOST_FOUND)
+    kinds = request.query_params.get("filter_entity_type")
+    wanted = None if kinds is None else set(kinds.split(","))
+    found = [
+        document
+        for document in await store_of(request).read(_search, person_behind(caller), scope, words)
+        if wanted is None or document["entity_type"] in wanted
+    ]
+    page = listing.select(found[:MOST_FOUND], query)
+    return JSONResponse(
+        {
+            "DATA_TYPE": "endpoint_list",
+            "limit": query.limit,
+            "offset": query.offset,
+            "has_next_page": query.offset + len(page.rows) < page.total,
+            "DATA": page.rows,
+        }
+    )
+
+
+async def pause_rules(request: Request) -> Response:
+    caller = await transfer_caller(request)
+    await store_of(request).read(operations.visible, request.path_params["endpoint_id"], person_behind(caller))
+    return JSONResponse({"DATA_TYPE": "pause_rule_limited_list", "DATA": []})
+
+
+async def list_folder(request: Request) -> Response:
+    caller, opened = await _open(request)
+    query = listing.read_query(request.query_params, fields=FILE_FIELDS, limit=100_000, most=100_000)
+    path = opened.path(request.query_params.get("path"))
+    show_hidden = request.query_params.get("show_hidden", "1") not in {"0", "false", "False"}
+    document = await operations.list_folder(nodes_of(request), opened, path, show_hidden=show_hidden, query=query)
+    await store_of(request).write(collections.note_use, identity_id=caller.identity_id, collection_id=opened.collection.id)
+    return JSONResponse(document)
+
+
+async def stat(request: Request) -> Response:
+    _, opened = await _open(request)
+    return JSONResponse(await operations.stat(nodes_of(request), opened, opened.path(request.query_params.get("path"))))
+
+
+async def make_folder(request: Request) -> Response:
+    _, opened = await _open(request)
+    document = await read_document(request, data_type="mkdir")
+    await operations.make_folder(nodes_of(request), opened, opened.path(document.get("path", "")))
+    return done(request, "DirectoryCreated", "The directory was created successfully", status=202, data_type="mkdir_result")
+
+
+async def rename(request: Request) -> Response:
+    _, opened = await _open(request)
+    document = await read_document(request, data_type="rename")
+    old_path, new_path = opened.path(document.get("old_path", "")), opened.path(document.get("new_path", ""))
+    await operations.rename(nodes_of(request), opened, old_path, new_path)
+    return done(request, "FileRenamed", "File or directory renamed successfully")
+
+
+async def list_rules(request: Request) -> Response:
+    return await _as_role(request, DELETE_RULE_ROLES, "see the access rules", _rule_list)
+
+
+async def create_rule(request: Request) -> Response:
+    asked = await read_document(request, data_type="access")
+    rule_id = await _write_as_role(request, RULE_ROLES, "set access rules", access.create_rule, asked)
+    return done(request, "Created", "Access rule created successfully.", status=201, data_type="access_create_result", access_id=rule_id)
+
+
+async def get_rule(request: Request) -> Response:
+    return await _as_role(request, DELETE_RULE_ROLES, "see the access rules", access.get_rule, request.path_params["rule_id"])
+
+
+async def update_rule(request: Request) -> Response:
+    asked = await read_document(request, data_type="access")
+    await _write_as_role(request, RULE_ROLES, "set access rules", access.update_rule, request.path_params["rule_id"], asked)
+    return done(request, "Updated", "Access rule updated successfully.")
+
+
+async def delete_rule(request: Request) -> Response:
+    await _write_as_role(request, DELETE_RULE_ROLES, "delete access rules", access.delete_rule, request.path_params["rule_id"])
+    return done(request, "Deleted", "Access rule deleted successfully.")
+
+
+async def list_roles(request: Request) -> Response:
+    return await _as_role(request, ADMIN_ROLES, "see the roles", _role_list)
+
+
+async def create_role(request: Request) -> Response:
+    asked = await read_document(request, data_type="role")
+    return JSONResponse(await _write_as_role(request, ADMIN_ROLES, "assign roles", roles.create_role, asked), status_code=201)
+
+
+async def get_role(request: Request) -> Response:
+    return await _as_role(request, ADMIN_ROLES, "see the roles", _one_role, request.path_params["role_id"])
+
+
+async def delete_role(request: Request) -> Response:
+    await _write_as_role(request, ADMIN_ROLES, "remove roles", _remove_role, request.path_params["role_id"])
+    return done(request, "Deleted", "Role deleted successfully.")
+
+
+async def _open(request: Request) -> tuple[Caller, operations.Opened]:
+    caller = await transfer_caller(request)
+    return caller, await store_of(request).read(operations.open_collection, request.path_params["endpoint_id"], caller)
+
+
+async def _as_role(request: Request, allowed: frozenset[str], act: str, what: Any, *args: Any) -> Response:
+    caller = await transfer_caller(request)
+    return JSONResponse(await store_of(request).read(_do_as_role, request.path_params["endpoint_id"], caller, allowed, act, what, *args))
+
+
+async def _write_as_role(request: Request, allowed: frozenset[str], act: str, what: Any, *args: Any) -> Any:
+    caller = await transfer_caller(request)
+    return await store_of(request).write(_do_as_role, request.path_params["endpoint_id"], caller, allowed, act, what, *args)
+
+
+def _do_as_role(db: sqlite3.Connection, endpoint_id: str, caller: Caller, allowed: frozenset[str], act: str, what: Any, *args: Any) -> Any:
+    """`what(db, collection, ...)` if the caller holds one of the roles, in the same transaction."""
+    person = person_behind(caller)
+    collection, rights = operations.visible(db, endpoint_id, person)
+    require_role(rights.roles, allowed, act)
+    return what(db, collection, *args)
+
+
+def _rule_list(db: sqlite3.Connection, collection: Collection) -> dict[str, Any]:
+    return {"DATA_TYPE": "access_list", "endpoint": collection.id, "DATA": access.list_rules(db, collection)}
+
+
+def _role_list(db: sqlite3.Connection, collection: Collection) -> dict[str, Any]:
+    return {"DATA_TYPE": "role_list", "DATA": roles.list_roles(db, collection.id)}
+
+
+def _one_role(db: sqlite3.Connection, collection: Collection, role_id: str) -> dict[str, Any]:
+    return roles.get_role(db, collection.id, role_id)
+
+
+def _remove_role(db: sqlite3.Connection, collection: Collection, role_id: str) -> None:
+    roles.delete_role(db, collection.id, role_id)
+
+
+def _search(db: sqlite3.Connection, person: Person, scope: str, words: list[str]) -> list[dict[str, Any]]:
+    return [_document(db, collection, rights) for collection, rights in operations.search(db, person, scope=scope, words=words)]
+
+
+def _describe_endpoint(db: sqlite3.Connection, endpoint_id: str, person: Person) -> dict[str, Any]:
+    endpoint = collections.find_endpoint(db, endpoint_id=endpoint_id.lower())
+    if endpoint is not None:
+        held = roles_on_endpoint(db, endpoint, person)
+        return gcs_endpoint_document(endpoint, owner_name=_name(db, endpoint.owner_id), roles=held)
+    return _document(db, *operations.visible(db, endpoint_id, person))
+
+
+def _document(db: sqlite3.Connection, collection: Collection, rights: Rights) -> dict[str, Any]:
+    can_manage_rules = bool(rights.roles & RULE_ROLES)
+    return endpoint_document(collection, owner_name=_name(db, collection.owner_id), roles=rights.roles, can_manage_rules=can_manage_rules)
+
+
+def _name(db: sqlite3.Connection, identity_id: str) -> str:
+    row = get_identity(db, identity_id)
+    return identity_id if row is None else str(row["username"])
+
+
+ENDPOINT = "/v0.10/endpoint/{endpoint_id}"
+OPERATION = "/v0.10/operation/endpoint/{endpoint_id}"
+routes = [
+    Route("/v0.10/endpoint_search", search_endpoints, methods=["GET"]),
+    Route(ENDPOINT, get_endpoint, methods=["GET"]),
+    Route(f"{ENDPOINT}/my_effective_pause_rule_list", pause_rules, methods=["GET"]),
+    Route(f"{ENDPOINT}/access_list", list_rules, methods=["GET"]),
+    Route(f"{ENDPOINT}/access", create_rule, methods=["POST"]),
+    Route(f"{ENDPOINT}/access/{{rule_id}}", get_rule, methods=["GET"]),
+    Route(f"{ENDPOINT}/access/{{rule_id}}", update_rule, methods=["PUT"]),
+    Route(f"{ENDPOINT}/access/{{rule_id}}", delete_rule, methods=["DELETE"]),
+    Route(f"{ENDPOINT}/role_list", list_roles, methods=["GET"]),
+    Route(f"{ENDPOINT}/role", create_role, methods=["POST"]),
+    Route(f"{ENDPOINT}/role/{{role_id}}", get_role, methods=["GET"]),
+    Route(f"{ENDPOINT}/role/{{role_id}}", delete_role, methods=["DELETE"]),
+    Route(f"{OPERATION}/ls", list_folder, methods=["GET"]),
+    Route(f"{OPERATION}/stat", stat, methods=["GET"]),
+    Route(f"{OPERATION}/mkdir", make_folder, methods=["POST"]),
+    Route(f"{OPERATION}/rename", rename, methods=["POST"]),
+    *task_routes.routes,
+]

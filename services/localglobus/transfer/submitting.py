@@ -1,0 +1,126 @@
+"""From a `transfer` or `delete` document to a checked `Submission`: shapes, paths, limits. What it names is resolved by the caller."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from services.localglobus.errors import ApiError
+from services.localglobus.transfer.collections import Collection
+from services.localglobus.transfer.paths import folder, normalise
+from services.localglobus.transfer.tasks import LIFETIME, MOST_ITEMS, NOTIFY_FLAGS, TRANSFER_FLAGS, Item, Submission, read_label
+from services.localglobus.transfer.times import now_text, parse_future
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def read_transfer(
+    document: Mapping[str, Any], *, source: Collection, destination: Collection, homes: tuple[str | None, str | None]
+) -> Submission:
+    """Checks a transfer document. `homes` are those of the owner at source and destination. Raises `ApiError` 400."""
+    items = [_transfer_item(item, homes) for item in _items(document, "ClientError.BadRequest.NoTransferItems", "A transfer")]
+    if source.id == destination.id:
+        for item in items:
+            _refuse_into_itself(item)
+    sync_level = document.get("sync_level")
+    if sync_level is not None and sync_level not in (0, 1, 2, 3):
+        raise ApiError("BadRequest", "sync_level must be 0, 1, 2, 3 or null", 400)
+    options = {
+        "sync_level": sync_level,
+        "filter_rules": _filter_rules(document),
+        "recursive_symlinks": document.get("recursive_symlinks", "ignore"),
+        **_flags(document, TRANSFER_FLAGS, default=False),
+        **_flags(document, NOTIFY_FLAGS, default=True),
+    }
+    return _submission(document, source=source, destination=destination, options=options, items=items)
+
+
+def read_delete(document: Mapping[str, Any], *, collection: Collection, home: str | None) -> Submission:
+    """Checks a delete document. Raises `ApiError` 400, also for the root of a collection, which nobody means."""
+    flags = _flags(document, ("recursive", "ignore_missing", "interpret_globs"), default=False)
+    items = []
+    for item in _items(document, "ClientError.BadRequest.NoDeleteItems", "A delete"):
+        path = normalise(item.get("path"), home=home)
+        if path == "/" and not flags["interpret_globs"]:
+            raise ApiError("BadRequest", "The root of a collection cannot be deleted", 400)
+        items.append(Item(source_path=path, destination_path=None, is_recursive=flags["recursive"]))
+    options = {**flags, **_flags(document, NOTIFY_FLAGS, default=True)}
+    return _submission(document, source=collection, destination=None, options=options, items=items)
+
+
+def _submission(document: Mapping[str, Any], **parts: Any) -> Submission:
+    deadline = document.get("deadline")
+    return Submission(
+        submission_id=str(document.get("submission_id")).lower(),
+        label=read_label(document),
+        deadline=parse_future(deadline, field="deadline") if deadline else now_text(plus=LIFETIME),
+        **parts,
+    )
+
+
+def _items(document: Mapping[str, Any], code: str, what: str) -> list[Mapping[str, Any]]:
+    items = document.get("DATA")
+    if not isinstance(items, list) or not items:
+        raise ApiError(code, f"{what} requires at least one item", 400)
+    if len(items) > MOST_ITEMS:
+        raise ApiError("LimitExceeded", f"{what} has at most {MOST_ITEMS} items", 400)
+    if not all(isinstance(item, dict) for item in items):
+        raise ApiError("BadRequest", "Every item must be a document", 400)
+    return items
+
+
+def _transfer_item(item: Mapping[str, Any], homes: tuple[str | None, str | None]) -> Item:
+    if item.get("DATA_TYPE", "transfer_item") != "transfer_item":
+        raise ApiError("BadRequest", f"Items of type {item.get('DATA_TYPE')!r} are not supported", 400)
+    is_recursive = item.get("recursive", False)
+    if not isinstance(is_recursive, bool):
+        raise ApiError("BadRequest", "recursive must be true or false", 400)
+    source_path, destination_path = (
+        normalise(item.get("source_path"), home=homes[0]),
+        normalise(item.get("destination_path"), home=homes[1]),
+    )
+    if is_recursive:
+        source_path, destination_path = folder(source_path), folder(destination_path)
+    elif source_path.endswith("/") or destination_path.endswith("/"):
+        raise ApiError("BadRequest", "The paths of a file are whole file paths; for a folder say recursive", 400)
+    return Item(source_path=source_path, destination_path=destination_path, is_recursive=is_recursive, checksum=_checksum(item))
+
+
+def _checksum(item: Mapping[str, Any]) -> str | None:
+    value = item.get("external_checksum")
+    if value is None:
+        return None
+    algorithm = str(item.get("checksum_algorithm") or "sha256").lower().replace("-", "")
+    if algorithm != "sha256" or not isinstance(value, str) or not SHA256.fullmatch(value.lower()):
+        raise ApiError("BadRequest", "external_checksum must be a SHA-256 in hexadecimal", 400)
+    return value.lower()
+
+
+def _refuse_into_itself(item: Item) -> None:
+    if item.is_recursive and folder(str(item.destination_path)).startswith(folder(item.source_path)):
+        raise ApiError("BadRequest", f"{item.source_path} cannot be copied into itself", 400)
+
+
+def _filter_rules(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rules = document.get("filter_rules") or []
+    if not isinstance(rules, list) or not all(isinstance(rule, dict) and isinstance(rule.get("name"), str) for rule in rules):
+        raise ApiError("BadRequest", "filter_rules must be a list of filter_rule documents with a name", 400)
+    found = [
+        {"DATA_TYPE": "filter_rule", "method": rule.get("method") or "exclude", "name": rule["name"], "type": rule.get("type")}
+        for rule in rules
+    ]
+    for rule in found:
+        if rule["method"] not in {"include", "exclude"} or rule["type"] not in {None, "file", "dir"}:
+            raise ApiError("BadRequest", "A filter_rule has the method include or exclude and the type file, dir or null", 400)
+    return found
+
+
+def _flags(document: Mapping[str, Any], names: tuple[str, ...], *, default: bool) -> dict[str, bool]:
+    flags = {name: document.get(name, default) for name in names}
+    for name, value in flags.items():
+        if value is None:
+            flags[name] = default
+        elif not isinstance(value, bool):
+            raise ApiError("BadRequest", f"{name} must be true or false", 400)
+    return flags

@@ -1,0 +1,179 @@
+"""The Transfer API under /v0.10: submission ids, transfers, deletions, and tasks as their owner sees them."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from services.localglobus.auth.tokens import Caller
+from services.localglobus.errors import ApiError
+from services.localglobus.transfer import collections, listing, operations, submitting, tasks
+from services.localglobus.transfer.documents import event_document, skipped_document, successful_document, task_document
+from services.localglobus.transfer.requests import done, read_document, store_of, transfer_caller
+from services.localglobus.transfer.waiting import waiting_room
+
+TASK_FIELDS = frozenset({"task_id", "type", "status", "label", "request_time", "completion_time"})
+EVENT_FIELDS = frozenset({"code", "is_error", "time"})
+MARKER_PAGE = 1000
+CANCEL_WAIT_S = 10.0
+"""How long Globus waits for a canceled task to end before it says `CancelAccepted`."""
+
+
+async def submission_id(request: Request) -> Response:
+    caller = await transfer_caller(request)
+    value = await store_of(request).write(tasks.issue_submission_id, caller.identity_id)
+    return JSONResponse({"DATA_TYPE": "submission_id", "value": value})
+
+
+async def submit_transfer(request: Request) -> Response:
+    caller = await transfer_caller(request)
+    document = await read_document(request, data_type="transfer")
+    return await _submitted(request, "transfer", await store_of(request).write(_submit, document, caller))
+
+
+async def submit_delete(request: Request) -> Response:
+    caller = await transfer_caller(request)
+    document = await read_document(request, data_type="delete")
+    return await _submitted(request, "delete", await store_of(request).write(_submit, document, caller))
+
+
+async def get_task(request: Request) -> Response:
+    caller = await transfer_caller(request)
+    row = await store_of(request).read(tasks.get, request.path_params["task_id"], caller.identity_id)
+    document = task_document(row)
+    names = request.query_params.get("fields")
+    if names:
+        document = {name: value for name, value in document.items() if name in {*names.split(","), "DATA_TYPE"}}
+    return JSONResponse(document)
+
+
+async def list_tasks(request: Request) -> Response:
+    caller = await transfer_caller(request)
+    query = listing.read_query(request.query_params, fields=TASK_FIELDS, limit=10, most=1000)
+    rows = [task_document(row) for row in await store_of(request).read(tasks.list_tasks, caller.identity_id)]
+    return _offset_page("task_list", listing.select(rows, query), query)
+
+
+async def update_task(request: Request) -> Response:
+    caller = await transfer_caller(request)
+    asked = await read_document(request, data_type="task")
+    await store_of(request).write(tasks.update, request.path_params["task_id"], caller.identity_id, asked)
+    return done(request, "Updated", "The task was updated successfully.")
+
+
+async def cancel_task(request: Request) -> Response:
+    """Waits, as Globus does, for the node to let go; until then the task stays active."""
+    caller = await transfer_caller(request)
+    task_id, store = request.path_params["task_id"], store_of(request)
+    if await store.write(tasks.ask_cancel, task_id, caller.identity_id):
+        return done(request, "TaskComplete", "The task completed before the cancel request was processed.")
+    deadline = time.monotonic() + CANCEL_WAIT_S
+    while (left_s := deadline - time.monotonic()) > 0:
+        if (await store.read(tasks.get, task_id, caller.identity_id))["completed_at"]:
+            return done(request, "Canceled", "The task has been cancelled successfully.")
+        await waiting_room(request.app).wait("tasks", min(left_s, 1.0))
+    return done(request, "CancelAccepted", "The task is being cancelled.", status=202)
+
+
+async def list_events(request: Request) -> Response:
+    caller = await transfer_caller(request)
+    query = listing.read_query(request.query_params, fields=EVENT_FIELDS, limit=10, most=1000)
+    rows = await store_of(request).read(_rows, "task_event", request.path_params["task_id"], caller.identity_id)
+    return _offset_page("event_list", listing.select([event_document(row) for row in reversed(rows)], query), query)
+
+
+async def list_successful(request: Request) -> Response:
+    return await _marker_page(request, "successful_transfers", "transferred", successful_document)
+
+
+async def list_skipped(request: Request) -> Response:
+    return await _marker_page(request, "skipped_errors", "failed", skipped_document)
+
+
+async def pause_info(request: Request) -> Response:
+    caller = await transfer_caller(request)
+    await store_of(request).read(tasks.get, request.path_params["task_id"], caller.identity_id)
+    sides = ("source_pause_message", "source_pause_message_share", "destination_pause_message", "destination_pause_message_share")
+    return JSONResponse(
+        {"DATA_TYPE": "pause_info_limited", "pause_rules": [], "message": None, "endpoint_display_name": None, **dict.fromkeys(sides)}
+    )
+
+
+def _submit(db: sqlite3.Connection, document: dict[str, Any], caller: Caller) -> tuple[str, str, str]:
+    """Returns (submission id, task id, code): the second time the first task."""
+    duplicate = tasks.find_duplicate(db, document.get("submission_id"), caller.identity_id)
+    if duplicate is not None:
+        return str(document["submission_id"]).lower(), duplicate, "Duplicate"
+    if document.get("DATA_TYPE") == "delete" or "endpoint" in document:
+        opened = operations.open_collection(db, str(document.get("endpoint")), caller)
+        submission = submitting.read_delete(document, collection=opened.collection, home=opened.rights.home)
+    else:
+        source = operations.open_collection(db, str(document.get("source_endpoint")), caller)
+        target = operations.open_collection(db, str(document.get("destination_endpoint")), caller)
+        homes = (source.rights.home, target.rights.home)
+        submission = submitting.read_transfer(document, source=source.collection, destination=target.collection, homes=homes)
+    for collection in {submission.source.id, (submission.destination or submission.source).id}:
+        collections.note_use(db, identity_id=caller.identity_id, collection_id=collection)
+    return submission.submission_id, tasks.create(db, submission, owner_id=caller.identity_id), "Accepted"
+
+
+async def _submitted(request: Request, kind: str, submitted: tuple[str, str, str]) -> Response:
+    submission, task_id, code = submitted
+    waiting_room(request.app).wake("orders")
+    words = {
+        "Accepted": f"The {kind} has been accepted and a task has been created and queued for execution",
+        "Duplicate": f"The {kind} was accepted before under this submission_id; nothing was created",
+    }
+    link = {"DATA_TYPE": "link", "href": f"task/{task_id}?format=json", "rel": "related", "resource": "task", "title": "related task"}
+    status = 202 if code == "Accepted" else 200
+    return done(
+        request, code, words[code], status=status, data_type=f"{kind}_result", submission_id=submission, task_id=task_id, task_link=link
+    )
+
+
+async def _marker_page(request: Request, data_type: str, status: str, describe: Any) -> Response:
+    caller = await transfer_caller(request)
+    text = request.query_params.get("marker") or "0"
+    if not text.isascii() or not text.isdigit():
+        raise ApiError("BadRequest", "marker must be one that a former page gave", 400)
+    rows = await store_of(request).read(_results, request.path_params["task_id"], caller.identity_id, status, int(text))
+    next_marker = rows[-1]["id"] if len(rows) == MARKER_PAGE else None
+    return JSONResponse({"DATA_TYPE": data_type, "marker": int(text), "next_marker": next_marker, "DATA": [describe(row) for row in rows]})
+
+
+def _offset_page(data_type: str, page: listing.Page, query: listing.Query) -> Response:
+    shape = {"DATA_TYPE": data_type, "length": len(page.rows), "limit": query.limit, "offset": query.offset, "total": page.total}
+    return JSONResponse({**shape, "DATA": page.rows})
+
+
+def _rows(db: sqlite3.Connection, table: str, task_id: str, owner_id: str) -> list[sqlite3.Row]:
+    tasks.get(db, task_id, owner_id)
+    return db.execute(f"SELECT * FROM {table} WHERE task_id = ? ORDER BY id", (task_id,)).fetchall()  # noqa: S608 (one of our tables)
+
+
+def _results(db: sqlite3.Connection, task_id: str, owner_id: str, status: str, after: int) -> list[sqlite3.Row]:
+    tasks.get(db, task_id, owner_id)
+    return db.execute(
+        "SELECT * FROM task_result WHERE task_id = ? AND status = ? AND id > ? ORDER BY id LIMIT ?", (task_id, status, after, MARKER_PAGE)
+    ).fetchall()
+
+
+TASK = "/v0.10/task/{task_id}"
+routes = [
+    Route("/v0.10/submission_id", submission_id, methods=["GET"]),
+    Route("/v0.10/transfer", submit_transfer, methods=["POST"]),
+    Route("/v0.10/delete", submit_delete, methods=["POST"]),
+    Route("/v0.10/task_list", list_tasks, methods=["GET"]),
+    Route(TASK, get_task, methods=["GET"]),
+    Route(TASK, update_task, methods=["PUT"]),
+    Route(f"{TASK}/cancel", cancel_task, methods=["POST"]),
+    Route(f"{TASK}/event_list", list_events, methods=["GET"]),
+    Route(f"{TASK}/successful_transfers", list_successful, methods=["GET"]),
+    Route(f"{TASK}/skipped_errors", list_skipped, methods=["GET"]),
+    Route(f"{TASK}/pause_info", pause_info, methods=["GET"]),
+]

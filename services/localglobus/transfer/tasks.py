@@ -1,0 +1,188 @@
+"""Tasks: submitted once per submission id, seen by their owner only, ended by their node, a cancellation or their deadline.
+
+    submit -> ACTIVE -- the node finishes --> SUCCEEDED | FAILED
+              ACTIVE -- cancel, and the node has let go --> FAILED (CANCELED)
+              ACTIVE -- deadline --> FAILED (EXPIRED)
+
+A task has one order (`orders.py`), which its node leases. `settle` does what only time decides; `nodes.run` calls it every second.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from services.localglobus.errors import ApiError
+from services.localglobus.transfer.collections import Collection
+from services.localglobus.transfer.paths import normalise
+from services.localglobus.transfer.times import now_text, parse_future
+
+LIFETIME = timedelta(hours=24)  # the default deadline of Globus
+MOST_ITEMS = 100_000
+LABEL_LENGTH = 128
+TRANSFER_FLAGS = (
+    "verify_checksum", "preserve_timestamp", "encrypt_data", "skip_source_errors", "fail_on_quota_errors", "delete_destination_extra",
+)  # fmt: skip
+NOTIFY_FLAGS = ("notify_on_succeeded", "notify_on_failed", "notify_on_inactive")
+SELECT = "SELECT task.*, EXISTS (SELECT 1 FROM task_result WHERE task_id = task.id AND status = 'failed') AS has_skipped_errors FROM task"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One file or folder to copy or, without `destination_path`, to delete."""
+
+    source_path: str
+    destination_path: str | None
+    is_recursive: bool
+    checksum: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A checked transfer or delete document. `destination` is None for a deletion."""
+
+    submission_id: str
+    source: Collection
+    destination: Collection | None
+    label: str | None
+    deadline: str
+    options: Mapping[str, Any]
+    items: Sequence[Item]
+
+    @property
+    def node(self) -> str:
+        """The node that does the work: it pulls into the destination, or deletes what it holds."""
+        return (self.destination or self.source).node
+
+
+def issue_submission_id(db: sqlite3.Connection, owner_id: str) -> str:
+    """Returns a new submission id, good for one task of this identity."""
+    submission_id = str(uuid.uuid4())
+    db.execute("INSERT INTO submission VALUES (?, ?, ?)", (submission_id, owner_id, now_text()))
+    return submission_id
+
+
+def find_duplicate(db: sqlite3.Connection, submission_id: object, owner_id: str) -> str | None:
+    """Returns the task that was submitted under this id before. Raises `ApiError` 400 if the id was not issued to this identity."""
+    issued = db.execute("SELECT owner_id FROM submission WHERE id = ?", (str(submission_id).lower(),)).fetchone()
+    if issued is None or issued["owner_id"] != owner_id:
+        raise ApiError("BadRequest", "submission_id must be one that GET /v0.10/submission_id gave to you", 400)
+    row = db.execute("SELECT id FROM task WHERE submission_id = ?", (str(submission_id).lower(),)).fetchone()
+    return None if row is None else str(row["id"])
+
+
+def create(db: sqlite3.Connection, submission: Submission, *, owner_id: str) -> str:
+    """Makes the task with its items and its order, ready to be leased; returns its id."""
+    task_id = str(uuid.uuid4())
+    source, destination = submission.source, submission.destination
+    db.execute(
+        "INSERT INTO task (id, submission_id, owner_id, type, status, label, requested_at, deadline, source_id, destination_id,"
+        " source_name, destination_name, options, n_items) VALUES (?, ?, ?, ?, 'ACTIVE', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            task_id, submission.submission_id, owner_id, "TRANSFER" if destination else "DELETE", submission.label, now_text(),
+            submission.deadline, source.id, destination.id if destination else None, source.display_name,
+            destination.display_name if destination else None, json.dumps(submission.options), len(submission.items),
+        ),
+    )  # fmt: skip
+    db.executemany(
+        "INSERT INTO task_item VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            (task_id, position, item.source_path, item.destination_path, item.is_recursive, item.checksum)
+            for position, item in enumerate(submission.items)
+        ),
+    )
+    db.execute("INSERT INTO copy_order (id, task_id, node) VALUES (?, ?, ?)", (str(uuid.uuid4()), task_id, submission.node))
+    return task_id
+
+
+def add_event(db: sqlite3.Connection, task_id: str, code: str, description: str, *, details: str = "", is_error: bool = False) -> None:
+    db.execute(
+        "INSERT INTO task_event (task_id, time, code, description, details, is_error) VALUES (?, ?, ?, ?, ?, ?)",
+        (task_id, now_text(), code, description, details, is_error),
+    )
+
+
+def settle(db: sqlite3.Connection) -> None:
+    """Ends the tasks whose deadline is over, and the canceled ones that no node holds any more. Safe to repeat."""
+    for row in db.execute("SELECT id FROM task WHERE completed_at IS NULL AND deadline <= ?", (now_text(),)).fetchall():
+        end(db, row["id"], "FAILED", fatal=("EXPIRED", "The task was not done when its deadline came"))
+    for row in db.execute(f"{_LET_GO} AND leased_until <= ?", (time.time(),)).fetchall():
+        end(db, row["id"], "FAILED", fatal=("CANCELED", "The task was canceled by its owner"))
+
+
+def needs_settling(db: sqlite3.Connection) -> bool:
+    """Whether `settle` has something to do: a cheap look that spares the disk a write."""
+    due = "SELECT 1 FROM task WHERE completed_at IS NULL AND deadline <= ? LIMIT 1"
+    return bool(
+        db.execute(due, (now_text(),)).fetchone() or db.execute(f"{_LET_GO} AND leased_until <= ? LIMIT 1", (time.time(),)).fetchone()
+    )
+
+
+_LET_GO = (
+    "SELECT task.id FROM task JOIN copy_order ON copy_order.task_id = task.id"
+    " WHERE completed_at IS NULL AND is_cancel_asked AND NOT is_finished"
+)
+
+
+def end(db: sqlite3.Connection, task_id: str, status: str, *, fatal: tuple[str, str] | None = None) -> None:
+    """Ends an open task: its status, its last event, its order and tickets. A task that has ended stays as it is."""
+    code, description = fatal or (None, None)
+    moved = db.execute(
+        "UPDATE task SET status = ?, completed_at = ?, fatal_code = ?, fatal_description = ? WHERE id = ? AND completed_at IS NULL",
+        (status, now_text(), code, description, task_id),
+    )
+    db.execute("UPDATE copy_order SET is_finished = 1 WHERE task_id = ?", (task_id,))
+    db.execute("DELETE FROM ticket WHERE task_id = ?", (task_id,))
+    if moved.rowcount and status == "SUCCEEDED":
+        add_event(db, task_id, "SUCCEEDED", "succeeded")
+    elif moved.rowcount:
+        add_event(db, task_id, code or "FAILED", description or "failed", is_error=code != "CANCELED")
+
+
+def get(db: sqlite3.Connection, task_id: str, owner_id: str) -> sqlite3.Row:
+    """Returns a task of this owner. Raises `ApiError` 404 for any other one."""
+    row: sqlite3.Row | None = db.execute(f"{SELECT} WHERE id = ? AND owner_id = ?", (task_id, owner_id)).fetchone()
+    if row is None:
+        raise ApiError("ClientError.NotFound", f"No task '{task_id}' of yours", 404)
+    return row
+
+
+def list_tasks(db: sqlite3.Connection, owner_id: str) -> list[sqlite3.Row]:
+    """Returns all tasks of an owner, newest first."""
+    return db.execute(f"{SELECT} WHERE owner_id = ? ORDER BY requested_at DESC, rowid DESC", (owner_id,)).fetchall()
+
+
+def ask_cancel(db: sqlite3.Connection, task_id: str, owner_id: str) -> bool:
+    """Asks for the end of a task; returns whether it had ended already. The node that holds it hears of it with its next heartbeat."""
+    row = get(db, task_id, owner_id)
+    if row["completed_at"]:
+        return True
+    db.execute("UPDATE task SET is_cancel_asked = 1 WHERE id = ?", (task_id,))
+    settle(db)
+    return False
+
+
+def update(db: sqlite3.Connection, task_id: str, owner_id: str, asked: Mapping[str, Any]) -> None:
+    """Changes label and deadline of a task that has not ended. Raises `ApiError` 409 for one that has."""
+    row = get(db, task_id, owner_id)
+    if row["completed_at"]:
+        raise ApiError("Conflict", "The task is complete and cannot be changed", 409)
+    label = read_label(asked) if "label" in asked else row["label"]
+    deadline = parse_future(asked["deadline"], field="deadline") if asked.get("deadline") else row["deadline"]
+    db.execute("UPDATE task SET label = ?, deadline = ? WHERE id = ?", (label, deadline, task_id))
+
+
+def read_label(asked: Mapping[str, Any]) -> str | None:
+    """Returns the label of a document: at most 128 characters on one line, without blanks at its ends."""
+    label = asked.get("label")
+    if label is None or label == "":
+        return None
+    if not isinstance(label, str) or len(label) > LABEL_LENGTH or label != label.strip() or any(mark in label for mark in "\r\n\0"):
+        raise ApiError("BadRequest", f"label must be one line of at most {LABEL_LENGTH} characters without blanks at its ends", 400)
+    return label
