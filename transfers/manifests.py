@@ -1,0 +1,144 @@
+"""Which files a request is about: what to copy in each Globus task, what must have arrived, and the list with checksums to download.
+
+A selection stays a query: its files are read from the catalogue in order whenever they are needed, never kept in a list of their own.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from datasets import files
+from datasets.models import Location, Version
+from transfers.errors import ConflictError
+from transfers.models import DataRequest, DataRequestTask, Selection
+from transfers.words import Arrived, CopyItem
+
+# Globus takes more, but a task of this size stays quick to submit, to check and to retry.
+FILES_PER_TASK = 10_000
+
+
+@dataclass
+class Part:
+    """What one Globus task is to copy: whole folders, or the files of a selection after one path up to another, or files by name."""
+
+    selection: Selection
+    n_files: int
+    folders: list[str] = field(default_factory=list)
+    after_path: str = ""
+    until_path: str = ""
+    paths: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A file that has to arrive. Paths are absolute in their collections."""
+
+    selection: Selection
+    path: str
+    source_path: str
+    destination_path: str
+    size_bytes: int
+    sha256: str
+
+
+def parts_of(request: DataRequest) -> Iterator[Part]:
+    """Cut the request into Globus tasks: recursive where whole folders are chosen, else batches of files."""
+    for selection in selections_of(request):
+        if files.is_whole_folders(selection.version, selection.query):
+            yield Part(selection, selection.n_files, folders=list(selection.query.searched_folders))
+            continue
+        after, n_files, last = "", 0, ""
+        for file in files.iterate(selection.version, selection.query):
+            n_files, last = n_files + 1, file.path
+            if n_files == FILES_PER_TASK:
+                yield Part(selection, n_files, after_path=after, until_path=last)
+                after, n_files = last, 0
+        if n_files:
+            yield Part(selection, n_files, after_path=after, until_path=last)
+
+
+def retry_parts_of(request: DataRequest) -> Iterator[Part]:
+    """Cut only the files that failed into Globus tasks."""
+    for selection in selections_of(request):
+        paths = list(request.failed_files.filter(selection=selection).values_list("path", flat=True))
+        for start in range(0, len(paths), FILES_PER_TASK):
+            chosen = paths[start : start + FILES_PER_TASK]
+            yield Part(selection, len(chosen), paths=chosen)
+
+
+def items_of(task: DataRequestTask) -> Iterator[CopyItem]:
+    """What a task copies. The same at every call: the version is frozen."""
+    selection = task.selection
+    if selection is None:
+        return
+    if task.folders:
+        base, root = location_of(selection.version), root_of(task.request, selection.version)
+        for folder in task.folders:
+            yield CopyItem(base.collection_path(folder), root + folder.removeprefix("/"), is_recursive=True)
+        return
+    for file in _files_of_task(task, selection):
+        yield CopyItem(file.source_path, file.destination_path, sha256=file.sha256)
+
+
+def _files_of_task(task: DataRequestTask, selection: Selection) -> Iterator[Expected]:
+    if task.paths:
+        yield from _expected(task.request, selection, files.FileQuery(folders=(), globs=(), files=tuple(task.paths)))
+        return
+    for file in _expected(task.request, selection, selection.query, after=task.after_path or None):
+        yield file
+        if file.path == task.until_path:
+            return
+
+
+def expected_files(request: DataRequest) -> Iterator[Expected]:
+    """Every file that has to arrive."""
+    for selection in selections_of(request):
+        yield from _expected(request, selection, selection.query)
+
+
+def _expected(request: DataRequest, selection: Selection, query: files.FileQuery, after: str | None = None) -> Iterator[Expected]:
+    root = root_of(request, selection.version)
+    for file in files.iterate(selection.version, query, after=after):
+        yield Expected(selection, file.path, file.collection_path, root + file.path.removeprefix("/"), file.size_bytes, file.sha256)
+
+
+def find_missing(request: DataRequest, arrived: Iterable[Arrived]) -> list[tuple[Expected, str]]:
+    """The files that did not arrive as the catalogue describes them, each with the reason in words.
+
+    Names and sizes are compared, and SHA-256 where both sides know it.
+    """
+    came = {file.destination_path: (file.size_bytes, file.sha256) for file in arrived}
+    missing = []
+    for file in expected_files(request):
+        size_bytes, sha256 = came.get(file.destination_path, (-1, ""))
+        if size_bytes < 0:
+            missing.append((file, "It did not arrive"))
+        elif size_bytes != file.size_bytes:
+            missing.append((file, f"It arrived with {size_bytes} bytes instead of {file.size_bytes}"))
+        elif file.sha256 and sha256 and sha256 != file.sha256:
+            missing.append((file, "Its checksum is not that of the catalogue"))
+    return missing
+
+
+def selections_of(request: DataRequest) -> list[Selection]:
+    return list(request.selections.select_related("version__dataset"))
+
+
+def root_of(request: DataRequest, version: Version) -> str:
+    """The folder in which the files of a version are put: one for each dataset, so that several do not mix."""
+    place = request.folder if request.is_share else request.destination_path
+    return f"{place.rstrip('/')}/{version.dataset.slug}-v{version.number}/"
+
+
+def location_of(version: Version) -> Location:
+    """Where copies of a version start. Raises ConflictError when its files are in no collection that is on line."""
+    location = version.primary_location
+    if location is None or location.collection_id is None or not location.is_online:
+        raise ConflictError(f"The files of {version} are not on line at the moment.")
+    return location
+
+
+def manifest_rows(request: DataRequest) -> Iterator[tuple[str, str, str, int]]:
+    """Lines of the receipt: dataset and version, path, SHA-256, bytes."""
+    for file in expected_files(request):
+        version = file.selection.version
+        yield f"{version.dataset.slug}-v{version.number}", file.path, file.sha256, file.size_bytes

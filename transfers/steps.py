@@ -1,0 +1,103 @@
+"""How a worker does one step of a request: claim it, do it, record what went wrong, say that the next step is due.
+
+A message to a worker is only a hint. The sweep of what is due (`sweeping.py`) finds the step again if the message is lost.
+"""
+
+import logging
+import random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from functools import partial
+from uuid import UUID
+
+from celery import current_app
+from django.db import transaction
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from transfers.errors import ConsentNeededError, GlobusRefusedError, GlobusUnavailableError, StaleStateError, UnavailableError
+from transfers.models import DataRequest
+from transfers.states import MOVES, Kind, Status
+
+log = logging.getLogger(__name__)
+
+# The task that does the next step of a request, by its kind and status.
+STEPS = {
+    (Kind.SHARE, Status.QUEUED): "transfers.stage",
+    (Kind.SHARE, Status.STAGING): "transfers.stage",
+    (Kind.SHARE, Status.COPYING): "transfers.check",
+    (Kind.SHARE, Status.GRANTING): "transfers.open_share",
+    (Kind.SHARE, Status.NOTIFYING): "transfers.notify",
+    (Kind.SHARE, Status.OPEN): "transfers.watch",
+    (Kind.SHARE, Status.EXPIRING): "transfers.remove_share",
+    (Kind.SHARE, Status.CANCELLING): "transfers.remove_share",
+    (Kind.SHARE, Status.FAILED): "transfers.tell_failure",
+    (Kind.TRANSFER, Status.QUEUED): "transfers.send",
+    (Kind.TRANSFER, Status.SENDING): "transfers.follow",
+    (Kind.TRANSFER, Status.NEEDS_SIGN_IN): "transfers.resume",
+    (Kind.TRANSFER, Status.CANCELLING): "transfers.stop_sending",
+    (Kind.TRANSFER, Status.FAILED): "transfers.tell_failure",
+}
+LONGEST_WAIT_S = 300
+
+
+@contextmanager
+def step(request_id: UUID | str, *, expected: Iterable[str], kind: str = "") -> Iterator[DataRequest]:
+    """Claim a request, do the step in the body, release it, and hint at what is due next.
+
+    Raises NotClaimedError when another worker is at it. What Globus refuses or cannot do now is recorded on the request and not raised.
+    """
+    with DataRequest.objects.claim(request_id, expected=expected, kind=kind) as request, recording(request):
+        yield request
+    hint(request)
+
+
+@contextmanager
+def recording(request: DataRequest) -> Iterator[None]:
+    """Turn what goes wrong in a step into a state of the request, or into a later attempt."""
+    try:
+        yield
+    except ConsentNeededError as error:
+        if request.kind == Kind.TRANSFER and Status.NEEDS_SIGN_IN in MOVES[request.kind][request.status]:
+            request.move_to(Status.NEEDS_SIGN_IN, note=error.detail, required_scopes=error.required_scopes)
+        else:
+            log.exception("the portal itself lacks a consent", extra={"request_id": str(request.pk), "scopes": error.required_scopes})
+            put_off(request, "The portal lacks a permission at Globus; an operator has to look at it.")
+    except UnavailableError as error:
+        put_off(request, error.detail, seconds=error.retry_after_s if isinstance(error, GlobusUnavailableError) else 0)
+    except GlobusRefusedError as error:
+        fail(request, error.detail)
+    except StaleStateError:
+        log.info("the request moved meanwhile", extra={"request_id": str(request.pk)})
+
+
+def put_off(request: DataRequest, words: str, *, seconds: int = 0) -> None:
+    """Try this step again later: twice as late each time, with jitter so that a recovery is not a stampede."""
+    attempts = request.attempts + 1
+    wait_s = max(float(seconds), min(LONGEST_WAIT_S, 2**attempts) * random.uniform(0.5, 1.0))  # noqa: S311
+    if attempts == 1:
+        request.note(f"{words} It is tried again.")
+    request.record(attempts=attempts, due_at=timezone.now() + timedelta(seconds=wait_s), last_fault=words)
+
+
+def fail(request: DataRequest, words: str) -> None:
+    """End the request as failed, or put it off where its state does not allow failing: a share is always removed in the end."""
+    if Status.FAILED in MOVES[request.kind][request.status]:
+        request.move_to(Status.FAILED, note=words, failure=words, due_at=timezone.now())
+    else:
+        log.error("a step is refused", extra={"request_id": str(request.pk), "status": request.status, "words": words})
+        put_off(request, words)
+
+
+def hint(request: DataRequest) -> None:
+    """Tell a worker, once this transaction is committed, that the next step is due. Losing it costs one sweep."""
+    task = STEPS.get((Kind(request.kind), Status(request.status)))
+    if task and request.due_at and request.due_at <= timezone.now():
+        transaction.on_commit(partial(send_hint, task, str(request.pk)), robust=True)
+
+
+def send_hint(task: str, request_id: str) -> None:
+    """Put a message in the broker; a broker that does not answer is left to the sweep."""
+    with suppress(OperationalError, OSError):
+        current_app.send_task(task, (request_id,), retry=False, ignore_result=True)
