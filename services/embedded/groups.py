@@ -1,5 +1,6 @@
 """Process groups: start a program in a session of its own, end it with everything it started, and make sure that
-nothing outlives us. Knows no product; the supervisor and the embedded servers are built on it. Start at `spawn`."""
+nothing outlives us. Knows no product; the supervisor and the embedded servers are built on it. Start at `spawn`.
+"""
 
 import contextlib
 import os
@@ -15,12 +16,11 @@ import psutil
 WATCHDOG = Path(__file__).with_name("watchdog.py")
 
 
-def spawn(
-    argv: Sequence[str], *, env: Mapping[str, str], log: Path, folder: Path, user: str | None = None
-) -> subprocess.Popen[bytes]:
+def spawn(argv: Sequence[str], *, env: Mapping[str, str], log: Path, folder: Path, user: str | None = None) -> subprocess.Popen[bytes]:
     """Start `argv` in its own session and process group (group id = pid), output appended to `log`.
 
-    Signals of our terminal do not reach it. As root, `user` names whom it runs as, without root's extra groups."""
+    Signals of our terminal do not reach it. As root, `user` names whom it runs as, without root's extra groups.
+    """
     with log.open("ab") as output:
         return subprocess.Popen(
             list(argv),
@@ -87,7 +87,8 @@ def end(processes: Iterable[tuple[subprocess.Popen[bytes], int]], *, grace_s: fl
 class Watchdog:
     """A tiny process that kills the groups it was told of, and removes the folders, when we are gone (also by SIGKILL).
 
-    It reads our end of a pipe, so it needs no parent-death signal, which follows threads rather than processes."""
+    It reads our end of a pipe, so it needs no parent-death signal, which follows threads rather than processes.
+    """
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(

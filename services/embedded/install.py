@@ -3,7 +3,8 @@
     python services/embedded/install.py requirements.lock [requirements-dev.lock]
 
 The last lock file is installed; the ones before it are contained in it. Nothing happens when that was done before.
-Standard library only, and nothing of this package: it runs before anything is installed."""
+Standard library only, and nothing of this package: it runs before anything is installed.
+"""
 
 import hashlib
 import re

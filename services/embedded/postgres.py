@@ -2,7 +2,8 @@
 database `causeway` owned by the role `causeway`, reached through a unix socket in a private folder only.
 
 PostgreSQL refuses to run as root. Then the cluster belongs to an unprivileged user that exists on every system, and lives
-where that user can reach it; the wheel's own `get_server` is not used, because it opens the mode of every folder above."""
+where that user can reach it; the wheel's own `get_server` is not used, because it opens the mode of every folder above.
+"""
 
 import contextlib
 import functools
@@ -35,7 +36,8 @@ class Postgres:
     def __init__(self, folder: Path, *, sockets: Path, durable: bool = True, binaries: Path | None = None) -> None:
         """`folder` is where the cluster should live (see `cluster_home`), `sockets` a short private folder.
 
-        `durable=False` trades safety at a power cut for speed: for tests only."""
+        `durable=False` trades safety at a power cut for speed: for tests only.
+        """
         self.user = UNPRIVILEGED if os.geteuid() == 0 else None
         self.home = cluster_home(folder, self.user)
         self.cluster = self.home / "cluster"
@@ -147,7 +149,8 @@ class Postgres:
 def cluster_home(folder: Path, user: str | None) -> Path:
     """`folder`, or as root a folder of our own under /var/lib when `user` cannot get to it (a checkout in root's home).
 
-    The same checkout always gets the same place."""
+    The same checkout always gets the same place.
+    """
     folder = folder.absolute()
     if user is None or can_reach(folder.parent, user):
         return folder
@@ -158,9 +161,7 @@ def can_reach(folder: Path, user: str) -> bool:
     """May `user` enter `folder` (or, before it exists, the nearest folder above that does)? The kernel is asked."""
     while not folder.exists():
         folder = folder.parent
-    asked = subprocess.run(
-        ["test", "-x", str(folder)], user=user, group=groups.group_of(user), extra_groups=[], cwd="/", check=False
-    )
+    asked = subprocess.run(["test", "-x", str(folder)], user=user, group=groups.group_of(user), extra_groups=[], cwd="/", check=False)
     return asked.returncode == 0
 
 

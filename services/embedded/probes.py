@@ -1,5 +1,6 @@
 """How a program shows that it is ready: it says so in its log, or answers on its address. Each probe is quick and may be
-asked many times a second."""
+asked many times a second.
+"""
 
 import http.client
 import re

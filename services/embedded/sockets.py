@@ -7,7 +7,7 @@ from pathlib import Path
 
 def make_socket_folder() -> Path:
     """A new short private folder. As root others may pass through it (PostgreSQL's user must), but not list it."""
-    folder = Path(tempfile.mkdtemp(prefix="causeway-", dir="/tmp"))  # noqa: S108 - made by mkdtemp, mode 0700
+    folder = Path(tempfile.mkdtemp(prefix="causeway-", dir="/tmp"))
     if os.geteuid() == 0:
         folder.chmod(0o711)
     return folder

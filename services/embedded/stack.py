@@ -1,7 +1,8 @@
 """The product on one machine: which programs there are, in which order they start, and what each is told.
 
 Each process gets only the secrets that it needs: the portal never sees the graph service's, nor the other way round.
-`Stack` is what `script/demo`, `script/localglobus` and the journeys use; how services are run is `supervisor.py`."""
+`Stack` is what `script/demo`, `script/localglobus` and the journeys use; how services are run is `supervisor.py`.
+"""
 
 import fcntl
 import os
@@ -9,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -54,7 +56,8 @@ class Stack:
     """One embedded default. `start` returns when all is ready; `stop` (or the end of this process) ends all of it.
 
     `with_portal=False` is the local Globus with its two nodes alone. `settings` go to the portal's processes on top of
-    what is composed here. `durable=False` is for tests: the databases do not wait for the disk."""
+    what is composed here. `durable=False` is for tests: the databases do not wait for the disk.
+    """
 
     state: Path
     port: int = 8000
@@ -79,6 +82,7 @@ class Stack:
         self._lock = take_lock(self.places.run)
         for name in end_stale(self.places.run):
             self.tell(f"{name} was left running by an earlier start, ended it")
+        self.started_at = datetime.now(UTC)
         self.addresses.require_free(with_portal=self.with_portal)
         self._sockets = make_socket_folder()
         self.postgres = Postgres(self.places.postgres, sockets=self._sockets, durable=self.durable)
@@ -189,15 +193,19 @@ class Stack:
         serve = ["--host", "127.0.0.5", "--port", str(self.port)]
         manage = [sys.executable, str(CHECKOUT / "manage.py")]
         celery = [*module("celery"), "-A", "portal"]
+        worker = [*celery, "worker", "-Q", "transfers,analysis,catalogue", "-c", "2", "-l", "INFO"]
+        beat = [*celery, "beat", "-l", "INFO", "--pidfile="]
+        graph_web = [*module("services.graph"), *serve, *data]
+        graph_worker = [*module("services.graph"), "worker", *data]
         services = [
             self._server("postgres", self.postgres),
             self._server("valkey", self.valkey),
-            program("migrate", [*manage, "migrate", "--noinput", "-v", "1"], after=(*databases, "localglobus"), environment=portal),
+            program("migrate", [*manage, "migrate", "--noinput"], after=(*databases, "localglobus"), environment=portal),
             program("web", self._web(), answers(f"{self.addresses.web}/livez"), after=("migrate",), environment=portal),
-            program("graph", [*module("services.graph"), *serve, *data], answers(self.addresses.graph), after=("localglobus", "valkey"), environment=graph),
-            program("worker", [*celery, "worker", "-Q", "transfers,analysis,catalogue", "-c", "2", "-l", "INFO"], says(r"ready\."), after=("web",), environment=portal),
-            program("beat", [*celery, "beat", "-l", "INFO", "--pidfile="], says("beat: Starting"), after=("web",), environment=portal),
-            program("graph-worker", [*module("services.graph"), "worker", *data], says(r"ready\b"), after=("web", "graph"), environment=graph),
+            program("graph", graph_web, answers(self.addresses.graph), after=("localglobus", "valkey"), environment=graph),
+            program("worker", worker, says(r"ready\."), after=("web",), environment=portal),
+            program("beat", beat, says("beat: Starting"), after=("web",), environment=portal),
+            program("graph-worker", graph_worker, says(r"ready\b"), after=("web", "graph"), environment=graph),
         ]
         if self.load_archive:
             load = [*manage, "load_demo"]

@@ -4,7 +4,9 @@
                           '--dies during the first start--> StartError, everything is stopped again
 
 Knows nothing of the product: that is `stack.py`. Each service is a process group of its own with a log of its own.
-`run/processes.json` says who is who; after a crash of ourselves `watchdog.py` cleans up, and the next start does too."""
+`run/processes.json` says who is who now, `run/history.jsonl` who was since the start. After a crash of ourselves
+`watchdog.py` cleans up, and the next start does too.
+"""
 
 import contextlib
 import json
@@ -86,6 +88,7 @@ class Supervisor:
         """Start everything; raises StartError after stopping what had come up."""
         for folder in (self.run, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
+        (self.run / "history.jsonl").unlink(missing_ok=True)
         self._watchdog = groups.Watchdog()
         for folder in remove_at_end:
             self._watchdog.remove_at_end(folder)
@@ -198,6 +201,8 @@ class Supervisor:
         if self._watchdog is not None:
             self._watchdog.watch(one.process, number=service.stop_signal)
         self._write_processes()
+        with (self.run / "history.jsonl").open("a") as history:
+            history.write(json.dumps({"name": service.name, **describe(one.process)}) + "\n")
 
     def _ask(self, one: Running) -> None:
         if one.service.probe(self.log_of(one.service.name), one.offset):
@@ -216,7 +221,8 @@ class Supervisor:
             lived = time.monotonic() - one.started
             one.pause_s = 0.5 if lived > CALM_S else min(LONGEST_PAUSE_S, one.pause_s * 2)
             one.next_start = time.monotonic() + one.pause_s
-            self.tell(f"{one.service.name} ended ({in_words(status)}), starting it again in {one.pause_s:.0f} s; see {self.log_of(one.service.name)}")
+            log = self.log_of(one.service.name)
+            self.tell(f"{one.service.name} ended ({in_words(status)}), starting it again in {one.pause_s:.0f} s; see {log}")
             self._write_processes()
 
     def _check_time(self, one: Running) -> None:
@@ -244,10 +250,17 @@ class Supervisor:
 
     def _write_processes(self) -> None:
         living = {name: one.process for name, one in self._all.items() if one.process is not None}
-        described = {name: {"pid": process.pid, "group": process.pid, "started": groups.started_at(process.pid)} for name, process in living.items()}
+        described = {
+            name: {"pid": process.pid, "group": process.pid, "started": groups.started_at(process.pid)} for name, process in living.items()
+        }
         new = self.run / "processes.json.new"
         new.write_text(json.dumps(described, indent=2))
         new.replace(self.run / "processes.json")
+
+
+def describe(process: subprocess.Popen[bytes]) -> dict[str, float | None]:
+    """Who it is: `started` tells it from another process that gets its pid later."""
+    return {"pid": process.pid, "group": process.pid, "started": groups.started_at(process.pid)}
 
 
 def in_words(status: int) -> str:
@@ -263,7 +276,8 @@ def end_stale(run: Path) -> list[str]:
     """Kill what an earlier supervisor of the same folder left behind; returns the names. Safe to repeat.
 
     A pid may have been given to somebody else since: only a leader that started at the noted time, or a process that
-    carries our mark, is ours."""
+    carries our mark, is ours.
+    """
     path = run / "processes.json"
     if not path.exists():
         return []

@@ -1,5 +1,6 @@
 """The embedded broker and cache: the `valkey-server` of the wheel on a unix socket, its append-only file in a folder of
-our own. Redis and Valkey are the same to the product: only `REDIS_URL` says where it is."""
+our own. Redis and Valkey are the same to the product: only `REDIS_URL` says where it is.
+"""
 
 import signal
 import subprocess

@@ -1,5 +1,6 @@
 """The program behind `groups.Watchdog`: reads lines `watch GROUP SIGNAL`, `forget GROUP`, `remove FOLDER` and, when its
-input ends, stops the groups and removes the folders. Standard library only, so that it is up in 20 ms and stays small."""
+input ends, stops the groups and removes the folders. Standard library only, so that it is up in 20 ms and stays small.
+"""
 
 import os
 import shutil
@@ -18,8 +19,8 @@ def main() -> None:
     for line in sys.stdin:
         verb, _, rest = line.rstrip("\n").partition(" ")
         if verb == "watch":
-            group, number = rest.split()
-            groups[int(group)] = int(number)
+            group, wanted = rest.split()
+            groups[int(group)] = int(wanted)
         elif verb == "forget":
             groups.pop(int(rest), None)
         elif verb == "remove":

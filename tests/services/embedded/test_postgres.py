@@ -60,7 +60,8 @@ def test_role_of_the_product_is_no_superuser_and_can_make_the_two_extensions(fol
     try:
         dsn = server.start()
         ask(dsn, "create extension pg_trgm; create extension unaccent")
-        assert ask(dsn, "select rolsuper, rolcreatedb, unaccent('Ångström') from pg_roles where rolname = current_user") == [(False, True, "Angstrom")]
+        asked = "select rolsuper, rolcreatedb, unaccent('Ångström') from pg_roles where rolname = current_user"
+        assert ask(dsn, asked) == [(False, True, "Angstrom")]
     finally:
         server.stop()
 
@@ -110,7 +111,7 @@ def test_as_root_the_cluster_belongs_to_an_unprivileged_user_and_no_mode_of_a_fo
         assert owner == subject.UNPRIVILEGED
         assert stat.S_IMODE(server.home.stat().st_mode) == 0o700
         assert {path: path.stat().st_mode for path in (above, *above.parents)} == before
-        assert pwd.getpwuid(os.stat(f"/proc/{server.process.pid}").st_uid).pw_name == subject.UNPRIVILEGED
+        assert pwd.getpwuid(Path(f"/proc/{server.process.pid}").stat().st_uid).pw_name == subject.UNPRIVILEGED
     finally:
         server.stop()
 
@@ -163,7 +164,8 @@ finally:
     server.stop()
     shutil.rmtree(sockets)
 """
-    python = next((path for path in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}") if subject.can_reach(Path(path).resolve(), "nobody")), None)
+    candidates = (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}")
+    python = next((path for path in candidates if subject.can_reach(Path(path).resolve(), "nobody")), None)
     if python is None:
         pytest.skip("every Python of this version is in a folder that other users cannot enter")
     done = subprocess.run(
@@ -174,5 +176,6 @@ finally:
         env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
+        check=False,
     )
     assert done.stdout.split() == ["causeway", str(folder / "pg")], done.stderr
