@@ -1,3 +1,193 @@
+"""The GCS Manager of one endpoint, over TLS: what it is, and its guest collections made, read, changed and deleted.
+
+Every act but `info` needs a token for the endpoint's `manage_collections`; making a guest collection also the consent to `data_access` of
+the mapped one below it, and a local account. Roles and credentials are in `gcs_roles.py`, the documents in `gcs_documents.py`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-routes: list[Route] = []
+from services.localglobus import gcs_roles
+from services.localglobus.auth import scopes
+from services.localglobus.auth.tokens import Caller
+from services.localglobus.errors import ApiError
+from services.localglobus.gcs_documents import collection_document, endpoint_document, envelope, info_document
+from services.localglobus.gcs_requests import endpoint_of_request, manager
+from services.localglobus.transfer import collections, operations
+from services.localglobus.transfer.collections import Collection, Endpoint
+from services.localglobus.transfer.paths import folder, normalise
+from services.localglobus.transfer.permissions import ADMIN_ROLES, person_behind, rights_of, roles_of
+from services.localglobus.transfer.requests import nodes_of, read_document, store_of
+
+CHANGEABLE = {"display_name": "display_name", "description": "description", "organization": "organization", "public": "is_public"}
+NAME_LENGTH = 128
+
+
+async def info(request: Request) -> Response:
+    """Unauthenticated: clients learn here which scope to ask for."""
+    return JSONResponse(envelope([info_document(await endpoint_of_request(request))], data_type="result#1.1.0"))
+
+
+async def get_endpoint(request: Request) -> Response:
+    _, endpoint = await manager(request)
+    return JSONResponse(envelope([endpoint_document(endpoint)]))
+
+
+async def list_collections(request: Request) -> Response:
+    caller, endpoint = await manager(request)
+    kinds = set(",".join(request.query_params.getlist("filter")).split(",")) & {"mapped_collections", "guest_collections"}
+    mapped_id = request.query_params.get("mapped_collection_id")
+    found = [
+        collection_document(collection, mapped)
+        for collection, mapped in await store_of(request).read(_known, endpoint, caller)
+        if (not kinds or f"{collection.kind}_collections" in kinds) and (mapped_id is None or collection.mapped_id == mapped_id)
+    ]
+    return JSONResponse(envelope(found))
+
+
+async def create_collection(request: Request) -> Response:
+    """Only guest collections are made here; the folder must be there. The caller becomes owner and administrator."""
+    caller, endpoint = await manager(request)
+    asked = await read_document(request)
+    if not str(asked.get("DATA_TYPE", "")).startswith("collection#1.") or asked.get("collection_type") != "guest":
+        raise ApiError("bad_request", "Only guest collections are made here, by a collection#1.x.0 document", 400)
+    opened, path = await store_of(request).read(_open_mapped, endpoint, caller, asked)
+    entry = await nodes_of(request).call(opened.collection, "stat", path=folder(path))
+    if entry["type"] != "dir":
+        raise ApiError("bad_request", "collection_base_path is not a folder", 400)
+    made, mapped = await store_of(request).write(_create, opened.collection, path, caller, asked)
+    return JSONResponse(envelope([collection_document(made, mapped)], message="Created guest collection", status=201), status_code=201)
+
+
+async def get_collection(request: Request) -> Response:
+    caller, endpoint = await manager(request)
+    collection, mapped = await store_of(request).read(_one, endpoint, caller, request.path_params["collection_id"])
+    return JSONResponse(envelope([collection_document(collection, mapped)]))
+
+
+async def update_collection(request: Request) -> Response:
+    caller, endpoint = await manager(request)
+    asked = await read_document(request)
+    changed = await store_of(request).write(_update, endpoint, caller, request.path_params["collection_id"], asked)
+    return JSONResponse(envelope([collection_document(*changed)]))
+
+
+async def delete_collection(request: Request) -> Response:
+    caller, endpoint = await manager(request)
+    await store_of(request).write(_delete, endpoint, caller, request.path_params["collection_id"])
+    return JSONResponse(envelope([], message="Deleted the collection"))
+
+
+def _known(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller) -> list[tuple[Collection, Collection]]:
+    """The collections that the caller may know of, each with its mapped one."""
+    found = {each.id: each for each in collections.all_collections(db, endpoint_id=endpoint.id)}
+    return [(each, found[each.mapped_id or each.id]) for each in found.values() if _may_know(db, each, caller)]
+
+
+def _may_know(db: sqlite3.Connection, collection: Collection, caller: Caller) -> bool:
+    return collection.is_public or rights_of(db, collection, person_behind(caller)).is_any
+
+
+def _one(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, collection_id: str) -> tuple[Collection, Collection]:
+    collection = collections.find(db, collection_id)
+    if collection is None or collection.endpoint_id != endpoint.id or not _may_know(db, collection, caller):
+        raise ApiError("not_found", f"No collection '{collection_id}' on this endpoint", 404)
+    return collection, collections.get(db, collection.mapped_id or collection.id)
+
+
+def _administered(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, collection_id: str) -> Collection:
+    collection, _ = _one(db, endpoint, caller, collection_id)
+    if not ADMIN_ROLES & roles_of(db, collection, person_behind(caller)):
+        raise ApiError("permission_denied", "You need the role administrator on this collection", 403)
+    return collection
+
+
+def _open_mapped(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, asked: Mapping[str, Any]) -> tuple[operations.Opened, str]:
+    """The mapped collection as the caller may use it, and the folder to share in it."""
+    mapped = collections.find(db, str(asked.get("mapped_collection_id")))
+    if mapped is None or mapped.endpoint_id != endpoint.id or not mapped.is_mapped:
+        raise ApiError("not_found", "No such mapped collection on this endpoint", 404)
+    manage, data_access = scopes.manage_collections(endpoint.id), scopes.data_access(mapped.id)
+    if mapped.needs_data_access and (manage, data_access) not in caller.consents:
+        raise ApiError(
+            "ConsentRequired", "Missing required data_access consent", 403, extra={"required_scopes": [f"{manage}[{data_access}]"]}
+        )
+    opened = operations.open_as(db, mapped, person_behind(caller))
+    return opened, normalise(asked.get("collection_base_path"), home=opened.rights.home)
+
+
+def _create(
+    db: sqlite3.Connection, mapped: Collection, path: str, caller: Caller, asked: Mapping[str, Any]
+) -> tuple[Collection, Collection]:
+    owner_id = str(asked.get("identity_id") or caller.identity_id)
+    if owner_id not in caller.identity_ids:
+        raise ApiError("permission_denied", "identity_id must be one of your own", 403)
+    collection_id = collections.create_guest(
+        db,
+        mapped_id=mapped.id,
+        display_name=_name(asked.get("display_name")),
+        base_path=path,
+        owner_id=owner_id,
+        description=asked.get("description"),
+        organization=asked.get("organization"),
+        is_public=bool(asked.get("public", False)),
+        user_credential_id=_credential(db, mapped, caller, asked.get("user_credential_id")),
+    )
+    return collections.get(db, collection_id), mapped
+
+
+def _credential(db: sqlite3.Connection, mapped: Collection, caller: Caller, credential_id: object) -> str:
+    if credential_id is None:
+        return collections.ensure_credential(db, gateway_id=mapped.gateway_id, identity_id=caller.identity_id)
+    row = db.execute(
+        "SELECT identity_id FROM user_credential WHERE id = ? AND gateway_id = ?", (credential_id, mapped.gateway_id)
+    ).fetchone()
+    if row is None or row["identity_id"] not in caller.identity_ids:
+        raise ApiError("bad_request", "user_credential_id is none of yours on this storage gateway", 400)
+    return str(credential_id)
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > NAME_LENGTH:
+        raise ApiError("bad_request", f"display_name must be a text of at most {NAME_LENGTH} characters", 400)
+    return value
+
+
+def _update(
+    db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, collection_id: str, asked: Mapping[str, Any]
+) -> tuple[Collection, Collection]:
+    collection = _administered(db, endpoint, caller, collection_id)
+    if "display_name" in asked:
+        _name(asked["display_name"])
+    for name, column in CHANGEABLE.items():
+        if name in asked:
+            value = bool(asked[name]) if name == "public" else asked[name]
+            db.execute(f"UPDATE collection SET {column} = ? WHERE id = ?", (value, collection.id))  # noqa: S608 (our own names)
+    return _one(db, endpoint, caller, collection.id)
+
+
+def _delete(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, collection_id: str) -> None:
+    collection = _administered(db, endpoint, caller, collection_id)
+    if collection.is_mapped:
+        raise ApiError("permission_denied", "Mapped collections are not deleted here", 403)
+    collections.delete_guest(db, collection.id)
+
+
+ONE = "/api/collections/{collection_id}"
+routes = [
+    Route("/api/info", info, methods=["GET"]),
+    Route("/api/endpoint", get_endpoint, methods=["GET"]),
+    Route("/api/collections", list_collections, methods=["GET"]),
+    Route("/api/collections", create_collection, methods=["POST"]),
+    Route(ONE, get_collection, methods=["GET"]),
+    Route(ONE, update_collection, methods=["PATCH", "PUT"]),
+    Route(ONE, delete_collection, methods=["DELETE"]),
+    *gcs_roles.routes,
+]

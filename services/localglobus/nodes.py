@@ -170,9 +170,16 @@ async def _collections(request: Request, node: str) -> list[dict[str, Any]]:
             "https_server": each.https_server,
             "client_id": each.id,
             "authorize_url": authorize_url,
+            "scope": _sign_in_scope(each),
         }
         for each in found
     ]
+
+
+def _sign_in_scope(collection: Collection) -> str:
+    """What a browser must agree to before it reads files here."""
+    needed = f"[{scopes.data_access(collection.id)}]" if collection.needs_data_access else ""
+    return scopes.https(collection.id) + needed
 
 
 def _collections_of(db: sqlite3.Connection, node: str) -> list[Collection]:

@@ -66,7 +66,7 @@ class Collection:
     @property
     def redirect_uri(self) -> str:
         """Where Auth sends a browser back that the node sent to sign in."""
-        return f"{self.node_url}/.dtn/signed-in"
+        return f"{self.node_url}/.dtn/callback"
 
 
 SELECT = (

@@ -20,7 +20,6 @@ from typing import Any
 
 from services.localglobus.errors import ApiError
 from services.localglobus.transfer.collections import Collection
-from services.localglobus.transfer.paths import normalise
 from services.localglobus.transfer.times import now_text, parse_future
 
 LIFETIME = timedelta(hours=24)  # the default deadline of Globus

@@ -1,0 +1,151 @@
+"""The wire shapes of the GCS Manager API (https://docs.globus.org/globus-connect-server/v5/api/)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from services.localglobus.transfer.collections import Collection, Endpoint
+
+POSIX = "145812c8-decc-41f1-83cf-bb2a85a2a70b"  # the connector's published id
+
+
+def envelope(
+    data: Sequence[dict[str, Any]], *, message: str = "Operation successful", status: int = 200, data_type: str = "result#1.0.0"
+) -> dict[str, Any]:
+    """Returns the `result` around every answer."""
+    return {
+        "DATA_TYPE": data_type,
+        "code": "success",
+        "detail": "success",
+        "http_response_code": status,
+        "message": message,
+        "has_next_page": False,
+        "marker": "",
+        "data": list(data),
+    }
+
+
+def info_document(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "DATA_TYPE": "info#1.0.0",
+        "api_version": "1.29.0",
+        "client_id": endpoint.id,
+        "domain_name": _host(endpoint.gcs_address),
+        "endpoint_id": endpoint.id,
+        "manager_version": "5.4.76",
+    }
+
+
+def endpoint_document(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "DATA_TYPE": "endpoint#1.2.0",
+        "id": endpoint.id,
+        "display_name": endpoint.display_name,
+        "gcs_manager_url": endpoint.gcs_address,
+        "organization": endpoint.organization,
+        "contact_email": None,
+        "allow_udt": False,
+        "gridftp_control_channel_port": 443,
+        "network_use": "normal",
+        "public": True,
+        "subscription_id": None,
+    }
+
+
+def collection_document(collection: Collection, mapped: Collection) -> dict[str, Any]:
+    """Returns a collection; `collection_base_path` of a guest one is relative to its mapped one."""
+    relative = "/" + collection.base_path.removeprefix(mapped.base_path) if not collection.is_mapped else collection.base_path
+    address = collection.node_url.removeprefix("https://")
+    return {
+        "DATA_TYPE": "collection#1.10.0",
+        "id": collection.id,
+        "collection_type": collection.kind,
+        "display_name": collection.display_name,
+        "description": collection.description,
+        "organization": collection.organization,
+        "department": None,
+        "contact_email": None,
+        "contact_info": None,
+        "info_link": None,
+        "keywords": [],
+        "mapped_collection_id": collection.mapped_id,
+        "storage_gateway_id": collection.gateway_id,
+        "connector_id": POSIX,
+        "user_credential_id": collection.user_credential_id,
+        "identity_id": collection.owner_id,
+        "collection_base_path": relative,
+        "root_path": collection.base_path,
+        "default_directory": "/" if not collection.is_mapped else "/~/",
+        "domain_name": address,
+        "https_url": collection.https_server,
+        "manager_url": collection.gcs_address,
+        "tlsftp_url": f"tlsftp://{address}",
+        "public": collection.is_public,
+        "high_assurance": collection.is_high_assurance,
+        "require_high_assurance": collection.is_high_assurance,
+        "authentication_assurance_timeout": 15840,
+        "authentication_timeout_mins": 15840,
+        "allow_guest_collections": collection.is_mapped,
+        "disable_anonymous_writes": not collection.has_anonymous_writes,
+        "disable_verify": False,
+        "enable_https": True,
+        "force_encryption": False,
+        "force_verify": False,
+        "created_at": collection.created_at,
+        "last_access": None,
+        "policies": None,
+        "sharing_restrict_paths": None,
+        "user_message": None,
+        "user_message_link": None,
+    }
+
+
+def role_document(row: sqlite3.Row, endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "DATA_TYPE": "role#1.0.0",
+        "id": row["id"],
+        "collection": None if row["subject_id"] == endpoint.id else row["subject_id"],
+        "principal": f"urn:globus:{'auth:identity' if row['principal_type'] == 'identity' else 'groups:id'}:{row['principal']}",
+        "role": row["role"],
+    }
+
+
+def credential_document(row: sqlite3.Row) -> dict[str, Any]:
+    return {
+        "DATA_TYPE": "user_credential#1.0.0",
+        "id": row["id"],
+        "connector_id": POSIX,
+        "display_name": row["display_name"],
+        "identity_id": row["identity_id"],
+        "invalid": False,
+        "policies": {"DATA_TYPE": "posix_user_credential_policies#1.0.0"},
+        "provisioned": False,
+        "storage_gateway_id": row["gateway_id"],
+        "username": row["username"],
+    }
+
+
+def gateway_document(row: sqlite3.Row) -> dict[str, Any]:
+    return {
+        "DATA_TYPE": "storage_gateway#1.0.0",
+        "id": row["id"],
+        "display_name": row["display_name"],
+        "connector_id": POSIX,
+        "high_assurance": False,
+        "require_high_assurance": False,
+        "require_mfa": False,
+        "authentication_assurance_timeout": 15840,
+        "authentication_timeout_mins": 15840,
+        "allowed_domains": [],
+        "mapping": None,
+        "policies": {"DATA_TYPE": "posix_storage_policies#1.0.0", "groups_allow": None, "groups_deny": None},
+        "restrict_paths": None,
+        "users_allow": None,
+        "users_deny": None,
+    }
+
+
+def _host(address: str) -> str:
+    return address.removeprefix("https://").partition("/")[0]
