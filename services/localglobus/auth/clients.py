@@ -146,3 +146,16 @@ def _is_same_loopback(known: str, asked: str) -> bool:
         return False
     plain = right.username is None and right.password is None and not right.fragment
     return plain and (left.scheme, left.hostname, left.path, left.query) == (right.scheme, right.hostname, right.path, right.query)
+
+
+def is_site_known(connection: Connection, address: str) -> bool:
+    """Is this http(s) address on the site (scheme, host, port) of any client's redirect URI?"""
+    try:
+        asked = urllib.parse.urlsplit(address)
+    except ValueError:
+        return False
+    if asked.scheme not in ("http", "https") or "\\" in address:
+        return False
+    rows = connection.execute("select redirect_uris from client").fetchall()
+    known = [urllib.parse.urlsplit(uri) for row in rows for uri in json.loads(row["redirect_uris"])]
+    return any((uri.scheme, uri.netloc) == (asked.scheme, asked.netloc) for uri in known)
