@@ -14,7 +14,9 @@ from typing import Any
 
 import globus_sdk
 from django.conf import settings
+from globus_sdk.scopes import ScopeParser
 
+from datasets.errors import InvalidError
 from transfers.errors import GlobusRefusedError, GlobusUnavailableError
 
 TIMEOUT_S = 10.0
@@ -111,6 +113,25 @@ def introspect(token: str) -> Introspection:
         email=told.get("email") or "",
         identities=tuple(told.get("identity_set_detail") or ()),
     )
+
+
+def read_scopes(asked: str) -> list[str]:
+    """Scopes as Globus writes them, `all[*dependent]` in one piece. Raises InvalidError for what is not a list of scopes."""
+    try:
+        scopes = ScopeParser.parse(asked)
+    except globus_sdk.scopes.ScopeParseError as error:
+        raise InvalidError("These are not scopes of Globus.", fields={"scope": ["Not readable."]}) from error
+    if not scopes:
+        raise InvalidError("No scope is named.", fields={"scope": ["Missing."]})
+    return [str(scope) for scope in scopes]
+
+
+def with_dependencies(scope: str) -> Iterator[str]:
+    """The scope's own name, then those that it depends on, however deep."""
+    for one in ScopeParser.parse(scope):
+        yield one.scope_string
+        for inner in one.dependencies:
+            yield from with_dependencies(str(inner))
 
 
 def as_words(told: str | list[str] | None) -> list[str]:

@@ -58,4 +58,5 @@ app.conf.beat_schedule = {
     "datasets.sweep": {"task": "datasets.sweep", "schedule": settings.SWEEP_SECONDS},
     "transfers.reconcile": {"task": "transfers.reconcile", "schedule": 3600.0},
     "portal.refresh_groups": {"task": "portal.refresh_groups", "schedule": 300.0},
+    "portal.heartbeat": {"task": "portal.heartbeat", "schedule": 15.0},
 }

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from rest_framework import exceptions as api_exceptions
 from rest_framework.response import Response
@@ -48,12 +49,6 @@ class SignInFailedError(RefusedError):
     message = "Signing in did not work."
 
 
-class ScopeMissingError(RefusedError):
-    code = "scope-missing"
-    http_status = 403
-    message = "The token does not carry the scope that is needed here."
-
-
 def problem(
     *, status: int, code: str, title: str = "", detail: str = "", instance: str = "", fields: Mapping[str, Any] | None = None, **more: Any
 ) -> dict[str, Any]:
@@ -80,8 +75,9 @@ def answer(
     body = problem(status=status, code=code, title=title, detail=detail, instance=request.path, fields=fields, **more)
     if wants_problem(request):
         return JsonResponse(body, status=status, content_type="application/problem+json")
-    template = "errors/500.html" if status == 500 else "errors/refused.html"
-    return render(request, template, {"problem": body}, status=status)
+    if status == 500:  # without what every page knows: what failed may be what that needs
+        return HttpResponse(render_to_string("errors/500.html", {"problem": body}), status=status)
+    return render(request, "errors/refused.html", {"problem": body}, status=status)
 
 
 def answer_refusal(request: HttpRequest, error: RefusedError) -> HttpResponse:

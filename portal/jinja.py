@@ -7,6 +7,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.messages import get_messages
+from django.db import DatabaseError
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
@@ -94,15 +97,16 @@ def exact_time(moment: datetime | None) -> str:
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """What every page knows: the person, what is in her basket, whether a stand-in plays Globus."""
-    user = getattr(request, "user", None)
-    return {
-        "user": user,
-        "is_signed_in": bool(user and user.is_authenticated),
-        "basket_count": 0,
-        "has_standin": settings.HAS_STANDIN,
-        "globus_app_url": settings.GLOBUS_APP_URL,
-    }
+    """What every page knows: the person, what is in her basket, what to tell her, whether a stand-in plays Globus.
+
+    When the database does not answer there is nobody, so that the status page can still be read.
+    """
+    known = {"has_standin": settings.HAS_STANDIN, "globus_app_url": settings.GLOBUS_APP_URL}
+    try:
+        user = getattr(request, "user", AnonymousUser())
+        return known | {"user": user, "is_signed_in": user.is_authenticated, "basket_count": 0, "messages": get_messages(request)}
+    except DatabaseError:
+        return known | {"user": AnonymousUser(), "is_signed_in": False, "basket_count": 0, "messages": ()}
 
 
 def environment(**options: Any) -> Environment:

@@ -51,6 +51,9 @@ class User(AbstractBaseUser):
     def get_short_name(self) -> str:
         return self.name or self.username
 
+    def has_usable_password(self) -> bool:
+        return False
+
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         # AbstractBaseUser derives it from the password, which people here do not have.
         return salted_hmac("portal.User.session", f"{self.pk}:{self.session_epoch}", secret=secret, algorithm="sha256").hexdigest()

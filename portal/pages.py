@@ -1,10 +1,100 @@
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+"""The site's own pages: home, sign-in and out, consent, profile, status. The catalogue's and the requests' pages are in their apps."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import Count, Max, Min, Sum
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from datasets.models import Dataset
+from portal import auth, health, signin
+from portal.addresses import is_local, local_or_home
+from transfers import tokens
 
 
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "pages/home.html")
+    """`pages/home.html`: search, `held` (what the archive holds), `newest` (datasets), `subjects` [(name, count)]."""
+    published = Dataset.objects.published()
+    held = published.aggregate(
+        n_datasets=Count("pk"),
+        n_files=Sum("n_files"),
+        size_bytes=Sum("size_bytes"),
+        first=Min("temporal_start"),
+        last=Max("temporal_end"),
+    )
+    newest = published.order_by("-listed_at", "-id")[:5]
+    counted = published.values("subjects__name").annotate(count=Count("pk")).exclude(subjects__name=None)
+    subjects = list(counted.order_by("-count", "subjects__name").values_list("subjects__name", "count")[:12])
+    return render(request, "pages/home.html", {"held": held, "newest": newest, "subjects": subjects})
 
 
-def signin(request: HttpRequest) -> HttpResponse:
-    return render(request, "pages/signin.html")
+@never_cache
+@require_safe
+def show_signin(request: HttpRequest) -> HttpResponse:
+    """`pages/signin.html`; query `next`: where to go afterwards, a path of this site."""
+    next_url = local_or_home(request.GET.get("next"))
+    return render(request, "pages/signin.html", {"next_url": next_url, "auth_url": settings.GLOBUS_AUTH_URL})
+
+
+@never_cache
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """End the session; with `everywhere`, every session of the person, and every token."""
+    if request.user.is_authenticated:
+        is_everywhere = bool(request.POST.get("everywhere"))
+        signin.sign_out(request, is_everywhere=is_everywhere)
+        messages.success(request, "You are signed out everywhere." if is_everywhere else "You are signed out.")
+    return redirect("portal:home")
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def consent(request: HttpRequest) -> HttpResponse:
+    """`pages/consent.html`: what is asked for, in words; only the POST goes to Globus. Query `scope` (repeats), `next`."""
+    asked = request.POST if request.method == "POST" else request.GET
+    scopes = auth.read_scopes(" ".join(asked.getlist("scope")))
+    next_url = asked.get("next", "/")
+    if not is_local(next_url):
+        next_url = "/"
+    if request.method == "POST":
+        return signin.begin_consent(request, scopes=scopes, next_url=next_url)
+    context = {"scopes": scopes, "wanted": signin.words_for(scopes), "next_url": next_url}
+    return render(request, "pages/consent.html", context)
+
+
+@never_cache
+@login_required
+@require_safe
+def profile(request: HttpRequest) -> HttpResponse:
+    """`pages/profile.html`: identities, groups, roles, and the consents held (`held`: resource server, scopes in words, times)."""
+    user = request.user
+    context = {
+        "identities": user.linked_identities.order_by("username"),
+        "memberships": user.group_memberships.order_by("name"),
+        "held": signin.describe_tokens(user),
+    }
+    return render(request, "pages/profile.html", context)
+
+
+@never_cache
+@login_required
+@require_POST
+def forget_consent(request: HttpRequest, resource_server: str) -> HttpResponse:
+    """Revoke and delete the tokens that the portal holds for one service."""
+    tokens.forget(request.user, resource_server)
+    messages.success(request, "Forgotten. Causeway asks again when it needs this.")
+    return HttpResponseRedirect("/profile/")
+
+
+@never_cache
+@require_safe
+def status(request: HttpRequest) -> HttpResponse:
+    """`pages/status.html`: `findings`, one for each part; readable whatever is out."""
+    return render(request, "pages/status.html", {"findings": health.findings()})

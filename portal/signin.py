@@ -7,24 +7,35 @@ scopes and must come back with the same identity. Tokens go to `transfers.tokens
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import logout
 from django.db import transaction
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from social_core.backends.globus import GlobusOpenIdConnect
 from social_django.models import UserSocialAuth
+from social_django.utils import load_backend, load_strategy
 
-from datasets.errors import ForbiddenError
+from datasets.errors import ForbiddenError, InvalidError
+from datasets.models import Grant
 from portal import auth
 from portal.models import GroupMembership, LinkedIdentity, RoleGrant, User
+from transfers import globus, tokens
 from transfers.errors import GlobusRefusedError, GlobusUnavailableError
 
 log = logging.getLogger("portal.signin")
+
+COLLECTION_SCOPE = re.compile(r"https://auth\.globus\.org/scopes/(?P<collection>[0-9a-f-]{36})/(?P<what>https|data_access)")
+SIGNIN_SERVER = "auth.globus.org"
 
 
 class OtherIdentityError(ForbiddenError):
@@ -51,6 +62,7 @@ def sign_in(backend: GlobusBackend, response: dict[str, Any], user: User | None 
     with transaction.atomic():
         person, is_new = record_person(identity_id, response)
         social, _made = UserSocialAuth.objects.get_or_create(provider=backend.name, uid=str(identity_id), defaults={"user": person})
+    tokens.store_tokens(person, response)
     refresh_groups_of(person)
     log.info("signed in", extra={"user_id": str(person.id), "is_new": is_new})
     return {"user": person, "is_new": is_new, "social": social}
@@ -75,9 +87,10 @@ def record_person(identity_id: uuid.UUID, told: dict[str, Any]) -> tuple[User, b
 
 
 def watched_groups() -> set[uuid.UUID]:
-    """The groups that mean something here: those of settings and those that hold a role."""
+    """The groups that mean something here: those of settings, those that hold a role and those that hold a dataset."""
     named = {uuid.UUID(group_id) for group_id in (*settings.STEWARD_GROUPS, *settings.OPERATOR_GROUPS)}
-    return named | set(RoleGrant.objects.filter(principal_type="group").values_list("principal", flat=True))
+    named |= set(RoleGrant.objects.filter(principal_type="group").values_list("principal", flat=True))
+    return named | set(Grant.objects.active(timezone.now()).filter(principal_type="group").values_list("principal", flat=True))
 
 
 def read_groups(group_ids: Iterable[uuid.UUID]) -> list[auth.Group]:
@@ -120,6 +133,76 @@ def record_memberships(group: auth.Group, people: Iterable[User]) -> None:
         GroupMembership.objects.update_or_create(user=person, group_id=group.id, defaults={"name": group.name, "identity_id": first})
 
 
-def sign_out(request: HttpRequest) -> None:
-    """End this session."""
+def sign_out(request: HttpRequest, *, is_everywhere: bool) -> None:
+    """End this session and the tokens that no open request needs; or every session and every token."""
+    person = request.user
+    if is_everywhere:
+        User.objects.filter(pk=person.pk).update(session_epoch=F("session_epoch") + 1)
+        tokens.revoke_all(person)
+    else:
+        tokens.release_tokens(person)
     logout(request)
+    log.info("signed out", extra={"user_id": str(person.pk), "is_everywhere": is_everywhere})
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One permission in plain words."""
+
+    title: str
+    note: str
+
+
+def words_for(scopes: Iterable[str]) -> list[Wanted]:
+    """What the scopes mean. Raises InvalidError for one that the portal has no use for, so that nobody is led to consent to it."""
+    found: dict[str, Wanted] = {}
+    for name in (name for scope in scopes for name in auth.with_dependencies(scope)):
+        if name == globus.TRANSFER_SCOPE:
+            found[name] = Wanted("Copy files between Globus collections", "Used only for the transfers that you ask for here.")
+        elif settings.GRAPH_SCOPE and name == settings.GRAPH_SCOPE:
+            found[name] = Wanted(
+                "Have graphs drawn", "The graph service reads the files that you chose and puts the results in a folder for you."
+            )
+        elif match := COLLECTION_SCOPE.fullmatch(name):
+            verb = "Read files over HTTPS from" if match["what"] == "https" else "Read and write files in"
+            found[name] = Wanted(f"{verb} {collection_name(match['collection'])}", "As yourself: nothing that you could not open.")
+        else:
+            raise InvalidError("Causeway does not ask for this permission.", fields={"scope": [name]})
+    return list(found.values())
+
+
+def collection_name(collection_id: str) -> str:
+    """How a consent names a collection; the archive's own by name, others by id (Globus shows their names itself)."""
+    own = {settings.ARCHIVE_COLLECTION: "the archive", settings.SHARE_COLLECTION: "the shares", settings.RESULTS_COLLECTION: "the results"}
+    return own.get(collection_id, f"your collection {collection_id}")
+
+
+def begin_consent(request: HttpRequest, *, scopes: list[str], next_url: str) -> HttpResponse:
+    """Send the person to Globus to agree to more scopes; she returns to `next_url`, and only as the identity that she is now."""
+    words_for(scopes)
+    strategy = load_strategy(request)
+    request.social_strategy = strategy  # type: ignore[attr-defined]  # where social-core's own views put it
+    backend: GlobusBackend = load_backend(strategy, GlobusBackend.name, redirect_uri=reverse("social:complete", args=[GlobusBackend.name]))
+    backend.extra_scopes = tuple(scopes)
+    strategy.session_set("next", next_url)
+    backend.prepare_auth(user=request.user)
+    return backend.start()
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the portal holds of a person for one service."""
+
+    resource_server: str
+    title: str
+    scopes: list[str]
+    stored_at: datetime
+
+
+def describe_tokens(person: User) -> list[Held]:
+    """The permissions that she gave and the portal holds, in words; no token in them."""
+    titles = {SIGNIN_SERVER: "Signing in", globus.TRANSFER_SERVER: "Copying files between collections"}
+    if settings.GRAPH_SCOPE:
+        titles[settings.GRAPH_SCOPE.split("/")[-2]] = "Having graphs drawn"
+    rows = person.globus_tokens.order_by("resource_server")
+    return [Held(row.resource_server, titles.get(row.resource_server, row.resource_server), row.scopes, row.stored_at) for row in rows]

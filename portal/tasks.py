@@ -2,10 +2,16 @@
 
 from celery import shared_task
 
-from portal import signin
+from portal import health, signin
 
 
 @shared_task(name="portal.refresh_groups", soft_time_limit=240)
 def refresh_groups() -> None:
     """Read the groups that hold roles or grants again, for everybody. Safe to repeat."""
     signin.refresh_groups()
+
+
+@shared_task(name="portal.heartbeat", expires=health.HEARTBEAT_S)
+def heartbeat() -> None:
+    """Say that beat, broker and worker go round."""
+    health.record_heartbeat()

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from portal import errors, pages
+from portal import errors, health, pages
 
 handler400 = errors.bad_request
 handler403 = errors.forbidden
@@ -15,7 +15,14 @@ handler500 = errors.failed
 portal_urls = (
     [
         path("", pages.home, name="home"),
-        path("signin/", pages.signin, name="signin"),
+        path("signin/", pages.show_signin, name="signin"),
+        path("signout/", pages.sign_out, name="signout"),
+        path("consent/", pages.consent, name="consent"),
+        path("profile/", pages.profile, name="profile"),
+        path("profile/forget/<str:resource_server>/", pages.forget_consent, name="forget"),
+        path("status/", pages.status, name="status"),
+        path("livez", health.livez, name="livez"),
+        path("readyz", health.readyz, name="readyz"),
     ],
     "portal",
 )
