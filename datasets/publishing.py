@@ -5,6 +5,7 @@ its own rows and reopening those that it ended.
 """
 
 from django.db import connection, transaction
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from datasets.access import Visitor, check_curator
@@ -92,9 +93,9 @@ def root_state(version: Version) -> FolderState | None:
 
 
 def mark_damaged(dataset: Dataset, *, from_version: int, to_version: int, damage: str) -> int:
-    """Mark published versions whose bytes are no longer what was published; how many are newly so."""
-    versions = Version.objects.published().filter(dataset=dataset, number__range=(from_version, to_version), damaged_at=None)
-    marked = versions.update(damaged_at=timezone.now(), damage=damage)
+    """Mark published versions whose bytes are no longer what was published, in the words of the latest finding; how many marks are new."""
+    versions = Version.objects.published().filter(dataset=dataset, number__range=(from_version, to_version)).exclude(damage=damage)
+    marked = versions.update(damaged_at=Coalesce("damaged_at", timezone.now()), damage=damage)
     if marked:
         DatasetEvent.objects.create(dataset=dataset, act="damage", note=f"versions {from_version} to {to_version}: {damage}")
     return marked

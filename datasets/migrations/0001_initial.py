@@ -203,6 +203,8 @@ class Migration(migrations.Migration):
                 ('n_to_inspect', models.BigIntegerField(default=0)),
                 ('n_inspected', models.BigIntegerField(default=0)),
                 ('n_unreadable', models.BigIntegerField(default=0)),
+                ('n_attempts', models.PositiveIntegerField(default=0)),
+                ('found', models.JSONField(blank=True, default=dict, help_text='Variables and coverage that file headers state')),
                 ('error', models.TextField(blank=True)),
                 ('asked_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='scans', to='datasets.version')),

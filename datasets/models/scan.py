@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from datasets.models.event import DatasetEvent, Moving
@@ -30,14 +30,13 @@ class ScanRunQuerySet(models.QuerySet["ScanRun"]):
         """Hold one scan for `CLAIM_S` seconds, extended by `ScanRun.keep_claim`; None when another worker has it or it has ended."""
         now = timezone.now()
         until = now + dt.timedelta(seconds=CLAIM_S)
-        if not self.due(now).filter(pk=scan_id).update(claimed_until=until):
+        if not self.due(now).filter(pk=scan_id).update(claimed_until=until, n_attempts=F("n_attempts") + 1):
             yield None
             return
         run = self.select_related("version__dataset").get(pk=scan_id)
-        try:
-            yield run
-        finally:
-            self.filter(pk=scan_id, claimed_until=run.claimed_until).update(claimed_until=None)
+        yield run
+        # After an error this is not reached: the claim runs out by itself, which spaces the attempts.
+        self.filter(pk=scan_id, claimed_until=run.claimed_until).update(claimed_until=None)
 
 
 class ScanRun(Moving):
@@ -63,6 +62,8 @@ class ScanRun(Moving):
     n_to_inspect = models.BigIntegerField(default=0)
     n_inspected = models.BigIntegerField(default=0)
     n_unreadable = models.BigIntegerField(default=0)
+    n_attempts = models.PositiveIntegerField(default=0)
+    found = models.JSONField(default=dict, blank=True, help_text="Variables and coverage that file headers state")
     error = models.TextField(blank=True)
 
     objects = ScanRunQuerySet.as_manager()
@@ -90,6 +91,11 @@ class ScanRun(Moving):
     @property
     def n_differences(self) -> int:
         return self.n_new + self.n_changed + self.n_missing
+
+    @property
+    def is_claim_old(self) -> bool:
+        """Whether more than a tenth of the claim has passed since it was last held longer."""
+        return self.claimed_until is None or self.claimed_until < timezone.now() + dt.timedelta(seconds=CLAIM_S * 0.9)
 
     def keep_claim(self, **counts: Any) -> bool:
         """Write progress and hold the claim longer; false when another worker took it over: stop at once."""

@@ -1,0 +1,214 @@
+"""Scanning the collection path of a version into the inventory: ask, claim, list, compare, inspect, finish. Read `run_scan` first.
+
+The callables come from outside (`transfers.ingesting` joins them with Globus and the graph service), so that this module knows neither.
+A scan is a row; a worker that dies leaves it, and the next claim lists again and goes on inspecting where the last one stopped.
+"""
+
+import datetime as dt
+import logging
+from collections.abc import Iterator
+from itertools import islice
+from typing import TypeVar
+
+from django.db import transaction
+from django.utils import timezone
+
+from datasets.access import Visitor, check_curator
+from datasets.errors import ConflictError, NotReadyError, RefusedError, StaleStateError, UnavailableError
+from datasets.formats import format_of
+from datasets.indexing import index_dataset
+from datasets.inspecting import Inspect, Inspected, complete_description, gather, record, uninspected
+from datasets.listing import Entry, ListFolder, walk
+from datasets.merging import Differences, compare, merge, settle, spoilt_since, stage_files, stage_folders, start_staging
+from datasets.models import Dataset, Location, ScanRun, Version
+from datasets.publishing import mark_damaged
+from datasets.recounting import recount
+from datasets.states import ScanStatus
+
+logger = logging.getLogger(__name__)
+
+MOST_ATTEMPTS = 20
+RETRY_S = 30
+STAGE_ROWS = 10_000
+INSPECT_BATCH = 500
+RECORD_BATCH = 50
+
+Item = TypeVar("Item")
+
+
+@transaction.atomic
+def request_scan(version: Version, *, user: Visitor) -> ScanRun:
+    """Ask for a scan; a worker picks it up. Safe to repeat: an open scan of the version is answered as it is.
+
+    A draft will hold what the scan finds. A published version is only compared: a difference marks it damaged.
+    Raises ForbiddenError unless asked by a steward of the dataset or an operator, NotReadyError without a location.
+    """
+    check_curator(user, version.dataset)
+    Version.objects.select_for_update().get(pk=version.pk)
+    if not version.locations.exists():
+        raise NotReadyError(fields={"location": ["Say first where the files are."]})
+    present = version.scans.open().first()
+    return present or ScanRun.objects.create(version=version, asked_by_id=user.id)
+
+
+@transaction.atomic
+def retry_scan(run: ScanRun, *, user: Visitor) -> ScanRun:
+    """Queue a failed scan again; what was listed and inspected is kept."""
+    check_curator(user, run.version.dataset)
+    if run.version.scans.open().exists():
+        raise ConflictError("Another scan of this version is open.")
+    return run.move_to(ScanStatus.QUEUED, actor=user, finished_at=None, error="", n_attempts=0, due_at=timezone.now())
+
+
+def scan(version: Version, list_folder: ListFolder, inspect: Inspect | None = None, *, user: Visitor) -> ScanRun:
+    """Ask for a scan and run it here and now. Raises ConflictError while another worker runs it."""
+    asked = request_scan(version, user=user)
+    run = run_scan(asked.pk, list_folder, inspect)
+    if run is None:
+        raise ConflictError("Another worker is running this scan.")
+    return run
+
+
+def run_scan(scan_id: int, list_folder: ListFolder, inspect: Inspect | None = None) -> ScanRun | None:
+    """Run a queued or abandoned scan to its end; None when another worker holds it or it has ended. Safe to repeat.
+
+    `list_folder(collection_path)` yields the `Entry`s of a folder and is called from several threads. `inspect(collection_paths)` yields
+    `Inspected`s; without it checksums stay unknown. What they raise ends this attempt: UnavailableError is tried again, any other
+    RefusedError fails the scan with its words. No file byte passes here.
+    """
+    with ScanRun.objects.claim(scan_id) as run:
+        if run is None:
+            return None
+        try:
+            if run.n_attempts > MOST_ATTEMPTS:
+                raise ConflictError(f"Given up after {MOST_ATTEMPTS} attempts. {run.error}".strip())
+            if run.status == ScanStatus.QUEUED:
+                run.move_to(ScanStatus.RUNNING, started_at=timezone.now(), step="listing")
+            _list(run, list_folder)
+            if run.version.is_draft and inspect:
+                _inspect(run, inspect)
+            _finish(run)
+        except StaleStateError:
+            logger.warning("scan taken over by another worker", extra={"scan": scan_id})
+            return None
+        except UnavailableError as error:
+            _try_later(run, error)
+        except RefusedError as error:
+            _fail(run, error)
+    run.refresh_from_db()
+    return run
+
+
+def _list(run: ScanRun, list_folder: ListFolder) -> None:
+    """Walk, stage, and bring the inventory in line."""
+    version, location = run.version, run.version.primary_location
+    if location is None:
+        raise NotReadyError(fields={"location": ["Say first where the files are."]})
+    start_staging()
+    n_folders, n_files, size_bytes, held = 0, 0, 0, list[tuple[str, str, int, dt.datetime | None, str]]()
+    for chunk in walk(list_folder, location.base_path):
+        files = [entry for entry in chunk.entries if not entry.is_folder]
+        stage_folders(f"{chunk.path}{entry.name}/" for entry in chunk.entries if entry.is_folder)
+        held += [_as_row(chunk.path, entry) for entry in files]
+        n_folders, n_files, size_bytes = (
+            n_folders + chunk.is_last,
+            n_files + len(files),
+            size_bytes + sum(entry.size_bytes for entry in files),
+        )
+        if len(held) >= STAGE_ROWS or run.is_claim_old:
+            stage_files(held)
+            held.clear()
+            _progress(run, step="listing", n_folders=n_folders, n_files=n_files, size_bytes=size_bytes)
+    stage_files(held)
+    _progress(run, step="comparing", n_folders=n_folders, n_files=n_files, size_bytes=size_bytes)
+    found = merge(version) if version.is_draft else compare(version)
+    if not version.is_draft:
+        _alarm(version, found)
+    _progress(run, n_new=run.n_new + found.n_new, n_changed=run.n_changed + found.n_changed, n_missing=run.n_missing + found.n_missing)
+
+
+def _inspect(run: ScanRun, inspect: Inspect) -> None:
+    """Have the files without a checksum read where they are, and write down each piece as it comes."""
+    waiting = uninspected(run.version)
+    _progress(run, step="inspecting", n_to_inspect=run.n_inspected + len(waiting))
+    for batch in _pieces(iter(waiting), INSPECT_BATCH):
+        logical = {row.collection_path: row.path for row in batch}
+        for answers in _pieces(inspect(list(logical)), RECORD_BATCH):
+            piece = {logical[answer.path]: answer for answer in answers if answer.path in logical}
+            record(run.version, piece)
+            _progress(
+                run,
+                n_inspected=run.n_inspected + len(piece),
+                n_unreadable=run.n_unreadable + sum(bool(answer.error) for answer in piece.values()),
+                found=gather(run.found, piece),
+            )
+
+
+@transaction.atomic
+def _finish(run: ScanRun) -> None:
+    """Settle what was touched without a change, count folders again, state coverage, and end the scan."""
+    version = run.version
+    Dataset.objects.select_for_update().get(pk=version.dataset_id)
+    facts: dict[str, int] = {}
+    if version.is_draft:
+        same = settle(version)
+        facts["n_changed"] = max(run.n_changed - same, 0)
+        spoilt = spoilt_since(version)
+        if spoilt and _shares_location_with_published(version):
+            mark_damaged(version.dataset, from_version=spoilt[0], to_version=version.number - 1, damage=spoilt[1])
+            logger.error("published files are not what they were", extra={"dataset": str(version.dataset_id), "from_version": spoilt[0]})
+        recount(version)
+        if run.found:
+            complete_description(version.dataset, run.found)
+        index_dataset(version.dataset)
+    run.move_to(ScanStatus.DONE, finished_at=timezone.now(), step="", error="", **facts)
+
+
+def _alarm(version: Version, found: Differences) -> None:
+    """Mark a published version whose files differ from what was published."""
+    if not found.n_changed and not found.n_missing:
+        return
+    damage = f"{found.n_missing} files are gone and {found.n_changed} are not what was published"
+    mark_damaged(version.dataset, from_version=version.number, to_version=version.number, damage=damage)
+    logger.error("published files are not what they were", extra={"dataset": str(version.dataset_id), "version": version.number})
+
+
+def _shares_location_with_published(version: Version) -> bool:
+    here = version.primary_location
+    return (
+        here is not None
+        and Location.objects.filter(
+            version__in=Version.objects.published().filter(dataset_id=version.dataset_id),
+            collection_id=here.collection_id,
+            bucket=here.bucket,
+            base_path=here.base_path,
+        ).exists()
+    )
+
+
+def _try_later(run: ScanRun, error: UnavailableError) -> None:
+    """Leave the scan open for a later attempt."""
+    due_at = timezone.now() + dt.timedelta(seconds=RETRY_S)
+    ScanRun.objects.filter(pk=run.pk).update(due_at=due_at, error=error.detail)
+
+
+def _fail(run: ScanRun, error: RefusedError) -> None:
+    words = " ".join([error.detail, *(f"{name}: {' '.join(text)}" for name, text in error.fields.items())])
+    run.move_to(ScanStatus.FAILED, note=error.code, finished_at=timezone.now(), error=words)
+
+
+def _progress(run: ScanRun, **counts: object) -> None:
+    if not run.keep_claim(**counts):
+        raise StaleStateError
+
+
+def _as_row(path: str, entry: Entry) -> tuple[str, str, int, dt.datetime | None, str]:
+    return path, entry.name, entry.size_bytes, entry.modified_at, format_of(entry.name)
+
+
+def _pieces(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
+    while piece := list(islice(items, size)):
+        yield piece
+
+
+__all__ = ["Entry", "Inspected", "request_scan", "retry_scan", "run_scan", "scan"]

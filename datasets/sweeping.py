@@ -1,0 +1,21 @@
+"""What is due in the catalogue, every few seconds: scans that wait for a worker or whose worker is gone."""
+
+import logging
+
+from celery import current_app, shared_task
+from django.utils import timezone
+
+from datasets.models import ScanRun
+
+logger = logging.getLogger(__name__)
+
+INGEST_TASK = "transfers.ingest"  # joins a scan with Globus and the graph service; named, not imported: that layer stands above this one
+
+
+@shared_task(name="datasets.sweep")
+def sweep() -> int:
+    """Send a hint for each scan that is due. Safe to repeat: the claim lets one worker in."""
+    due = list(ScanRun.objects.due(timezone.now()).values_list("pk", flat=True)[:100])
+    for scan_id in due:
+        current_app.send_task(INGEST_TASK, args=[scan_id], queue="catalogue", expires=60)
+    return len(due)
