@@ -1,0 +1,67 @@
+"""`python -m services.dtn`: register at control, then serve. Prints `ready` once files can be asked for."""
+
+import argparse
+import fcntl
+import logging
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import uvloop
+
+from services.dtn.app import JsonLines
+from services.dtn.certificates import Credentials
+from services.dtn.node import Settings
+from services.dtn.running import listen_on, serve
+
+
+def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m services.dtn", description="Serve a data host's files and pull copies to it.")
+    parser.add_argument("--name", required=True, help="the node's name at control")
+    parser.add_argument("--data", required=True, type=Path, help="the folder that collections live in")
+    parser.add_argument("--url", required=True, help="https address that this node is reached at, and binds")
+    parser.add_argument("--control", required=True, help="address of control")
+    parser.add_argument("--secret-file", required=True, type=Path, help="holds the secret shared with control")
+    parser.add_argument("--state", type=Path, help="journals and connections.jsonl (default: the data folder's name with .state)")
+    parser.add_argument("--bind", help="host:port to bind when it is not that of --url")
+    parser.add_argument("--tls-certificate", type=Path, help="an own certificate chain (PEM), instead of one from control's CA")
+    parser.add_argument("--tls-key", type=Path, help="its key (PEM)")
+    parser.add_argument("--control-ca", type=Path, help="trust this CA for an https control")
+    parser.add_argument("--workers", type=int, default=8, help="connections that one copy uses at most")
+    parser.add_argument("--name-peers", action="store_true", help="look up the process of each peer on this machine")
+    parser.add_argument("--faults", action="store_true", help="open the fault switch (tests only)")
+    asked = parser.parse_args(arguments)
+    if (asked.tls_certificate is None) != (asked.tls_key is None):
+        parser.error("--tls-certificate and --tls-key go together")
+    return asked
+
+
+def main(arguments: list[str] | None = None) -> int:
+    asked = read_arguments(arguments)
+    stream = logging.StreamHandler(sys.stderr)
+    stream.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[stream])
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    state = asked.state or asked.data.with_name(asked.data.name + ".state")
+    state.mkdir(parents=True, exist_ok=True)
+    asked.data.mkdir(parents=True, exist_ok=True)
+    if state.resolve().is_relative_to(asked.data.resolve()):
+        sys.exit("dtn: the state folder must not be inside the data folder")
+    with (state / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit(f"dtn: another node works on {state}")
+        settings = Settings(
+            name=asked.name, data=asked.data.resolve(), state=state.resolve(), url=asked.url.rstrip("/"), control_url=asked.control,
+            secret=asked.secret_file.read_text(encoding="utf-8").strip(), names_peers=asked.name_peers, has_faults=asked.faults,
+            workers=asked.workers, control_ca=asked.control_ca,
+        )  # fmt: skip
+        credentials = Credentials(state, certificate=asked.tls_certificate, key=asked.tls_key)
+        credentials.make_key()
+        bind = asked.bind or urlsplit(asked.url).netloc
+        return uvloop.run(serve(settings, credentials, listen_on(bind)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""SHA-256 of files, computed once: kept in the node's SQLite by what identifies the bytes (device, inode, size, mtime).
+
+A file that was written within the clock's grain is not kept, since a second write could leave the same stamp.
+"""
+
+import base64
+import hashlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from pathlib import Path
+
+READ_BYTES = 1 << 20
+GRAIN_NS = 20_000_000  # file times step by up to 10 ms on Linux
+AT_ONCE_BYTES = 256 << 20  # a digest that takes longer is computed beside, and offered later
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What identifies a file's bytes without reading them."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "Stamp":
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.size:x}-{self.mtime_ns:x}-{self.inode:x}"'
+
+
+class DigestBook:
+    """Known digests, and those being computed. Safe to use from any thread."""
+
+    def __init__(self, file: Path, executor: Executor) -> None:
+        self._lock = threading.Lock()
+        self._executor = executor
+        self._running: dict[Stamp, tuple[Future[str], list[int]]] = {}
+        self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS digest (device INTEGER, inode INTEGER, size INTEGER, mtime_ns INTEGER, sha256 TEXT NOT NULL,"
+            " PRIMARY KEY (device, inode)) WITHOUT ROWID"
+        )
+
+    def known(self, stamp: Stamp) -> str | None:
+        """Return the digest (hexadecimal) if it is known."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT sha256 FROM digest WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ?",
+                (stamp.device, stamp.inode, stamp.size, stamp.mtime_ns),
+            ).fetchone()
+        return None if row is None else str(row[0])
+
+    def keep(self, stamp: Stamp, digest: str, *, since_ns: int | None = None) -> None:
+        """Remember a digest of bytes that were read after `since_ns` (default: now)."""
+        if (since_ns or time.time_ns()) - stamp.mtime_ns < GRAIN_NS:
+            return
+        with self._lock:
+            self._db.execute(
+                "INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?, ?)", (stamp.device, stamp.inode, stamp.size, stamp.mtime_ns, digest)
+            )
+
+    def compute(self, fd: int, progress: Callable[[int], None] = lambda _: None) -> str:
+        """Read the whole file and return its digest; kept if the file did not change meanwhile. Blocks: call it in a thread."""
+        stamp, since_ns = Stamp.of(os.fstat(fd)), time.time_ns()
+        known = self.known(stamp)
+        if known is not None:
+            return known
+        digest = digest_of(fd, progress)
+        if Stamp.of(os.fstat(fd)) == stamp:
+            self.keep(stamp, digest, since_ns=since_ns)
+        return digest
+
+    def start(self, fd: int) -> tuple[Future[str], int]:
+        """Compute beside, on a copy of the descriptor; returns the future and the bytes read so far. Safe to repeat: it runs once."""
+        stamp = Stamp.of(os.fstat(fd))
+        with self._lock:
+            running = self._running.get(stamp)
+            if running is None:
+                done = [0]
+                copy = os.dup(fd)
+                future = self._executor.submit(self._compute_and_close, copy, done)
+                running = self._running[stamp] = (future, done)
+                self._forget_finished()
+        return running[0], running[1][0]
+
+    def _compute_and_close(self, fd: int, done: list[int]) -> str:
+        def note(n_bytes: int) -> None:
+            done[0] += n_bytes
+
+        try:
+            return self.compute(fd, note)
+        finally:
+            os.close(fd)
+
+    def _forget_finished(self) -> None:
+        if len(self._running) > 200:
+            self._running = {stamp: running for stamp, running in self._running.items() if not running[0].done()}
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def digest_of(fd: int, progress: Callable[[int], None] = lambda _: None) -> str:
+    """Return the SHA-256 (hexadecimal) of what the descriptor reads from its beginning. Memory stays flat."""
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(READ_BYTES))
+    offset = 0
+    while n_bytes := os.preadv(fd, [buffer], offset):
+        digest.update(buffer[:n_bytes])
+        offset += n_bytes
+        progress(n_bytes)
+    return digest.hexdigest()
+
+
+def as_field(digest: str) -> str:
+    """Return the value of a `Repr-Digest` field (RFC 9530, section 3)."""
+    return f"sha-256=:{base64.b64encode(bytes.fromhex(digest)).decode()}:"
+
+
+def from_field(field: str) -> str | None:
+    """Return the SHA-256 (hexadecimal) of a `Repr-Digest` or `Content-Digest` field, if it has one that can be read."""
+    for member in field.split(","):
+        algorithm, _, value = member.strip().partition("=")
+        if algorithm.lower() == "sha-256" and len(value) > 2 and value[0] == value[-1] == ":":
+            try:
+                digest = base64.b64decode(value[1:-1], validate=True)
+            except ValueError:
+                return None
+            return digest.hex() if len(digest) == 32 else None
+    return None

@@ -1,0 +1,133 @@
+"""Folder entries as the disk has them, in the shape of `PROTOCOL.md` (ENTRY), and walking a tree.
+
+`user` and `group` are the names that the data host gives the owners, or their numbers.
+"""
+
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from services.dtn.errors import NodeError, NotDirectoryError, from_os_error
+from services.dtn.filters import FilterRule, is_included
+from services.dtn.paths import Root, is_part_name
+
+Entry = dict[str, Any]
+
+
+def describe(name: str, status: os.stat_result, *, link_target: str | None = None, is_broken: bool = False) -> Entry:
+    """Return the ENTRY of something whose status is known."""
+    return {
+        "name": name,
+        "type": "invalid_symlink" if is_broken else _type_of(status.st_mode),
+        "size": status.st_size,
+        "last_modified": datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, tz=UTC).isoformat(),
+        "permissions": f"{stat.S_IMODE(status.st_mode):04o}",
+        "user": _user_name(status.st_uid),
+        "group": _group_name(status.st_gid),
+        "link_target": link_target,
+    }
+
+
+def _type_of(mode: int) -> str:
+    if stat.S_ISREG(mode):
+        return "file"
+    return "dir" if stat.S_ISDIR(mode) else "other"
+
+
+@lru_cache(256)
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+@lru_cache(256)
+def _group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def list_folder(root: Root, path: str, *, show_hidden: bool = True) -> tuple[str, list[Entry]]:
+    """Return the real path (with a trailing slash) and the entries of a folder, unsorted.
+
+    Left out: the node's own unfinished files, and names that are no UTF-8 (nobody could ask for them).
+    """
+    with root.folder_fd(path) as (fd, real_path):
+        entries = []
+        for name in os.listdir(fd):  # noqa: PTH208  # by descriptor
+            if is_part_name(name) or (name.startswith(".") and not show_hidden) or not _is_utf8(name):
+                continue
+            entry = _entry_at(root, fd, real_path, name)
+            if entry is not None:
+                entries.append(entry)
+    return real_path, entries
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _entry_at(root: Root, folder_fd: int, real_path: str, name: str) -> Entry | None:
+    try:
+        status = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+        if not stat.S_ISLNK(status.st_mode):
+            return describe(name, status)
+        target = os.readlink(name, dir_fd=folder_fd)
+    except FileNotFoundError:  # gone since the folder was read
+        return None
+    try:
+        with root.place(real_path + name) as place:
+            if place.status is not None:
+                return describe(name, place.status, link_target=target)
+    except NodeError:  # leads out, or in a circle
+        pass
+    return describe(name, status, link_target=target if not target.startswith("/") else None, is_broken=True)
+
+
+def stat_path(root: Root, path: str) -> tuple[str, Entry]:
+    """Return the real path and the ENTRY of what is at `path`. Raises MissingError, and NotDirectoryError for `file/`."""
+    with root.place(path) as place:
+        status = place.require(path)
+        if path.endswith("/") and not stat.S_ISDIR(status.st_mode):
+            raise NotDirectoryError(f"{path} is not a folder.")
+        name = path.rstrip("/").rsplit("/", 1)[-1]
+        return place.real_path, describe(name, status)
+
+
+def walk(root: Root, path: str, rules: Sequence[FilterRule] = ()) -> Iterator[Entry]:
+    """Yield an ENTRY with `path` for everything below a folder, folders before what they hold, the folder itself first.
+
+    Symbolic links are left out, as Globus does by default (`recursive_symlinks: ignore`). Memory is one folder at a time.
+    """
+    top = path.rstrip("/") + "/"
+    _, entry = stat_path(root, top)
+    yield {**entry, "path": top}
+    waiting = [top]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            _, entries = list_folder(root, folder)
+        except OSError as error:
+            raise from_os_error(error, path=folder) from error
+        for found in sorted(entries, key=lambda one: str(one["name"]), reverse=True):
+            if found["link_target"] is not None or found["type"] not in {"file", "dir"}:
+                continue
+            if not is_included(found["name"], found["type"], rules):
+                continue
+            is_folder = found["type"] == "dir"
+            found_path = f"{folder}{found['name']}" + ("/" if is_folder else "")
+            if is_folder:
+                waiting.append(found_path)
+            yield {**found, "path": found_path}

@@ -1,0 +1,128 @@
+"""What a running node is: its settings, the collections that control gave it, and what all requests share."""
+
+import logging
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services.dtn.accounting import Ledger
+from services.dtn.certificates import Credentials
+from services.dtn.control import Control
+from services.dtn.digests import DigestBook
+from services.dtn.errors import MissingError, NodeError
+from services.dtn.faults import Faults
+from services.dtn.paths import Root, normalise
+from services.dtn.rights import AccessBook
+from services.dtn.uploads import UploadBook
+
+logger = logging.getLogger("dtn")
+ASK_AGAIN_S = 2.0  # how often a collection that nobody knows may make the node ask control
+
+
+@dataclass(frozen=True)
+class Settings:
+    name: str
+    data: Path
+    state: Path
+    url: str
+    control_url: str
+    secret: str
+    names_peers: bool = False
+    has_faults: bool = False
+    workers: int = 8
+    control_ca: Path | None = None
+
+
+@dataclass(frozen=True)
+class Collection:
+    id: str
+    name: str
+    client_id: str
+    authorize_url: str
+    https_server: str
+    scope: str
+    root: Root
+
+
+class Node:
+    def __init__(self, settings: Settings, credentials: Credentials) -> None:
+        self.settings = settings
+        self.credentials = credentials
+        self.instance = str(uuid.uuid4())
+        self.readers = ThreadPoolExecutor(8, thread_name_prefix="files")
+        self.hashers = ThreadPoolExecutor(2, thread_name_prefix="digests")
+        self.control = Control(settings.control_url, settings.secret, ca_file=str(settings.control_ca) if settings.control_ca else None)
+        self.tokens = AccessBook(self.control.ask_access)
+        self.tickets = AccessBook(self.control.ask_ticket)
+        self.digests = DigestBook(settings.state / "digests.sqlite3", self.hashers)
+        self.uploads = UploadBook(settings.state / "uploads.sqlite3")
+        self.ledger = Ledger(settings.state / "connections.jsonl", names_peers=settings.names_peers)
+        self.faults = Faults(is_enabled=settings.has_faults)
+        self.collections: dict[str, Collection] = {}
+        self._asked_at = -ASK_AGAIN_S
+        self._asking = threading.Lock()
+
+    def register(self) -> None:
+        """Register at control and take over certificate, CA and collections. Safe to repeat; blocks.
+
+        Raises UnavailableError (try again) or ControlError (wrong secret or address).
+        """
+        settings = self.settings
+        csr = self.credentials.request(settings.url)
+        answer = self.control.register(name=settings.name, instance=self.instance, node_url=settings.url, csr=csr)
+        self.credentials.keep(certificate=answer.get("certificate"), ca=answer.get("ca"))
+        self._take(answer.get("collections") or [])
+        logger.info("registered", extra={"facts": {"control": settings.control_url, "collections": len(self.collections)}})
+
+    def collection(self, collection_id: str) -> Collection:
+        """Return the collection, asking control anew when it is not known here. Blocks then. Raises MissingError."""
+        found = self.collections.get(collection_id)
+        if found is not None:
+            return found
+        with self._asking:
+            if collection_id not in self.collections and time.monotonic() - self._asked_at >= ASK_AGAIN_S:
+                self._asked_at = time.monotonic()
+                self.refresh()
+        found = self.collections.get(collection_id)
+        if found is None:
+            raise MissingError("No such collection is served here.", code="EndpointNotFound")
+        return found
+
+    def refresh(self) -> None:
+        """Ask control for the collections; what is known stays when it does not answer."""
+        try:
+            self._take(self.control.collections())
+        except NodeError as error:
+            logger.warning("collections not refreshed", extra={"facts": {"code": error.code}})
+
+    def _take(self, listed: list[dict[str, Any]]) -> None:
+        taken: dict[str, Collection] = {}
+        for one in listed:
+            folder = self._folder_of(str(one["base_path"]))
+            taken[str(one["id"])] = Collection(
+                id=str(one["id"]),
+                name=str(one.get("name") or one["id"]),
+                client_id=str(one.get("client_id") or one["id"]),
+                authorize_url=str(one["authorize_url"]),
+                https_server=str(one["https_server"]).rstrip("/"),
+                scope=str(one.get("scope") or f"https://auth.globus.org/scopes/{one['id']}/https"),
+                root=Root(folder),
+            )
+        self.collections = taken
+
+    def _folder_of(self, base_path: str) -> Path:
+        """Make and return the folder of a collection; a base path that leads out of the data root is refused."""
+        data = Root(self.settings.data)
+        data.make_folder(base_path)
+        with data.place(normalise(base_path)) as place:
+            return data.folder / place.real_path.lstrip("/")
+
+    async def close(self) -> None:
+        await self.control.close()
+        self.readers.shutdown(wait=False, cancel_futures=True)
+        self.hashers.shutdown(wait=False, cancel_futures=True)
+        self.ledger.shut()

@@ -1,0 +1,257 @@
+"""Reading over HTTPS: files (whole, by range, by condition, with their digest) and folders (as a page or as JSON).
+
+`read_path` is the edge; `FileAnswer` sends bytes with flat memory, asks for the right again while they flow, and cuts the connection
+when it is gone. Writing is in `uploading.py`.
+"""
+
+import asyncio
+import mimetypes
+import os
+from concurrent.futures import Executor
+from email.utils import formatdate
+from urllib.parse import quote, urlencode
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from services.dtn.accounting import SCOPE_KEY, Connection
+from services.dtn.callers import Caller, guard_for, identify
+from services.dtn.conditions import check_conditions, wanted_range
+from services.dtn.digests import AT_ONCE_BYTES, Stamp, as_field
+from services.dtn.entries import Entry, list_folder
+from services.dtn.errors import ForbiddenError, IsDirectoryError, MissingError, NodeError, UnauthorizedError
+from services.dtn.faults import DropError, Fault
+from services.dtn.node import Collection, Node
+from services.dtn.pages import folder_page, url_of
+from services.dtn.paths import from_url, is_part_name
+from services.dtn.rights import Guard
+from services.dtn.signing_in import Sessions
+
+CHUNK_BYTES = 1 << 20
+IS_DATA = "dtn.is_data"  # in the scope: this request's bodies are data bytes
+ACTIVE_TYPES = {"text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml"}
+mimetypes.add_type("application/netcdf", ".nc")
+mimetypes.add_type("application/x-hdf5", ".h5")
+
+
+async def locate(request: Request, node: Node) -> tuple[Collection, str]:
+    """Return the collection and the path in it that the URL names. Raises InvalidPathError or MissingError."""
+    raw = request.scope["raw_path"].decode("ascii", errors="replace")
+    collection_id, _, rest = raw.lstrip("/").partition("/")
+    collection = node.collections.get(collection_id)
+    if collection is None:
+        collection = await asyncio.get_running_loop().run_in_executor(node.readers, node.collection, collection_id)
+    path = from_url("/" + rest)
+    if any(is_part_name(name) for name in path.split("/")):
+        raise MissingError(f"Nothing is at {path}.")
+    return collection, path
+
+
+async def read_path(request: Request, node: Node, sessions: Sessions) -> Response:
+    """GET or HEAD of a file or a folder."""
+    collection, path = await locate(request, node)
+    fault = node.faults.take(request.method.lower())
+    if fault is not None:
+        await asyncio.sleep(fault.delay_s)
+        if not fault.after_bytes:
+            fault.strike()
+    caller = await identify(request, node, sessions, collection)
+    if not caller.access.may_see(path, is_folder=True):
+        return refuse(request, sessions, collection, path, caller)
+    loop = asyncio.get_running_loop()
+    try:
+        fd, status, real_path = await loop.run_in_executor(node.readers, collection.root.open_file, path)
+    except IsDirectoryError:
+        if caller.kind == "ticket":
+            raise
+        return await _list(request, node, sessions, collection, path, caller)
+    try:
+        if not all(caller.access.may_read(one) for one in (path, real_path)):
+            answer = refuse(request, sessions, collection, path, caller)
+            os.close(fd)
+            return answer
+        guard = guard_for(node, caller, collection, paths=(path, real_path))
+        return await _answer_file(request, node, fd, status, path, guard, fault)
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def refuse(request: Request, sessions: Sessions, collection: Collection, path: str, caller: Caller) -> Response:
+    """Answer somebody without the right: sign-in for a browser, 401 for a client without a token, else ForbiddenError."""
+    if caller.kind != "anonymous":
+        words = f"{caller.access.username or 'This identity'} may not read {path} in {collection.name}."
+        error = ForbiddenError(words)
+        request.scope["dtn.username"] = caller.access.username
+        if caller.kind == "session":
+            request.scope["dtn.other_url"] = "/.dtn/sign-in?" + urlencode({"next": back_to(request)})
+        raise error
+    if request.method == "GET" and wants_page(request):
+        return sessions.begin(request, collection, back_to=back_to(request))
+    raise UnauthorizedError("A bearer token for this collection is needed.")
+
+
+def challenge(request: Request, sessions: Sessions, collection: Collection, *, has_token: bool) -> dict[str, str]:
+    """Return the fields of a 401 (RFC 6750, section 3). `Location` tells Globus' own download client which collection this is."""
+    words = f'Bearer realm="{collection.id}", scope="{collection.scope}"' + (', error="invalid_token"' if has_token else "")
+    fields = {"WWW-Authenticate": words}
+    if request.method in {"GET", "HEAD"} and not has_token:
+        fields["Location"] = sessions.authorize_url(collection)
+    return fields
+
+
+def wants_page(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
+
+
+def back_to(request: Request) -> str:
+    query = request.scope["query_string"].decode("ascii", errors="replace")
+    return str(request.scope["raw_path"].decode("ascii", errors="replace")) + (f"?{query}" if query else "")
+
+
+async def _list(request: Request, node: Node, sessions: Sessions, collection: Collection, path: str, caller: Caller) -> Response:
+    """Show a folder: all of it where it may be read, else only what leads to something that may."""
+    loop = asyncio.get_running_loop()
+    real_path, entries = await loop.run_in_executor(node.readers, list_folder, collection.root, path)
+    access, folder = caller.access, path.rstrip("/") + "/"
+    if not all(access.may_see(one, is_folder=True) for one in (folder, real_path)):
+        return refuse(request, sessions, collection, path, caller)
+    shown: list[Entry] = [
+        entry for entry in entries if access.may_see(folder + entry["name"], is_folder=entry["type"] == "dir")
+        and access.may_see(real_path + entry["name"], is_folder=entry["type"] == "dir")
+    ]  # fmt: skip
+    if "application/json" in request.headers.get("accept", ""):
+        return JSONResponse(shown, headers={"Cache-Control": "no-store", "Vary": "Accept"})
+    if not request.scope["raw_path"].endswith(b"/"):
+        return RedirectResponse(url_of(collection.id, folder), status_code=308)
+    page = folder_page(
+        collection_id=collection.id, collection_name=collection.name, path=folder, entries=shown,
+        username=access.username if caller.kind == "session" else None,
+    )  # fmt: skip
+    page.headers.update({"Cache-Control": "no-store", "Vary": "Accept"})
+    return page
+
+
+async def _answer_file(
+    request: Request, node: Node, fd: int, status: os.stat_result, path: str, guard: Guard, fault: Fault | None
+) -> Response:
+    stamp = Stamp.of(status)
+    fields = _fields(path, stamp, is_download="download" in request.query_params)
+    is_unchanged = check_conditions(request.headers, stamp, is_read=True)
+    part = wanted_range(request.headers, stamp) if request.method == "GET" and not is_unchanged else None
+    offset, length = part or (0, stamp.size)
+    digest = await _offered_digest(request, node, fd, stamp, waits=length == stamp.size)
+    if digest is not None:
+        fields["Repr-Digest"] = as_field(digest)
+    if is_unchanged:
+        os.close(fd)
+        return Response(status_code=304, headers=fields)
+    fields["Content-Length"] = str(length)
+    if part is not None:
+        fields["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{stamp.size}"
+    request.scope[IS_DATA] = True
+    if request.method == "HEAD":
+        os.close(fd)
+        return Response(headers=fields)
+    return FileAnswer(
+        fd, offset=offset, length=length, status_code=206 if part else 200, fields=fields, guard=guard, executor=node.readers, fault=fault
+    )
+
+
+async def _offered_digest(request: Request, node: Node, fd: int, stamp: Stamp, *, waits: bool) -> str | None:
+    """Return the known digest; compute it when it is wanted and cheap; when it is dear, or a part is read, begin: it is known later."""
+    known = node.digests.known(stamp)
+    if known is not None or "sha-256" not in request.headers.get("want-repr-digest", ""):
+        return known
+    future, _ = node.digests.start(fd)
+    if not waits or stamp.size > AT_ONCE_BYTES:
+        return None
+    digest: str = await asyncio.wrap_future(future)
+    return digest
+
+
+def _fields(path: str, stamp: Stamp, *, is_download: bool) -> dict[str, str]:
+    name = path.rsplit("/", 1)[-1]
+    kind, encoding = mimetypes.guess_type(name)
+    kind = "application/octet-stream" if kind is None or encoding else kind
+    fields = {
+        "Content-Type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind,
+        "Accept-Ranges": "bytes",
+        "ETag": stamp.etag,
+        "Last-Modified": formatdate(stamp.mtime_ns // 10**9, usegmt=True),
+        "Cache-Control": "private, no-cache",
+    }
+    if is_download:
+        fields["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    if kind in ACTIVE_TYPES:  # a stored page must not act with the reader's session
+        fields["Content-Security-Policy"] = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    return fields
+
+
+class FileAnswer(Response):
+    """Sends a part of an open file, one chunk read ahead; closes the descriptor."""
+
+    def __init__(
+        self, fd: int, *, offset: int, length: int, status_code: int, fields: dict[str, str], guard: Guard, executor: Executor,
+        fault: Fault | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(status_code=status_code, headers=fields)
+        self._fd = fd
+        self._offset = offset
+        self._left = length
+        self._guard = guard
+        self._executor = executor
+        self._fault = fault
+        self._n_sent = 0
+        self._ahead: asyncio.Future[bytes] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection: Connection = scope[SCOPE_KEY]
+        try:
+            await self._guard.check()
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await self._send_body(connection, send)
+        except (DropError, NodeError, OSError):  # the answer has begun: only a cut connection says that it is not whole
+            connection.abort()
+        finally:
+            self._guard.close()
+            if self._ahead is not None:
+                await asyncio.wait([self._ahead])  # never close under a read
+            os.close(self._fd)
+
+    async def _send_body(self, connection: Connection, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        self._ahead = self._read_ahead(loop)
+        while self._ahead is not None:
+            chunk = await self._ahead
+            await self._guard.check()
+            if not chunk:  # the file was cut short meanwhile
+                raise OSError("file ended early")
+            self._offset += len(chunk)
+            self._left -= len(chunk)
+            self._ahead = self._read_ahead(loop)
+            await self._send_chunk(self._faulty(chunk), connection, send)
+        if not self._n_sent:
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _send_chunk(self, chunk: bytes, connection: Connection, send: Send) -> None:
+        if connection.transport.is_closing():
+            raise DropError
+        self._n_sent += len(chunk)
+        await send({"type": "http.response.body", "body": chunk, "more_body": self._left > 0})
+
+    def _read_ahead(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[bytes] | None:
+        if not self._left:
+            return None
+        return loop.run_in_executor(self._executor, os.pread, self._fd, min(CHUNK_BYTES, self._left), self._offset)
+
+    def _faulty(self, chunk: bytes) -> bytes:
+        fault = self._fault
+        if fault is None:
+            return chunk
+        if fault.corrupt and not self._n_sent:
+            return bytes([chunk[0] ^ 0xFF]) + chunk[1:]
+        if fault.after_bytes and self._n_sent + len(chunk) > fault.after_bytes:
+            fault.strike()
+        return chunk

@@ -1,0 +1,148 @@
+"""Real nodes (processes) and a scripted control (a server in a thread) for them."""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.services.dtn.scripted_control import ScriptedControl
+
+REPOSITORY = Path(__file__).parents[3]
+HOSTS = {"archive": "127.0.0.3", "campus": "127.0.0.4"}
+
+
+class NodeProcess:
+    """One `python -m services.dtn`, its data folder, and a client that trusts its certificate."""
+
+    def __init__(self, control, folder, name, *, options=("--faults",)):
+        self.control, self.folder, self.name, self.options = control, folder, name, options
+        with socket.socket() as probe:
+            probe.bind((HOSTS[name], 0))
+            port = probe.getsockname()[1]
+        self.address = f"{HOSTS[name]}:{port}"
+        self.url = f"https://{self.address}"
+        self.data, self.state = folder / name, folder / f"{name}.state"
+        self.data.mkdir(parents=True)
+        (folder / f"{name}.secret").write_text(control.secret + "\n")
+        control.nodes[name] = {"url": self.url, "instances": [], "collections": []}
+        self.process = None
+        self.log = folder / f"{name}.log"
+
+    def launch(self):
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "services.dtn", "--name", self.name, "--data", self.data, "--state", self.state, "--url", self.url,
+                 "--control", self.control.url, "--secret-file", self.folder / f"{self.name}.secret", *self.options],
+                cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=log, env={**os.environ, "PYTHONDEVMODE": "0"},
+            )  # fmt: skip
+        return self
+
+    def wait_until_ready(self, timeout_s=20):
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            readable, _, _ = select.select([self.process.stdout], [], [], 0.1)
+            if readable:
+                line = self.process.stdout.readline()
+                assert line == b"ready\n", (line, self.log.read_text()[-2000:])
+                return self
+        raise AssertionError(f"not ready: {self.log.read_text()[-2000:]}")
+
+    def start(self):
+        return self.launch().wait_until_ready()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def stop(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(8)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        with contextlib.suppress(OSError):
+            self.process.stdout.close()
+
+    def trust(self):
+        return ssl.create_default_context(cadata=self.control.ca.pem)
+
+    def client(self, **settings):
+        return httpx.Client(base_url=self.url, verify=self.trust(), trust_env=False, timeout=20, **settings)
+
+    def ask(self, verb, **asked):
+        with self.client() as client:
+            return client.post(f"/.dtn/v1/operations/{verb}", json=asked, headers=self.secret_header)
+
+    def order_fault(self, kind, **fault):
+        with self.client() as client:
+            client.post("/.dtn/faults", json={"kind": kind, **fault}, headers=self.secret_header).raise_for_status()
+
+    def clear_faults(self):
+        with self.client() as client:
+            client.delete("/.dtn/faults", headers=self.secret_header).raise_for_status()
+
+    @property
+    def secret_header(self):
+        return {"Authorization": f"Bearer {self.control.secret}"}
+
+    def peak_memory_mib(self):
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) // 1024
+
+
+@pytest.fixture(scope="package")
+def control():
+    control = ScriptedControl().start()
+    yield control
+    control.stop()
+
+
+@pytest.fixture(scope="package")
+def nodes(control, tmp_path_factory):
+    """The two nodes, started once: `archive` and `campus`."""
+    folder = tmp_path_factory.mktemp("nodes")
+    made = {name: NodeProcess(control, folder, name, options=("--faults", "--name-peers")).launch() for name in HOSTS}
+    for node in made.values():
+        node.wait_until_ready()
+    yield made
+    for node in made.values():
+        node.stop()
+
+
+@pytest.fixture
+def archive(nodes):
+    yield nodes["archive"]
+    nodes["archive"].clear_faults()
+
+
+@pytest.fixture
+def campus(nodes):
+    yield nodes["campus"]
+    nodes["campus"].clear_faults()
+
+
+@pytest.fixture
+def files(control, archive, request):
+    """A collection of its own on the archive node: (id, folder on the disk)."""
+    return new_collection(control, archive, request.node.name)
+
+
+def new_collection(control, node, name):
+    folder = "".join(letter if letter.isalnum() else "_" for letter in name)[:80]
+    base = f"/{folder}_{len(control.nodes[node.name]['collections'])}/"
+    collection = control.add_collection(node.name, base_path=base)
+    path = node.data / base.strip("/")
+    path.mkdir()
+    return collection, path
