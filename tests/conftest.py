@@ -41,7 +41,7 @@ def start_databases() -> None:
     sockets, folder = make_socket_folder(), make_passable_folder()
     for removed in (sockets, folder):
         watchdog.remove_at_end(removed)
-    servers = {
+    servers: dict[str, Postgres | Valkey] = {
         "DATABASE_URL": Postgres(folder / "postgres", sockets=sockets, durable=False),
         "REDIS_URL": Valkey(folder / "valkey", sockets=sockets, durable=False),
     }
@@ -70,14 +70,14 @@ def set_django_up() -> None:
 
     try:
         django.setup()
-    except ImportError as error:
+    except Exception as error:  # noqa: BLE001
         print(f"portal is not whole yet, going on without Django: {error}")
         import django.conf
 
         django.conf.settings._wrapped = django.conf.empty
 
 
-def refuse_the_network(event: str, arguments: tuple) -> None:
+def refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:
     """An audit hook: tests talk to loopback and unix sockets only; `-m live` with CAUSEWAY_LIVE=1 may go out."""
     if event != "socket.connect" or "CAUSEWAY_LIVE" in os.environ:
         return

@@ -34,7 +34,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-def ask(dsn: str, words: str) -> list[tuple]:
+def ask(dsn: str, words: str) -> list[tuple[object, ...]]:
     connection = psycopg2.connect(dsn)
     connection.autocommit = True
     try:
