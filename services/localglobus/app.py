@@ -80,7 +80,7 @@ def make_apps(settings: Settings) -> tuple[ASGIApp, dict[str, ASGIApp], Store]:
     main = _make_app([*found, *(faults.routes if settings.has_faults else [])], state, background=True)
     managers = {name: _make_app([*gcs.routes], {**state, "gcs_endpoint": name}, background=False) for name in settings.nodes}
     wrap = faults.wrap if settings.has_faults else _plain
-    return Standin(wrap(main)), {name: Standin(wrap(app)) for name, app in managers.items()}, store
+    return wrap(Standin(main)), {name: wrap(Standin(app)) for name, app in managers.items()}, store
 
 
 def _plain(app: ASGIApp) -> ASGIApp:
