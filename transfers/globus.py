@@ -322,6 +322,12 @@ def https_server(collection_id: Id) -> str:
     return str(known)
 
 
+def trusted_ca_file() -> str:
+    """The certificate authority that the SDK is told to trust, where it is one of our own; empty for the usual ones."""
+    verified = _transport().verify_ssl
+    return verified if isinstance(verified, str) else ""
+
+
 def _app_url() -> str:
     return str(settings.GLOBUS_APP_URL).rstrip("/")
 

@@ -85,6 +85,11 @@ def release_tokens(user: Any) -> None:
     _revoke(GlobusToken.objects.filter(user=user).exclude(needed))
 
 
+def forget(user: Any, resource_server: str) -> None:
+    """End what the portal holds of her for one service. Safe to repeat."""
+    _revoke(GlobusToken.objects.filter(user=user, resource_server=resource_server))
+
+
 def revoke_all(user: Any) -> None:
     """End every token of hers; running transfers wait in NEEDS_SIGN_IN and resume when she signs in."""
     _revoke(GlobusToken.objects.filter(user=user))

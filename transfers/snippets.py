@@ -1,0 +1,155 @@
+"""Ready lines for a terminal, with the person's own selection in them: globus CLI, curl, wget, Python. Never with a token inside.
+
+Every name that comes from the archive is quoted for the shell or for Python, so that a file name is never read as a command.
+"""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from uuid import UUID
+
+from datasets import files
+from datasets.models import AccessPolicy
+from transfers import globus, manifests
+from transfers.models import DataRequest
+from transfers.requesting import Wanted
+from transfers.words import CopyItem
+
+# A page shows so many lines; the manifest has all of them.
+MOST_LINES = 50
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """Lines to copy, and a sentence on what they need."""
+
+    title: str
+    code: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the files are read from: paths below `collection_id`, and whether a token is needed there."""
+
+    collection_id: UUID
+    items: Sequence[CopyItem]
+    is_cut: bool
+    needs_token: bool
+
+
+def snippets_of(wanted: Sequence[Wanted]) -> list[Snippet]:
+    """For files of the archive itself, as a basket or a dataset's page shows them."""
+    if not wanted:
+        return []
+    location = manifests.location_of(wanted[0].version)
+    items = list(islice(_archive_items(wanted, location.collection_id), MOST_LINES + 1))
+    needs_token = any(one.version.dataset.access_policy != AccessPolicy.PUBLIC for one in wanted)
+    return _all(Source(location.collection_id or UUID(int=0), items[:MOST_LINES], len(items) > MOST_LINES, needs_token))
+
+
+def snippets_of_share(request: DataRequest) -> list[Snippet]:
+    """For the files of an open share."""
+    if not request.is_granted or request.collection_id is None:
+        return []
+    items = list(islice(_share_items(request), MOST_LINES + 1))
+    return _all(Source(request.collection_id, items[:MOST_LINES], len(items) > MOST_LINES, needs_token=True))
+
+
+def _archive_items(wanted: Sequence[Wanted], collection_id: UUID | None) -> Iterator[CopyItem]:
+    for one in wanted:
+        location = manifests.location_of(one.version)
+        if location.collection_id != collection_id:
+            continue
+        name = f"{one.version.dataset.slug}-v{one.version.number}"
+        for file in files.iterate(one.version, one.query, batch=MOST_LINES + 1):
+            yield CopyItem(file.collection_path, f"{name}{file.path}")
+
+
+def _share_items(request: DataRequest) -> Iterator[CopyItem]:
+    """Paths in the share: below the request's folder, or below the root where the collection is the request's own."""
+    for file in manifests.expected_files(request):
+        inside = file.destination_path.removeprefix(request.folder)
+        yield CopyItem(request.granted_path + inside, inside)
+
+
+def _all(source: Source) -> list[Snippet]:
+    server = globus.https_server(source.collection_id)
+    return [_globus_cli(source), _curl(source), _wget(source), _python(source, server)]
+
+
+def _globus_cli(source: Source) -> Snippet:
+    pairs = [f"{shlex.quote(item.source_path)} {shlex.quote('/~/' + item.destination_path)}" for item in source.items]
+    code = "\n".join([f"globus transfer {source.collection_id} YOUR_COLLECTION_ID --label causeway --batch - <<'FILES'", *pairs, "FILES"])
+    note = "Needs the Globus CLI, signed in once with “globus login”; put the id of your own collection in place of YOUR_COLLECTION_ID."
+    return Snippet("Globus CLI", code, _cut(source, note))
+
+
+def _curl(source: Source) -> Snippet:
+    options = " ".join(["--fail", "--location", "--create-dirs", *_curl_token(source), *_ca("--cacert")])
+    lines = [f"curl {options} --output {shlex.quote(item.destination_path)} {_url(source, item)}" for item in source.items]
+    return Snippet("curl", "\n".join(lines), _cut(source, _token_note(source)))
+
+
+def _wget(source: Source) -> Snippet:
+    token = ['--header "Authorization: Bearer $TOKEN"'] if source.needs_token else []
+    options = " ".join(["--continue", "--force-directories", "--no-host-directories", "--cut-dirs=1", *token, *_ca("--ca-certificate")])
+    lines = [f"wget {options} {_url(source, item)}" for item in source.items]
+    return Snippet("wget", "\n".join(lines), _cut(source, _token_note(source)))
+
+
+def _python(source: Source, server: str) -> Snippet:
+    names = [f"    ({item.source_path!a}, {item.destination_path!a})," for item in source.items]
+    ca = _ca_file()
+    context = f"ssl.create_default_context(cafile={ca!a})" if ca else "ssl.create_default_context()"
+    headers = '{"Authorization": "Bearer " + os.environ["TOKEN"]}' if source.needs_token else "{}"
+    code = "\n".join(
+        [
+            "import os, pathlib, shutil, ssl, urllib.parse, urllib.request",
+            "",
+            f"server = {server!a}",
+            "files = [",
+            *names,
+            "]",
+            f"context = {context}",
+            f"headers = {headers}",
+            "for path, name in files:",
+            "    request = urllib.request.Request(server + urllib.parse.quote(path), headers=headers)",
+            "    pathlib.Path(name).parent.mkdir(parents=True, exist_ok=True)",
+            '    with urllib.request.urlopen(request, context=context) as answer, open(name, "wb") as file:',
+            "        shutil.copyfileobj(answer, file)",
+        ]
+    )
+    return Snippet("Python", code, _cut(source, _token_note(source)))
+
+
+def _url(source: Source, item: CopyItem) -> str:
+    return shlex.quote(globus.https_url(source.collection_id, item.source_path))
+
+
+def _curl_token(source: Source) -> list[str]:
+    return ['--header "Authorization: Bearer $TOKEN"'] if source.needs_token else []
+
+
+def _token_note(source: Source) -> str:
+    if not source.needs_token:
+        return "These files are open to everybody; no token is needed."
+    scope = f"https://auth.globus.org/scopes/{source.collection_id}/https"
+    return (
+        f"$TOKEN is a Globus access token of yours for the scope {scope}: get one with any Globus client (globus-sdk: UserApp). "
+        "Keep it out of files that others read."
+    )
+
+
+def _ca(option: str) -> list[str]:
+    ca = _ca_file()
+    return [f"{option} {shlex.quote(ca)}"] if ca else []
+
+
+def _ca_file() -> str:
+    return globus.trusted_ca_file()
+
+
+def _cut(source: Source, note: str) -> str:
+    return f"The first {MOST_LINES} files; the manifest lists all of them. {note}" if source.is_cut else note
