@@ -24,16 +24,16 @@ class ReadOnly:
         return False
 
 
-class LinkedIdentityInline(ReadOnly, admin.TabularInline[LinkedIdentity, User]):
+class LinkedIdentityInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]  # not generic at run time
     model = LinkedIdentity
 
 
-class GroupMembershipInline(ReadOnly, admin.TabularInline[GroupMembership, User]):
+class GroupMembershipInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]  # not generic at run time
     model = GroupMembership
 
 
 @admin.register(User)
-class UserAdmin(admin.ModelAdmin[User]):
+class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("username", "name", "organization", "is_active", "last_login")
     list_filter = ("is_active",)
     search_fields = ("username", "name", "organization", "id")
@@ -49,7 +49,7 @@ class UserAdmin(admin.ModelAdmin[User]):
 
 
 @admin.register(RoleGrant)
-class RoleGrantAdmin(admin.ModelAdmin[RoleGrant]):
+class RoleGrantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("role", "name", "principal_type", "principal", "given_at")
     list_filter = ("role", "principal_type")
 

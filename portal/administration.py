@@ -6,6 +6,7 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.admin import AdminSite
+from django.contrib.admin.apps import AdminConfig
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -38,3 +39,7 @@ class OperatorSite(AdminSite):
         models = model_or_iterable if isinstance(model_or_iterable, list | tuple) else [model_or_iterable]
         own = [one for one in models if apps.get_containing_app_config(one.__module__).name not in OTHERS]
         super().register(own, admin_class, **options)
+
+
+class AdministrationConfig(AdminConfig):
+    default_site = "portal.administration.OperatorSite"

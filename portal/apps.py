@@ -1,5 +1,4 @@
 from django.apps import AppConfig
-from django.contrib.admin.apps import AdminConfig
 
 
 class PortalConfig(AppConfig):
@@ -8,7 +7,3 @@ class PortalConfig(AppConfig):
 
     def ready(self) -> None:
         from portal import celery, checks  # noqa: F401  (tasks find their broker; the system checks register)
-
-
-class AdministrationConfig(AdminConfig):
-    default_site = "portal.administration.OperatorSite"

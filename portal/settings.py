@@ -104,7 +104,7 @@ INSTALLED_APPS = [
     "datasets",
     "transfers",
     *(["transfers.analysis"] if (BASE_DIR / "transfers" / "analysis" / "models.py").exists() else []),
-    "portal.apps.AdministrationConfig",
+    "portal.administration.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
