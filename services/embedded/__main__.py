@@ -76,9 +76,9 @@ def run_demo(asked: argparse.Namespace) -> int:
     with running(stack):
         stack.write_portal_environment()
         if asked.check:
-            from services.embedded.check import run_check
+            from services.embedded.check import Check, run_check
 
-            return run_check(stack)
+            return run_check(Check(stack))
         print(welcome(stack), flush=True)
         wait()
     return 0

@@ -115,6 +115,11 @@ class Supervisor:
         if self._watchdog is not None:
             self._watchdog.close()
 
+    def add(self, service: Service) -> None:
+        """Start one more service beside those that run; `wait_ready` tells when it is up."""
+        with self._lock:
+            self._all[service.name] = Running(service)
+
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """Send a signal to a service's whole group, as an accident would; the supervisor will start it again."""
         with self._lock:
@@ -177,7 +182,7 @@ class Supervisor:
 
     def _tick(self) -> None:
         with self._lock:
-            for one in self._all.values():
+            for one in list(self._all.values()):
                 if one.process is not None and one.process.poll() is not None:
                     self._note_end(one, one.process.returncode)
                 if one.process is None and self._may_start(one):
