@@ -1,0 +1,104 @@
+"""Listing, looking, making and renaming through the API, down to the node's disk."""
+
+import os
+
+import pytest
+from globus_sdk import TransferAPIError
+
+
+@pytest.fixture
+def portal(sites):
+    return sites.service("portal")
+
+
+@pytest.fixture
+def share(sites):
+    return sites.collection("share")
+
+
+def test_ls_filters_orders_and_pages(portal, share, folder):
+    for name, size in (("b.txt", 3), ("a.nc", 2), ("c.nc", 1), (".hidden", 0)):
+        (folder / name).write_bytes(b"x" * size)
+    (folder / "sub").mkdir()
+    path = f"/{folder.name}/"
+
+    def names(**query):
+        return [entry["name"] for entry in portal.operation_ls(share, path=path, **query)]
+
+    assert names(orderby="name") == [".hidden", "a.nc", "b.txt", "c.nc", "sub"]
+    assert names(orderby="name", show_hidden=False) == ["a.nc", "b.txt", "c.nc", "sub"]
+    assert names(filter="name:~*.nc", orderby="size DESC") == ["a.nc", "c.nc"]
+    assert names(filter=["name:~*.txt", "type:dir"], orderby="name") == ["b.txt", "sub"]
+    assert names(filter={"type": "file", "name": "!~*.nc"}, orderby="name") == [".hidden", "b.txt"]
+    assert names(orderby=["type DESC", "name"], limit=2, offset=1) == ["a.nc", "b.txt"]
+    page = portal.operation_ls(share, path=path, limit=2)
+    assert (page["length"], page["total"], page["path"]) == (2, 5, path)
+    entry = next(iter(portal.operation_ls(share, path=path, filter="name:a.nc")))
+    assert entry["last_modified"].endswith("+00:00")
+    assert " " in entry["last_modified"]
+
+
+@pytest.mark.parametrize("query", [{"filter": "owner:x"}, {"orderby": "colour"}, {"limit": 0}, {"offset": -1}])
+def test_ls_refuses_a_query_that_it_does_not_know(portal, share, query):
+    with pytest.raises(TransferAPIError) as refused:
+        portal.operation_ls(share, path="/", **query)
+    assert (refused.value.http_status, refused.value.code) == (400, "BadRequest")
+
+
+@pytest.mark.parametrize("path", ["/../data/", "/a/../../data/", "..", "data", "/a\nb/", "/a\0b/", "/~/"])
+def test_path_that_could_lead_out_is_refused(portal, share, path):
+    with pytest.raises(TransferAPIError) as refused:
+        portal.operation_ls(share, path=path)
+    assert (refused.value.http_status, refused.value.code) == (400, "InvalidPath")
+
+
+def test_symbolic_link_leads_nowhere_outside(portal, share, sites, folder):
+    os.symlink(sites.root("archive") / "data/closed", folder / "out")
+    os.symlink("../../data/closed/secret.nc", folder / "up.nc")
+    with pytest.raises(TransferAPIError) as refused:
+        portal.operation_ls(share, path=f"/{folder.name}/out/")
+    assert refused.value.http_status in {403, 404}
+    with pytest.raises(TransferAPIError) as refused:
+        portal.operation_stat(share, path=f"/{folder.name}/up.nc")
+    assert refused.value.http_status in {403, 404}
+
+
+def test_ls_of_nothing_and_of_a_file(portal, share, folder):
+    with pytest.raises(TransferAPIError) as missing:
+        portal.operation_ls(share, path=f"/{folder.name}/none/")
+    assert (missing.value.http_status, missing.value.code) == (404, "ClientError.NotFound")
+    (folder / "file").write_text("x")
+    with pytest.raises(TransferAPIError) as file:
+        portal.operation_ls(share, path=f"/{folder.name}/file/")
+    assert (file.value.http_status, file.value.code) == (502, "ExternalError.DirListingFailed.NotDirectory")
+
+
+def test_mkdir_stat_and_rename(portal, share, folder):
+    made = portal.operation_mkdir(share, f"/{folder.name}/new/")
+    assert (made.http_status, made["code"]) == (202, "DirectoryCreated")
+    assert portal.operation_stat(share, f"/{folder.name}/new")["type"] == "dir"
+    with pytest.raises(TransferAPIError) as refused:
+        portal.operation_mkdir(share, f"/{folder.name}/new/")
+    assert "MkdirFailed.Exists" in refused.value.code
+    portal.operation_rename(share, f"/{folder.name}/new/", f"/{folder.name}/newer/")
+    assert (folder / "newer").is_dir()
+    assert not (folder / "new").exists()
+    with pytest.raises(TransferAPIError) as refused:
+        portal.operation_stat(share, f"/{folder.name}/new")
+    assert (refused.value.http_status, refused.value.code) == (404, "NotFound")
+
+
+def test_reader_may_not_write(sites, share, folder):
+    ada, rule = sites.person("ada"), {"DATA_TYPE": "access", "principal_type": "all_authenticated_users", "principal": "", "path": f"/{folder.name}/"}
+    sites.service("portal").add_endpoint_acl_rule(share, {**rule, "permissions": "r"})
+    with pytest.raises(TransferAPIError) as refused:
+        ada.operation_mkdir(share, f"/{folder.name}/mine/")
+    assert (refused.value.http_status, refused.value.code) == (403, "EndpointPermissionDenied")
+    assert list(folder.iterdir()) == []
+
+
+def test_node_out_of_reach_is_said_and_not_repeated(own_sites):
+    own_sites.stop_node("campus")
+    with pytest.raises(TransferAPIError) as refused:
+        own_sites.person("ada", data_access="campus").operation_ls(own_sites.collection("campus"))
+    assert (refused.value.http_status, refused.value.code) == (502, "ExternalError.DirListingFailed.ConnectFailed")
