@@ -350,6 +350,12 @@ def revoke_token(token: str) -> None:
         _auth_client().oauth2_revoke_token(token)
 
 
+def own_token(scope: str) -> str:
+    """The portal's own token for a scope, such as that of the graph service."""
+    with _errors():
+        return str(_own_authorizer(scope).get_authorization_header()).removeprefix("Bearer ")
+
+
 # -- the clients and their errors ---------------------------------------------------------------------------------------------
 
 

@@ -174,13 +174,6 @@ def cancel(request: DataRequest, *, user: Any) -> None:
     steps.hint(request)
 
 
-def retry_failed(request: DataRequest, *, user: Any) -> None:
-    """Copy the failed files again, and only these."""
-    requesting.check_may_change(request, user)
-    request.move_to(Status.QUEUED, actor=user, note="Trying the failed files again.", failure="", last_fault="")
-    steps.hint(request)
-
-
 def ask_again(request: DataRequest, *, user: Any, idempotency_key: str = "") -> DataRequest:
     """A new share of the same files, once this one is over."""
     requesting.check_may_change(request, user)
