@@ -40,11 +40,11 @@ def words(name: str) -> list[str]:
     return [word.strip() for word in text(name).split(",") if word.strip()]
 
 
-def secret(name: str, laptop: str) -> str:
-    """The secret `name`, or the content of the file `name`_FILE; the value for a laptop serves only while debugging."""
+def secret(name: str, laptop: str, *, is_needed: bool = True) -> str:
+    """The secret `name`, or the content of the file `name`_FILE; the value for a laptop serves where it is not needed."""
     path = text(f"{name}_FILE")
     value = Path(path).read_text(encoding="utf-8").strip() if path else text(name)
-    if not value and not DEBUG:
+    if not value and is_needed and not DEBUG:
         message = f"{name} is not set. Set {name} or {name}_FILE (see .env.example), or CAUSEWAY_DEBUG=1 on a laptop."
         raise ImproperlyConfigured(message)
     return value or laptop
@@ -83,7 +83,8 @@ STEWARD_GROUPS = words("CAUSEWAY_STEWARD_GROUPS")
 OPERATOR_GROUPS = words("CAUSEWAY_OPERATOR_GROUPS")
 _globus_hosts = [urlsplit(GLOBUS_AUTH_URL).hostname, urlsplit(GLOBUS_TRANSFER_URL).hostname]
 HAS_STANDIN = _globus_hosts != ["auth.globus.org", "transfer.api.globus.org"]
-if HAS_STANDIN and not flag("CAUSEWAY_ALLOW_STANDIN"):
+_may_standin = flag("CAUSEWAY_ALLOW_STANDIN")
+if HAS_STANDIN and not _may_standin:
     message = f"{GLOBUS_AUTH_URL} stands in for Globus: set CAUSEWAY_ALLOW_STANDIN=1 to allow it, or leave its variables out."
     raise ImproperlyConfigured(message)
 
@@ -218,7 +219,7 @@ STORAGES = {
 
 # Mail: smtp://user:password@host:port (smtps, smtp+tls), else files in a folder.
 MAIL_DIR = Path(text("CAUSEWAY_MAIL_DIR", str(STATE / "mail")))
-_mail = urlsplit(secret("EMAIL_URL", "file:") if text("EMAIL_URL") or text("EMAIL_URL_FILE") else "file:")
+_mail = urlsplit(secret("EMAIL_URL", "file:", is_needed=False))
 EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _mail.scheme.startswith('smtp') else 'filebased'}.EmailBackend"
 EMAIL_FILE_PATH = str(MAIL_DIR)
 EMAIL_HOST, EMAIL_PORT = _mail.hostname or "localhost", _mail.port or 25
