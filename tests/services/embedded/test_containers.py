@@ -1,0 +1,86 @@
+"""There is no container engine where tests run: that the files are well-formed and fit the product is what can be shown."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+COMPOSE = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+PINNED = re.compile(r"^[a-z/]+:\d+\.\d+\.?\d*(-[a-z]+)*$")
+
+
+def dockerfile_line(word: str) -> str:
+    return next(line for line in (CHECKOUT / "Dockerfile").read_text().splitlines() if line.startswith(word + " "))
+
+
+def assert_runs(command: list[str]) -> None:
+    """The program that the words begin with is part of the product or of what it installs."""
+    program, *words = command
+    if program == "python" and words[0] == "-m":
+        assert importlib.util.find_spec(f"{words[1]}.__main__"), f"{words[1]} cannot be run"
+    elif program == "python":
+        assert (CHECKOUT / words[0]).exists()
+    else:
+        assert importlib.util.find_spec(program), f"{program} is not installed"
+
+
+def test_every_process_of_the_product_is_there():
+    assert set(SERVICES) >= {"web", "worker", "beat", "postgres", "redis", "graph", "graph-worker", "migrate"}
+    standins = {name for name, service in SERVICES.items() if service.get("profiles") == ["standin"]}
+    assert standins == {"localglobus", "dtn-archive", "dtn-campus", "archive-files"}
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_command_exists(name):
+    assert_runs(OURS[name]["command"])
+
+
+def test_image_starts_programs_that_exist():
+    command = dockerfile_line("CMD").removeprefix("CMD ")
+    assert_runs([word.strip(",") for word in shlex.split(command.strip("[]"))])
+    entry = dockerfile_line("ENTRYPOINT").split('"')[1]
+    assert (CHECKOUT / entry).stat().st_mode & 0o111
+
+
+def test_images_are_pinned():
+    images = [service["image"] for service in SERVICES.values()] + [dockerfile_line("FROM").split()[1]]
+    assert [image for image in images if not PINNED.match(image)] == []
+
+
+def test_no_secret_stands_in_the_files():
+    for name, service in SERVICES.items():
+        for variable, value in service.get("environment", {}).items():
+            if re.search(r"SECRET|PASSWORD|KEY", variable) or "@" in str(value):
+                assert re.search(r"\$\{\w+:[?-]", value), f"{variable} of {name} is a literal"
+    assert not re.search(r"(SECRET|PASSWORD|KEY)\w*=\w", (CHECKOUT / "Dockerfile").read_text())
+
+
+def test_services_get_only_their_own_secrets():
+    assert not any("GRAPH_CLIENT" in variable for name in ("web", "worker", "beat") for variable in SERVICES[name]["environment"])
+    for name in ("graph", "graph-worker"):
+        assert not {"CAUSEWAY_SECRET_KEY", "CAUSEWAY_TOKEN_KEYS", "CAUSEWAY_GLOBUS_CLIENT_SECRET", "DATABASE_URL"} & set(
+            SERVICES[name]["environment"]
+        )
+
+
+def test_what_services_refer_to_is_declared():
+    for service in SERVICES.values():
+        assert set(service.get("depends_on", {})) <= set(SERVICES)
+        assert set(service.get("networks", [])) <= set(COMPOSE["networks"])
+        assert {volume.split(":")[0] for volume in service.get("volumes", [])} <= set(COMPOSE["volumes"])
+
+
+def test_only_the_portal_is_published_and_only_on_this_machine():
+    assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {"web": ["127.0.0.1:8000:8000"]}
+
+
+def test_portal_knows_every_variable_that_it_is_given():
+    listed = set(re.findall(r"^(\w+)=", (CHECKOUT / ".env.example").read_text(), re.MULTILINE))
+    assert set(SERVICES["web"]["environment"]) - {"CAUSEWAY_ENV_FILES"} <= listed
