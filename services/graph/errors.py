@@ -4,6 +4,7 @@ GraphServiceError
 ├── InvalidRequestError     400  the request cannot be understood; `fields` says where
 ├── TokenError              401  no token, or one that is not active or not for this service
 ├── ScopeError              403  the token lacks the scope
+├── ConsentNeededError      403  the caller has not let this service read for her; `required_scopes` says what to ask for
 ├── NotFoundError           404  no such job for this identity
 ├── ConflictError           409  the job is in a state that does not allow it
 ├── GlobusRefusedError      502  Globus said no: do not repeat
@@ -36,6 +37,14 @@ class ScopeError(GraphServiceError):
     code, http_status, message = "insufficient-scope", 403, "The access token lacks the scope of the graph service."
 
 
+class ConsentNeededError(GraphServiceError):
+    code, http_status, message = "consent-required", 403, "The graph service may not yet read these data for you."
+
+    def __init__(self, detail: str = "", *, required_scopes: list[str]) -> None:
+        super().__init__(detail)
+        self.required_scopes = required_scopes
+
+
 class NotFoundError(GraphServiceError):
     code, http_status, message = "not-found", 404, "There is no such job."
 
@@ -46,6 +55,10 @@ class ConflictError(GraphServiceError):
 
 class GlobusRefusedError(GraphServiceError):
     code, http_status, message = "globus-refused", 502, "Globus refused a call of the graph service."
+
+    def __init__(self, detail: str = "", *, globus_code: str = "", status: int = 0) -> None:
+        super().__init__(detail)
+        self.globus_code, self.globus_status = globus_code, status
 
 
 class GlobusUnavailableError(GraphServiceError):

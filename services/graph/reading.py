@@ -27,6 +27,8 @@ BLOCK_BYTES = 64 * 2**10
 CACHE_BLOCKS = 256
 MOST_WHOLE_BYTES = 64 * 2**20
 MOST_SERIES = 200
+UNSOUND = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError, EOFError, ArithmeticError)
+"""What readers raise on broken or hostile files."""
 ATTEMPTS = 4
 TIMEOUT = httpx.Timeout(30, connect=10)
 
@@ -82,6 +84,7 @@ class RemoteFile(io.RawIOBase):
         self._position = 0
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self.bytes_read = 0
+        self.failure: SourceError | None = None  # HDF5 forgets why a read failed
         answer = send(client, "HEAD", url, headers={"Want-Repr-Digest": "sha-256=10"})
         self.headers = answer.headers
         self.size = int(answer.headers.get("Content-Length", 0))
@@ -131,7 +134,11 @@ class RemoteFile(io.RawIOBase):
             while missing and missing[0] == run[-1] + 1:
                 run.append(missing.pop(0))
             start, stop = run[0] * BLOCK_BYTES, min(self.size, (run[-1] + 1) * BLOCK_BYTES)
-            body = self._read_range(start, stop)
+            try:
+                body = self._read_range(start, stop)
+            except SourceError as error:
+                self.failure = error
+                raise
             for i, number in enumerate(run):
                 self._blocks[number] = body[i * BLOCK_BYTES : (i + 1) * BLOCK_BYTES]
         while len(self._blocks) > CACHE_BLOCKS:
@@ -148,6 +155,10 @@ class RemoteFile(io.RawIOBase):
             raise SourceUnavailableError("The data transfer node sent less than was asked for.")
         self.bytes_read += len(answer.content)
         return body
+
+    def reason(self, error: Exception) -> SourceError:
+        """Why the file could not be read: what the node said, else what the reader says of the content."""
+        return self.failure or SourceError(f"The file cannot be read: {_first_line(error)}")
 
 
 def send(
@@ -223,8 +234,8 @@ def open_source(file: RemoteFile, path: str) -> Iterator[xr.Dataset]:
             dataset = table_to_dataset(file.readall())
         else:
             raise SourceError(f"The graph service has no reader for this format: {found}.")
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError) as error:
-        raise SourceError(f"The file is not a sound {found} file: {_first_line(error)}") from error
+    except UNSOUND as error:
+        raise (file.failure or SourceError(f"The file is not a sound {found} file: {_first_line(error)}")) from error
     try:
         yield dataset
     finally:
