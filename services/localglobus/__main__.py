@@ -22,7 +22,16 @@ from services.localglobus.settings import Settings
 
 
 class Listener(uvicorn.Server):
-    """A server that leaves signals to the program, which has several of them."""
+    """A server that leaves signals to the program, which has several of them, and says when it has begun."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.begun = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.begun.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -89,6 +98,11 @@ def make_listener(app: ASGIApp, *, tls: tuple[Path, Path] | None = None) -> List
     return Listener(config)
 
 
+async def wait_begun(listeners: Sequence[Listener]) -> None:
+    for listener in listeners:
+        await listener.begun.wait()
+
+
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     sockets = listen(settings)
@@ -104,11 +118,12 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     running = [asyncio.create_task(listener.serve(sockets=[one])) for listener, one in zip(listeners, sockets, strict=True)]
-    while not all(listener.started for listener in listeners) and not any(task.done() for task in running):
-        await asyncio.sleep(0.01)
-    if all(listener.started for listener in listeners):
-        print("ready", flush=True)  # noqa: T201 (the supervisor waits for it)
+    begun = asyncio.create_task(wait_begun(listeners))
+    await asyncio.wait([begun, *running], return_when=asyncio.FIRST_COMPLETED)
+    if begun.done():
+        print("ready", flush=True)
     await asyncio.gather(*running)
+    begun.cancel()
     store.close()
 
 

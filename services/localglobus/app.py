@@ -1,7 +1,8 @@
 """The Starlette apps of localglobus: one for Auth, Transfer, Groups and the web app on one origin, one per GCS Manager.
 
 They share the store and live in one process and one event loop. What requests find in `request.app.state`: `settings`, `store`,
-`authority` (certificates), `issuer` (id tokens), `world` (the demo's ids), `templates`; in the GCS apps also `gcs_endpoint`, the node's name.
+`authority` (certificates), `issuer` (id tokens), `cookies`, `world` (the demo's ids),
+`templates`; in the GCS apps also `gcs_endpoint`, the node's name.
 """
 
 import asyncio

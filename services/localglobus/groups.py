@@ -3,8 +3,8 @@
 A caller acts with its whole linked identity set. A group that a caller may not see is 404.
 """
 
+import json
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -102,10 +102,10 @@ def _find(connection: Connection, group_id: str, caller: Caller) -> tuple[Row, l
 
 def list_mine(connection: Connection, caller: Caller, statuses: set[str]) -> list[dict[str, Any]]:
     """Groups in which any of the caller's identities has a membership of these statuses."""
-    marks = ",".join("?" * len(caller.identity_ids))
     groups = connection.execute(
-        f'select * from "group" where id in (select group_id from membership where identity_id in ({marks})) order by name',
-        (*caller.identity_ids,),
+        'select * from "group" where id in'
+        " (select group_id from membership where identity_id in (select value from json_each(?))) order by name",
+        (json.dumps([*caller.identity_ids]),),
     ).fetchall()
     described = []
     for group in groups:
@@ -237,8 +237,6 @@ async def make_group(request: Request) -> Response:
     store: Store = request.app.state.store
     return JSONResponse(await store.write(make, caller, await _read_json(request)))
 
-
-Endpoint = Callable[[Request], Any]
 
 routes: list[Route] = [
     Route("/v2/groups/my_groups", my_groups, methods=["GET"]),

@@ -57,7 +57,7 @@ class Store:
 
     async def read(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`act(connection, ...)` on one consistent snapshot that includes every write answered before. It must not write."""
-        return await asyncio.wrap_future(self._readers.submit(self._read, act, *args, **kwargs))
+        return await asyncio.wrap_future(self._readers.submit(lambda: self._read(act, *args, **kwargs)))
 
     def write_now(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Like `write`, for the start of the program, before there is an event loop."""

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.localglobus import errors
-from services.localglobus.auth import clients, consents, grants, identities, introspection, scopes, tokens
+from services.localglobus.auth import clients, consents, grants, identities, introspection, tokens
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError, OAuthError
 from services.localglobus.settings import Settings
@@ -166,7 +166,7 @@ async def list_identities(request: Request) -> Response:
     return JSONResponse(await act(_list_identities, wanted, "ids" in query, provisions=provisions, with_providers=with_providers))
 
 
-def _list_identities(connection: Connection, wanted: list[str], by_id: bool, *, provisions: bool, with_providers: bool) -> dict[str, Any]:  # noqa: FBT001
+def _list_identities(connection: Connection, wanted: list[str], by_id: bool, *, provisions: bool, with_providers: bool) -> dict[str, Any]:
     found = []
     for value in dict.fromkeys(wanted):
         if by_id:

@@ -100,7 +100,7 @@ def has_secret(connection: Connection, client_id: str, secret: str) -> bool:
     """Is this one of the client's secrets? Compared in constant time."""
     hashed = hash_secret(secret)
     rows = connection.execute("select hash from client_secret where client_id = ?", (client_id,)).fetchall()
-    return any([hmac.compare_digest(row["hash"], hashed) for row in rows])
+    return sum(hmac.compare_digest(row["hash"], hashed) for row in rows) > 0
 
 
 def read_credentials(authorization: str | None, form: Mapping[str, str]) -> tuple[str, str | None]:

@@ -167,18 +167,15 @@ def dependent_tokens(connection: Connection, form: Mapping[str, str], client: Ro
         raise _invalid_grant("the token is not active for this client")
     root = tuple(json.loads(row["root_path"]))
     held = consents.paths(connection, identity_id=row["identity_id"], client_id=row["root_client_id"])
+    wanted = scopes.parse(form.get("scope", ""))
     found: dict[Path, list[str]] = {}
     unapproved: list[str] = []
-    wanted = {path[0]: scope for path, scope in scopes.walk(scopes.parse(form.get("scope", ""))) if len(path) == 1}
     for name in row["scopes"].split():
         above = (*root, name)
         below = [path[-1] for path in sorted(held) if path[:-1] == above]
-        found[above] = [dependency for dependency in below if not wanted or dependency in wanted]
-        required = set() if wanted else _required(connection, name)
-        unapproved += [f"{name}[{dependency}]" for dependency in sorted(required - set(below))]
-    approved = {dependency for names in found.values() for dependency in names}
-    tops = " ".join(row["scopes"].split()[:1])
-    unapproved += [f"{tops}[{scope}]" for name, scope in wanted.items() if name not in approved]
+        tree = wanted or tuple(Scope(dependency) for dependency in sorted(_required(connection, name)))
+        unapproved += [f"{name}[{scope}]" for scope in tree if any((*above, *path) not in held for path, _ in scopes.walk([scope]))]
+        found[above] = [dependency for dependency in below if not wanted or dependency in {scope.name for scope in wanted}]
     if unapproved:
         raise _consent_required(unapproved)
     is_offline = form.get("access_type") == "offline"

@@ -30,6 +30,9 @@ create table if not exists identity (
     last_signed_in_at integer
 );
 create index if not exists identity_account on identity (account_id);
+create view if not exists person as
+    select identity.*, identity_provider.name as provider_name
+    from identity join identity_provider on identity_provider.id = identity.provider_id;
 """
 
 CLIENT_DOMAIN = "clients.auth.globus.org"
@@ -90,26 +93,19 @@ def provision(connection: Connection, username: str) -> Row | None:
 
 
 def get(connection: Connection, identity_id: str) -> Row | None:
-    row: Row | None = connection.execute(f"{SELECT} where identity.id = ?", (identity_id,)).fetchone()
+    row: Row | None = connection.execute("select * from person where id = ?", (identity_id,)).fetchone()
     return row
 
 
 def find_by_username(connection: Connection, username: str) -> Row | None:
-    row: Row | None = connection.execute(f"{SELECT} where identity.username = ?", (username,)).fetchone()
+    row: Row | None = connection.execute("select * from person where username = ?", (username,)).fetchone()
     return row
-
-
-SELECT = (
-    "select identity.*, identity_provider.name as provider_name from identity"
-    " join identity_provider on identity_provider.id = identity.provider_id"
-)
 
 
 def linked(connection: Connection, identity_id: str) -> list[Row]:
     """The whole set of an identity, the primary first."""
     return connection.execute(
-        f"{SELECT} where identity.account_id = (select account_id from identity where id = ?)"
-        " order by identity.id <> identity.account_id, identity.username",
+        "select * from person where account_id = (select account_id from identity where id = ?) order by id <> account_id, username",
         (identity_id,),
     ).fetchall()
 
@@ -117,8 +113,8 @@ def linked(connection: Connection, identity_id: str) -> list[Row]:
 def list_people(connection: Connection) -> list[Row]:
     """Everyone who can sign in on the page, an account's identities side by side."""
     return connection.execute(
-        f"{SELECT} where identity.kind = 'login' and identity.status = 'used'"
-        " order by (select username from identity p where p.id = identity.account_id), identity.id <> identity.account_id"
+        "select person.* from person join identity as main on main.id = person.account_id"
+        " where person.kind = 'login' and person.status = 'used' order by main.username, person.id <> person.account_id"
     ).fetchall()
 
 

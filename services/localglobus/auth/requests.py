@@ -1,7 +1,7 @@
 """What a client asks for at `/v2/oauth2/authorize`, checked before a person is shown anything.
 
-    PageError       the client or its redirect URI is wrong: said on a page, never by a redirect
-    RedirectError   everything else: said to the client, at its redirect URI (RFC 6749 section 4.1.2.1)
+PageError       the client or its redirect URI is wrong: said on a page, never by a redirect
+RedirectError   everything else: said to the client, at its redirect URI (RFC 6749 section 4.1.2.1)
 """
 
 import re

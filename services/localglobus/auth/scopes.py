@@ -83,7 +83,8 @@ def _parse_list(tokens: Sequence[str], position: int, *, depth: int) -> tuple[in
         position += is_optional
         if position >= len(tokens) or not NAME.fullmatch(tokens[position]):
             raise OAuthError("invalid_scope", "a scope name is missing in the scope string")
-        name, dependencies = tokens[position], ()
+        name = tokens[position]
+        dependencies: tuple[Scope, ...] = ()
         position += 1
         if position < len(tokens) and tokens[position] == "[":
             position, dependencies = _parse_list(tokens, position + 1, depth=depth + 1)

@@ -167,8 +167,10 @@ def find_caller(connection: Connection, token: str, *, scope: str | None = None)
         "select id, username from identity where account_id = (select account_id from identity where id = ?)", (row["identity_id"],)
     ).fetchall()
     ids = frozenset(person["id"] for person in people)
-    marks = ",".join("?" * len(ids))
-    groups = connection.execute(f"select distinct group_id from membership where status = 'active' and identity_id in ({marks})", (*ids,))
+    groups = connection.execute(
+        "select distinct group_id from membership where status = 'active' and identity_id in (select value from json_each(?))",
+        (json.dumps([*ids]),),
+    )
     return Caller(
         identity_id=row["identity_id"],
         username=next(person["username"] for person in people if person["id"] == row["identity_id"]),

@@ -1,0 +1,91 @@
+"""Groups, as the unmodified Globus SDK asks for them."""
+
+import globus_sdk
+import pytest
+from globus_sdk import (
+    AccessTokenAuthorizer,
+    BatchMembershipActions,
+    ClientApp,
+    GlobusAppConfig,
+    GroupsAPIError,
+    GroupsClient,
+    GroupsManager,
+)
+
+GROUPS = "urn:globus:auth:scope:groups.api.globus.org:all"
+MINE = "urn:globus:auth:scope:groups.api.globus.org:view_my_groups_and_memberships"
+
+
+@pytest.fixture
+def portal(globus):
+    """The portal's client, admin of the demo's groups."""
+    config = GlobusAppConfig(token_storage="memory")
+    names = globus.env["CAUSEWAY_GLOBUS_CLIENT_ID"], globus.env["CAUSEWAY_GLOBUS_CLIENT_SECRET"]
+    return GroupsClient(
+        app=ClientApp("portal", client_id=names[0], client_secret=names[1], config=config), app_scopes=[globus_sdk.Scope(GROUPS)]
+    )
+
+
+def person(globus, who, scope=GROUPS):
+    return GroupsClient(authorizer=AccessTokenAuthorizer(globus.sign_in(who, scope)["access_token"]))
+
+
+def identity(globus, who):
+    token = globus.sign_in(who, "openid")["access_token"]
+    return globus_sdk.AuthClient(authorizer=AccessTokenAuthorizer(token)).userinfo()["sub"]
+
+
+def test_ben_sees_that_he_is_a_steward(globus):
+    (group,) = person(globus, "ben@archive.example", MINE).get_my_groups()
+    assert group["id"] == globus.env["CAUSEWAY_STEWARD_GROUPS"]
+    assert group["my_memberships"][0]["status"] == "active"
+
+
+def test_the_portal_reads_who_is_in_its_groups(globus, portal):
+    found = portal.get_group(globus.env["CAUSEWAY_OPERATOR_GROUPS"], include=["memberships", "policies"])
+    assert "dee@archive.example" in {one["username"] for one in found["memberships"]}
+
+
+def test_a_member_may_not_see_the_others_and_a_stranger_not_the_group(globus):
+    group = globus.env["CAUSEWAY_STEWARD_GROUPS"]
+    with pytest.raises(GroupsAPIError) as refused:
+        person(globus, "ben@archive.example").get_group(group, include="memberships")
+    assert refused.value.http_status == 403
+    with pytest.raises(GroupsAPIError) as refused:
+        person(globus, "cy@elsewhere.example").get_group(group)
+    assert (refused.value.http_status, refused.value.code) == (404, "GROUP_NOT_FOUND")
+
+
+def test_a_membership_through_a_linked_identity_counts(globus, portal):
+    client = person(globus, "ada@university.example")
+    linked = globus_sdk.AuthClient(authorizer=AccessTokenAuthorizer(globus.sign_in("ada@university.example", "openid")["access_token"]))
+    observatory = linked.get_identities(usernames="ada@observatory.example")["identities"][0]["id"]
+    group = GroupsManager(portal).create_group(name="Observers", description="people of the observatory")["id"]
+    GroupsManager(portal).add_member(group, observatory)
+    assert "Observers" in {one["name"] for one in client.get_my_groups()}
+    GroupsManager(portal).remove_member(group, observatory)
+    assert "Observers" not in {one["name"] for one in client.get_my_groups()}
+    portal.delete_group(group)
+    with pytest.raises(GroupsAPIError):
+        portal.get_group(group)
+
+
+def test_a_batch_says_what_was_refused(globus, portal):
+    cy = identity(globus, "cy@elsewhere.example")
+    group = GroupsManager(portal).create_group(name="Batch", description="")["id"]
+    batch = BatchMembershipActions().add_members([cy, "00000000-0000-0000-0000-000000000000"], role="manager")
+    answer = portal.batch_membership_action(group, batch)
+    assert [one["identity_id"] for one in answer["add"]] == [cy]
+    assert answer["errors"]["add"][0]["code"] == "IDENTITY_NOT_FOUND"
+    manager = person(globus, "cy@elsewhere.example")
+    refused = GroupsManager(manager).add_member(group, identity(globus, "ben@archive.example"), role="admin")
+    assert refused["errors"]["add"]
+    manager.batch_membership_action(group, BatchMembershipActions().leave([cy]))
+    with pytest.raises(GroupsAPIError):
+        manager.delete_group(group)
+
+
+def test_a_token_for_reading_does_not_write(globus):
+    with pytest.raises(GroupsAPIError) as refused:
+        person(globus, "ben@archive.example", MINE).create_group({"name": "x"})
+    assert refused.value.http_status == 403
