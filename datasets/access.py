@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, TypeGuard
 
-from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 
 from datasets.errors import ForbiddenError
@@ -30,7 +29,7 @@ class Person(Protocol):
     def is_authenticated(self) -> bool: ...
 
 
-Visitor = Person | AnonymousUser | Any
+Visitor = Any  # a Person, or Django's AnonymousUser, which has none of these names: hence getattr
 
 
 class Reason(StrEnum):
@@ -115,3 +114,14 @@ def decide(user: Visitor, dataset: Dataset) -> Decision:
     if grant is None:
         return Decision(is_allowed=False, reason=Reason.GRANT_NEEDED)
     return Decision(is_allowed=True, reason=Reason.GRANT, through=Through(grant.principal_type, grant.principal, grant.label))
+
+
+def may_list(user: Visitor, dataset: Dataset) -> bool:
+    """Whether she may read the names of the files. Only restricted datasets keep them to those who may have the files."""
+    return (dataset.is_published and dataset.access_policy != AccessPolicy.RESTRICTED) or decide(user, dataset).is_allowed
+
+
+def check_may_list(user: Visitor, dataset: Dataset) -> None:
+    """Raise ForbiddenError with the way to access where the file list is not for this person."""
+    if not may_list(user, dataset):
+        raise ForbiddenError(decide(user, dataset).words)

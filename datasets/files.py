@@ -211,7 +211,10 @@ def tree(version: Version, path: str, *, most: int = 200) -> list[FolderRow]:
         select f.path, state.n_files, state.size_bytes from datasets_folder f {STATE} where f.dataset_id = %(dataset)s and f.path = '/'
         """
     rows = _rows(sql, {**_keys(version), "opened": opened, "most": most})
-    return [FolderRow(*row, is_open=row[0] in opened) for row in sorted(rows, key=lambda row: row[0].encode())]
+    return [
+        FolderRow(path, n_files, size_bytes, is_open=path in opened)
+        for path, n_files, size_bytes in sorted(rows, key=lambda row: row[0].encode())
+    ]
 
 
 def _search_folder(version: Version, path: str, after: str | None, limit: int, glob: str) -> Listing:
@@ -357,4 +360,4 @@ def _keys(version: Version) -> dict[str, Any]:
 def _rows(sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return cursor.fetchall()
+        return list(cursor.fetchall())

@@ -4,6 +4,8 @@ It is written by the curating verbs in their own transaction, so there is no sec
 stewards' eyes; the words of suggestions come from published text alone.
 """
 
+from typing import Any
+
 from django.db import connection, transaction
 
 from datasets.models import Dataset, File, FolderState, Version
@@ -46,7 +48,7 @@ def index_dataset(dataset: Dataset) -> None:
     row.decade_facet = _decades(row)
     names = {word for variable in variables for word in (variable.name, variable.standard_name, variable.long_name)}
     keywords = " ".join([*subjects, *row.creator_names, *sorted(names)]).replace("_", " ")
-    texts = {
+    texts: dict[str, Any] = {
         "id": row.pk,
         "title": f"{row.title} {row.slug.replace('-', ' ')}",
         "keywords": f"{keywords} {' '.join(sorted(names))}",

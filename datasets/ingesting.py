@@ -8,7 +8,7 @@ import datetime as dt
 import logging
 from collections.abc import Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.utils import timezone
@@ -149,7 +149,7 @@ def _finish(run: ScanRun) -> None:
     """Settle what was touched without a change, count folders again, state coverage, and end the scan."""
     version = run.version
     Dataset.objects.select_for_update().get(pk=version.dataset_id)
-    facts: dict[str, int] = {}
+    facts: dict[str, Any] = {}
     if version.is_draft:
         same = settle(version)
         facts["n_changed"] = max(run.n_changed - same, 0)

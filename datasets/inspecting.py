@@ -97,7 +97,7 @@ def uninspected(version: Version) -> list[FileRow]:
 @transaction.atomic
 def record(version: Version, answers: Mapping[str, Inspected]) -> None:
     """Write checksums, formats and errors of a draft's files, keyed by logical path. Safe to repeat."""
-    keys = {
+    keys: dict[str, Any] = {
         "dataset": version.dataset_id,
         "version": version.number,
         "paths": list(answers),

@@ -187,7 +187,7 @@ def spoilt_since(version: Version) -> tuple[int, str] | None:
     return None if first is None else (first, f"{n_gone} files are gone and {n_rewritten} are not what was published")
 
 
-def _resolve_folders(cursor: Any, keys: dict[str, object]) -> None:
+def _resolve_folders(cursor: Any, keys: dict[str, Any]) -> None:
     cursor.execute(ROOT, keys)
     cursor.execute("select coalesce(max(depth), 0) from scan_folder")
     for depth in range(1, cursor.fetchone()[0] + 1):
@@ -217,5 +217,5 @@ def _above(path: str) -> tuple[str, str]:
     return parent + "/", name
 
 
-def _keys(version: Version) -> dict[str, object]:
+def _keys(version: Version) -> dict[str, Any]:
     return {"dataset": version.dataset_id, "version": version.number}

@@ -272,4 +272,4 @@ def words_for(name: str, value: str) -> str:
 def _rows(sql: str, parameters: Mapping[str, Any]) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return cursor.fetchall()
+        return list(cursor.fetchall())

@@ -22,8 +22,8 @@ SALT = "datasets.search"
 class Parameters(Protocol):
     """A QueryDict, or anything that reads like one."""
 
-    def get(self, key: str, default: str = "", /) -> Any: ...
-    def getlist(self, key: str, /) -> list[Any]: ...
+    def get(self, key: str, default: str, /) -> Any: ...
+    def getlist(self, key: str, /) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,10 @@ class SearchQuery:
 
     def without(self, name: str, value: str = "") -> Self:
         """The same search from its first page, without a filter, or without one value of a facet."""
-        if name in {"time", "box"}:
-            return replace(self, cursor="", **({"start": None, "end": None} if name == "time" else {"box": None}))
+        if name == "time":
+            return replace(self, cursor="", start=None, end=None)
+        if name == "box":
+            return replace(self, cursor="", box=None)
         kept = tuple(one for one in self.facets.get(name, ()) if value and one != value)
         facets = {key: values for key, values in self.facets.items() if key != name} | ({name: kept} if kept else {})
         return replace(self, facets=facets, cursor="")
@@ -122,7 +124,7 @@ def _read_day(text: str, name: str, wrong: dict[str, list[str]], *, is_end: bool
     if not text:
         return None
     try:
-        if text.isdecimal() and len(text) == 4:
+        if text.isdecimal() and len(text) <= 4:
             return dt.date(int(text), 12, 31) if is_end else dt.date(int(text), 1, 1)
         return dt.date.fromisoformat(text)
     except ValueError:

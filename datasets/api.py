@@ -1,0 +1,247 @@
+"""The catalogue over REST. Every lookup starts at what the person may see; verbs decide the rest."""
+
+import hashlib
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Prefetch, prefetch_related_objects
+from django.http import HttpResponseBase
+from django.utils.cache import get_conditional_response
+from rest_framework.permissions import IsAuthenticatedOrReadOnly
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from datasets import files, granting, ingesting, publishing, registering, search
+from datasets.access import check_curator, check_may_list, decide
+from datasets.errors import InvalidError, NotFoundError
+from datasets.models import Dataset, Grant, Version
+from datasets.searchquery import SearchQuery
+from datasets.serializers import (
+    DatasetSerializer,
+    DatasetWriteSerializer,
+    FileSerializer,
+    FolderSerializer,
+    GrantSerializer,
+    GrantWriteSerializer,
+    LocationWriteSerializer,
+    RegisterSerializer,
+    ScanSerializer,
+    VersionSerializer,
+)
+
+PAGE = 100
+MOST = 1_000
+
+
+def find_dataset(user: Any, slug: str) -> Dataset:
+    """The dataset, when this person may see it; NotFoundError otherwise."""
+    dataset = Dataset.objects.visible_to(user).filter(slug=slug).first()
+    if dataset is None:
+        raise NotFoundError
+    return dataset
+
+
+def find_version(user: Any, slug: str, number: int) -> Version:
+    """The version, when this person may see it; NotFoundError otherwise."""
+    dataset = find_dataset(user, slug)
+    version = Version.objects.visible_to(user).filter(dataset=dataset, number=number).prefetch_related("locations").first()
+    if version is None:
+        raise NotFoundError
+    version.dataset = dataset
+    return version
+
+
+class DatasetsView(APIView):
+    permission_classes = [IsAuthenticatedOrReadOnly]
+
+    def get(self, request: Request) -> Response:
+        """Search the catalogue: `q`, facets, `from`, `to`, `bbox`, `sort`, `limit`, `cursor`; with exact facet counts."""
+        query = SearchQuery.from_parameters(request.query_params)
+        results = search.search(query, user=request.user)
+        datasets = [hit.dataset for hit in results.hits]
+        prefetch_related_objects(datasets, "creators", "subjects", "variables")
+        next_url = request.build_absolute_uri(query.url(with_cursor=results.next_cursor)) if results.next_cursor else None
+        body = {
+            "total": results.total,
+            "next": next_url,
+            "corrected": results.corrected or None,
+            "facets": {
+                name: [{"value": one.value, "words": one.words, "count": one.count} for one in values]
+                for name, values in results.facets.items()
+            },
+            "results": DatasetSerializer(datasets, many=True).data,
+        }
+        return Response(body, headers=_link(next_url))
+
+    def post(self, request: Request) -> Response:
+        """Register a dataset with an open draft; stewards and operators."""
+        asked = RegisterSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        version = registering.register(user=request.user, **asked.validated_data)
+        dataset = version.dataset
+        return Response(DatasetSerializer(dataset).data, status=201, headers={"Location": dataset.get_absolute_url()})
+
+
+class DatasetView(APIView):
+    def get(self, request: Request, slug: str) -> HttpResponseBase:
+        """One dataset, with its versions and whether you may have its files; ETag."""
+        dataset = find_dataset(request.user, slug)
+        current = Prefetch("versions", Version.objects.visible_to(request.user).filter(dataset=dataset).prefetch_related("locations"))
+        prefetch_related_objects([dataset], "creators", "subjects", "variables", current)
+        decision = decide(request.user, dataset)
+        through = decision.through
+        body = {
+            **DatasetSerializer(dataset).data,
+            "versions": VersionSerializer(dataset.versions.all(), many=True).data,
+            "access": {
+                "is_allowed": decision.is_allowed,
+                "reason": decision.reason,
+                "words": decision.words,
+                "through": {"principal_type": through.principal_type, "principal": str(through.principal), "label": through.label}
+                if through
+                else None,
+            },
+        }
+        etag = f'W/"{hashlib.sha256(JSONRenderer().render(body)).hexdigest()[:32]}"'
+        unchanged = get_conditional_response(request._request, etag=etag)  # noqa: SLF001  (DRF's own name for Django's request)
+        return unchanged or Response(body, headers={"ETag": etag, "Vary": "Authorization, Cookie"})
+
+    def patch(self, request: Request, slug: str) -> Response:
+        """Change the description; what is not named stays."""
+        dataset = find_dataset(request.user, slug)
+        asked = DatasetWriteSerializer(data=request.data, partial=True)
+        asked.is_valid(raise_exception=True)
+        return Response(DatasetSerializer(registering.describe(dataset, user=request.user, **asked.validated_data)).data)
+
+
+class VersionsView(APIView):
+    def get(self, request: Request, slug: str) -> Response:
+        """The versions of a dataset, newest first."""
+        dataset = find_dataset(request.user, slug)
+        versions = Version.objects.visible_to(request.user).filter(dataset=dataset).prefetch_related("locations")
+        return Response({"results": VersionSerializer(versions, many=True).data})
+
+    def post(self, request: Request, slug: str) -> Response:
+        """Open the next draft; its stewards and operators."""
+        draft = publishing.open_draft(find_dataset(request.user, slug), user=request.user, reason=_text(request, "reason"))
+        return Response(VersionSerializer(draft).data, status=201)
+
+
+class VersionView(APIView):
+    def get(self, request: Request, slug: str, number: int) -> Response:
+        """One version with its totals."""
+        version = find_version(request.user, slug, number)
+        total = files.measure(version, files.FileQuery())
+        return Response({**VersionSerializer(version).data, "n_files": total.n_files, "size_bytes": total.size_bytes})
+
+    def delete(self, request: Request, slug: str, number: int) -> Response:
+        """Discard an open draft."""
+        publishing.discard_draft(find_version(request.user, slug, number), user=request.user)
+        return Response(status=204)
+
+
+class FilesView(APIView):
+    def get(self, request: Request, slug: str, number: int) -> Response:
+        """A folder of a version: `folder`, `cursor`, `limit`; with `glob` the files at any depth below that fit it."""
+        version = find_version(request.user, slug, number)
+        check_may_list(request.user, version.dataset)
+        asked = request.query_params
+        limit = _limit(asked.get("limit", ""))
+        listing = files.list_folder(
+            version, asked.get("folder") or "/", after=asked.get("cursor") or None, limit=limit, glob=asked.get("glob") or None
+        )
+        next_url = None
+        if listing.next_after:
+            pairs = {"folder": listing.path, "glob": asked.get("glob", ""), "limit": limit, "cursor": listing.next_after}
+            next_url = request.build_absolute_uri(f"?{urlencode({key: value for key, value in pairs.items() if value})}")
+        body = {
+            "folder": listing.path,
+            "n_files": listing.n_files,
+            "size_bytes": listing.size_bytes,
+            "folders": FolderSerializer(listing.folders, many=True).data,
+            "files": FileSerializer(listing.files, many=True).data,
+            "next": next_url,
+        }
+        return Response(body, headers=_link(next_url))
+
+
+class LocationView(APIView):
+    def put(self, request: Request, slug: str, number: int) -> Response:
+        """Say where the bytes of a draft are."""
+        version = find_version(request.user, slug, number)
+        asked = LocationWriteSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        registering.place(version, user=request.user, **asked.validated_data)
+        return Response(VersionSerializer(find_version(request.user, slug, number)).data)
+
+
+class ScansView(APIView):
+    def get(self, request: Request, slug: str, number: int) -> Response:
+        """The scans of a version, newest first; its stewards and operators."""
+        version = find_version(request.user, slug, number)
+        check_curator(request.user, version.dataset)
+        return Response({"results": ScanSerializer(version.scans.all()[:20], many=True).data})
+
+    def post(self, request: Request, slug: str, number: int) -> Response:
+        """Ask for a scan of the version's location; poll this address for its progress."""
+        run = ingesting.request_scan(find_version(request.user, slug, number), user=request.user)
+        return Response(ScanSerializer(run).data, status=202, headers={"Location": request.path})
+
+
+class PublicationView(APIView):
+    def post(self, request: Request, slug: str, number: int) -> Response:
+        """Publish a draft; 409 names all that is missing."""
+        version = publishing.publish(find_version(request.user, slug, number), user=request.user)
+        return Response(VersionSerializer(version).data, status=201)
+
+
+class GrantsView(APIView):
+    def get(self, request: Request, slug: str) -> Response:
+        """Who was given access, by whom and until when; its stewards and operators."""
+        dataset = find_dataset(request.user, slug)
+        check_curator(request.user, dataset)
+        return Response({"results": GrantSerializer(dataset.grants.all()[:MOST], many=True).data})
+
+    def post(self, request: Request, slug: str) -> Response:
+        """Give an identity or a group access."""
+        dataset = find_dataset(request.user, slug)
+        asked = GrantWriteSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        given = granting.grant(dataset, granted_by=request.user, **asked.validated_data)
+        return Response(GrantSerializer(given).data, status=201)
+
+
+class GrantView(APIView):
+    def delete(self, request: Request, slug: str, grant_id: int) -> Response:
+        """Take access back."""
+        dataset = find_dataset(request.user, slug)
+        check_curator(request.user, dataset)
+        given = Grant.objects.filter(dataset=dataset, pk=grant_id).first()
+        if given is None:
+            raise NotFoundError
+        granting.revoke(given, revoked_by=request.user)
+        return Response(status=204)
+
+
+class SuggestionsView(APIView):
+    def get(self, request: Request) -> Response:
+        """Words of published descriptions that complete or resemble the last word of `q`."""
+        return Response({"results": search.suggest(request.query_params.get("q", "")[:300])})
+
+
+def _text(request: Request, name: str) -> str:
+    return str(request.data.get(name, "")) if isinstance(request.data, dict) else ""
+
+
+def _limit(asked: str) -> int:
+    if not asked:
+        return PAGE
+    if not asked.isdecimal() or not 1 <= int(asked) <= MOST:
+        raise InvalidError(fields={"limit": [f"A number from 1 to {MOST}."]})
+    return int(asked)
+
+
+def _link(next_url: str | None) -> dict[str, str]:
+    return {"Link": f'<{next_url}>; rel="next"'} if next_url else {}

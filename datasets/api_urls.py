@@ -1,0 +1,24 @@
+"""Addresses of the catalogue under /api/v1/; the last slash may be left out."""
+
+from django.urls import re_path
+
+from datasets import api
+
+app_name = "datasets-api"
+
+DATASET = r"^datasets/(?P<slug>[a-z0-9-]+)"
+VERSION = DATASET + r"/versions/(?P<number>[0-9]{1,9})"
+
+urlpatterns = [
+    re_path(r"^datasets/?$", api.DatasetsView.as_view(), name="datasets"),
+    re_path(r"^suggestions/?$", api.SuggestionsView.as_view(), name="suggestions"),
+    re_path(DATASET + r"/?$", api.DatasetView.as_view(), name="dataset"),
+    re_path(DATASET + r"/versions/?$", api.VersionsView.as_view(), name="versions"),
+    re_path(VERSION + r"/?$", api.VersionView.as_view(), name="version"),
+    re_path(VERSION + r"/files/?$", api.FilesView.as_view(), name="files"),
+    re_path(VERSION + r"/location/?$", api.LocationView.as_view(), name="location"),
+    re_path(VERSION + r"/scans/?$", api.ScansView.as_view(), name="scans"),
+    re_path(VERSION + r"/publication/?$", api.PublicationView.as_view(), name="publication"),
+    re_path(DATASET + r"/grants/?$", api.GrantsView.as_view(), name="grants"),
+    re_path(DATASET + r"/grants/(?P<grant_id>[0-9]{1,18})/?$", api.GrantView.as_view(), name="grant"),
+]

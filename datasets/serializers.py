@@ -1,0 +1,171 @@
+"""The shapes of the catalogue's nouns in the API: one to read and one to write for each."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from datasets.models import AccessPolicy, Creator, Dataset, Grant, Location, PrincipalType, ScanRun, ShareVariant, Variable, Version
+
+
+class CreatorSerializer(serializers.ModelSerializer[Creator]):
+    class Meta:
+        model = Creator
+        fields = ["name", "orcid", "affiliation"]
+
+
+class VariableSerializer(serializers.ModelSerializer[Variable]):
+    class Meta:
+        model = Variable
+        fields = ["name", "standard_name", "long_name", "units", "dimensions", "example_path"]
+
+
+class LocationSerializer(serializers.ModelSerializer[Location]):
+    class Meta:
+        model = Location
+        fields = ["kind", "collection_id", "bucket", "base_path", "is_primary", "is_online"]
+
+
+class VersionSerializer(serializers.ModelSerializer[Version]):
+    """A version as it is read; totals belong to its root folder."""
+
+    digest = serializers.CharField(source="digest_hex")
+    locations = LocationSerializer(many=True)
+
+    class Meta:
+        model = Version
+        fields = ["number", "status", "reason", "published_at", "superseded_at", "digest", "damaged_at", "damage", "locations"]
+
+
+class DatasetSerializer(serializers.ModelSerializer[Dataset]):
+    """A dataset as it is read."""
+
+    creators = CreatorSerializer(many=True)
+    subjects: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(many=True, read_only=True, slug_field="name")
+    variables = VariableSerializer(many=True)
+    formats = serializers.ListField(source="format_facet")
+    bbox = serializers.ListField(child=serializers.FloatField(), allow_null=True)
+    url = serializers.CharField(source="get_absolute_url")
+
+    class Meta:
+        model = Dataset
+        fields = [
+            "id",
+            "slug",
+            "url",
+            "title",
+            "abstract",
+            "licence",
+            "access_policy",
+            "access_note",
+            "share_variant",
+            "creators",
+            "subjects",
+            "variables",
+            "formats",
+            "bbox",
+            "temporal_start",
+            "temporal_end",
+            "source_name",
+            "source_url",
+            "provenance",
+            "contact",
+            "published_at",
+            "n_files",
+            "size_bytes",
+        ]
+
+
+class CreatorWriteSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=200)
+    orcid = serializers.CharField(max_length=19, required=False, allow_blank=True)
+    affiliation = serializers.CharField(max_length=200, required=False, allow_blank=True)
+
+
+class DatasetWriteSerializer(serializers.Serializer[Any]):
+    """A dataset as it is written; the rules are the verb's."""
+
+    title = serializers.CharField(max_length=300)
+    abstract = serializers.CharField(required=False, allow_blank=True)
+    licence = serializers.CharField(max_length=60, required=False, allow_blank=True)
+    access_policy = serializers.ChoiceField(AccessPolicy.choices, required=False)
+    access_note = serializers.CharField(required=False, allow_blank=True)
+    share_variant = serializers.ChoiceField(ShareVariant.choices, required=False)
+    bbox = serializers.ListField(child=serializers.FloatField(), min_length=4, max_length=4, required=False, allow_null=True)
+    temporal_start = serializers.DateField(required=False, allow_null=True)
+    temporal_end = serializers.DateField(required=False, allow_null=True)
+    contact = serializers.EmailField(required=False, allow_blank=True)
+    source_name = serializers.CharField(max_length=300, required=False, allow_blank=True)
+    source_url = serializers.URLField(max_length=500, required=False, allow_blank=True)
+    provenance = serializers.CharField(required=False, allow_blank=True)
+    subjects = serializers.ListField(child=serializers.CharField(max_length=120), required=False)
+    creators = CreatorWriteSerializer(many=True, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """The box as its four sides."""
+        if "bbox" in attrs:
+            box = attrs.pop("bbox") or [None] * 4
+            attrs |= dict(zip(("west", "south", "east", "north"), box, strict=True))
+        return attrs
+
+
+class RegisterSerializer(DatasetWriteSerializer):
+    """A new dataset: the same with its slug."""
+
+    slug = serializers.SlugField(max_length=80)
+
+
+class LocationWriteSerializer(serializers.Serializer[Any]):
+    collection_id = serializers.UUIDField(required=False)
+    bucket = serializers.CharField(max_length=200, required=False)
+    base_path = serializers.CharField()
+
+
+class FolderSerializer(serializers.Serializer[Any]):
+    path = serializers.CharField()
+    n_files = serializers.IntegerField()
+    size_bytes = serializers.IntegerField()
+
+
+class FileSerializer(serializers.Serializer[Any]):
+    path = serializers.CharField()
+    size_bytes = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    modified_at = serializers.DateTimeField()
+    format = serializers.CharField()
+    collection_path = serializers.CharField()
+
+
+class ScanSerializer(serializers.ModelSerializer[ScanRun]):
+    class Meta:
+        model = ScanRun
+        fields = [
+            "id",
+            "status",
+            "step",
+            "asked_at",
+            "started_at",
+            "finished_at",
+            "n_folders",
+            "n_files",
+            "size_bytes",
+            "n_new",
+            "n_changed",
+            "n_missing",
+            "n_to_inspect",
+            "n_inspected",
+            "n_unreadable",
+            "error",
+        ]
+
+
+class GrantSerializer(serializers.ModelSerializer[Grant]):
+    class Meta:
+        model = Grant
+        fields = ["id", "principal_type", "principal", "label", "granted_at", "expires_at", "revoked_at"]
+
+
+class GrantWriteSerializer(serializers.Serializer[Any]):
+    principal_type = serializers.ChoiceField(PrincipalType.choices)
+    principal = serializers.UUIDField()
+    label = serializers.CharField(max_length=200, required=False, allow_blank=True)  # type: ignore[assignment]  # declared fields leave the class
+    expires_at = serializers.DateTimeField(required=False, allow_null=True)
