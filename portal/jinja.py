@@ -17,6 +17,8 @@ from django.utils import timezone
 from jinja2 import Environment, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
+from transfers.models import Selection
+
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 SPANS = (("year", 31_557_600), ("month", 2_629_800), ("day", 86_400), ("hour", 3_600), ("minute", 60))
 
@@ -96,6 +98,14 @@ def exact_time(moment: datetime | None) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment else "never"
 
 
+def count_basket(request: HttpRequest) -> int:
+    """How many selections lie in the basket of this person or session; asked only by templates that show it."""
+    if request.user.is_authenticated:
+        return Selection.objects.filter(basket__user_id=request.user.pk).count()
+    session_key = request.session.session_key
+    return Selection.objects.filter(basket__session_key=session_key).count() if session_key else 0
+
+
 def site(request: HttpRequest) -> dict[str, Any]:
     """What every page knows: the person, what is in her basket, what to tell her, whether a stand-in plays Globus.
 
@@ -104,9 +114,10 @@ def site(request: HttpRequest) -> dict[str, Any]:
     known = {"has_standin": settings.HAS_STANDIN, "globus_app_url": settings.GLOBUS_APP_URL}
     try:
         user = getattr(request, "user", AnonymousUser())
-        return known | {"user": user, "is_signed_in": user.is_authenticated, "basket_count": 0, "messages": get_messages(request)}
+        own = {"user": user, "is_signed_in": user.is_authenticated, "messages": get_messages(request)}
+        return known | own | {"count_basket": lambda: count_basket(request)}
     except DatabaseError:
-        return known | {"user": AnonymousUser(), "is_signed_in": False, "basket_count": 0, "messages": ()}
+        return known | {"user": AnonymousUser(), "is_signed_in": False, "messages": (), "count_basket": lambda: 0}
 
 
 def environment(**options: Any) -> Environment:

@@ -25,11 +25,11 @@ from social_core.backends.globus import GlobusOpenIdConnect
 from social_django.models import UserSocialAuth
 from social_django.utils import load_backend, load_strategy
 
-from datasets.errors import ForbiddenError, InvalidError
+from datasets.errors import ForbiddenError, InvalidError, RefusedError
 from datasets.models import Grant
 from portal import auth
 from portal.models import GroupMembership, LinkedIdentity, RoleGrant, User
-from transfers import globus, tokens
+from transfers import globus, selecting, tokens
 from transfers.errors import GlobusRefusedError, GlobusUnavailableError
 
 log = logging.getLogger("portal.signin")
@@ -64,8 +64,17 @@ def sign_in(backend: GlobusBackend, response: dict[str, Any], user: User | None 
         social, _made = UserSocialAuth.objects.get_or_create(provider=backend.name, uid=str(identity_id), defaults={"user": person})
     tokens.store_tokens(person, response)
     refresh_groups_of(person)
+    adopt_basket(backend, person)
     log.info("signed in", extra={"user_id": str(person.id), "is_new": is_new})
     return {"user": person, "is_new": is_new, "social": social}
+
+
+def adopt_basket(backend: GlobusBackend, person: User) -> None:
+    """What was chosen before signing in becomes hers; a choice that no longer holds is no reason to refuse the sign-in."""
+    try:
+        selecting.adopt_basket(backend.strategy.session.session_key, person)
+    except RefusedError as error:
+        log.warning("basket not adopted: %s", error.code, extra={"user_id": str(person.id)})
 
 
 def record_person(identity_id: uuid.UUID, told: dict[str, Any]) -> tuple[User, bool]:
