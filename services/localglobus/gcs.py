@@ -22,7 +22,7 @@ from services.localglobus.gcs_documents import collection_document, endpoint_doc
 from services.localglobus.gcs_requests import endpoint_of_request, manager
 from services.localglobus.transfer import collections, operations
 from services.localglobus.transfer.collections import Collection, Endpoint
-from services.localglobus.transfer.paths import folder, normalise
+from services.localglobus.transfer.paths import normalise
 from services.localglobus.transfer.permissions import ADMIN_ROLES, person_behind, rights_of, roles_of
 from services.localglobus.transfer.requests import nodes_of, read_document, store_of
 
@@ -59,7 +59,7 @@ async def create_collection(request: Request) -> Response:
     if not str(asked.get("DATA_TYPE", "")).startswith("collection#1.") or asked.get("collection_type") != "guest":
         raise ApiError("bad_request", "Only guest collections are made here, by a collection#1.x.0 document", 400)
     opened, path = await store_of(request).read(_open_mapped, endpoint, caller, asked)
-    entry = await nodes_of(request).call(opened.collection, "stat", path=folder(path))
+    entry = await nodes_of(request).call(opened.collection, "stat", path=path.rstrip("/") or "/")
     if entry["type"] != "dir":
         raise ApiError("bad_request", "collection_base_path is not a folder", 400)
     made, mapped = await store_of(request).write(_create, opened.collection, path, caller, asked)

@@ -26,7 +26,7 @@ PRINCIPAL = re.compile(r"urn:globus:(auth:identity|groups:id):([0-9a-f-]{36})")
 
 async def list_roles(request: Request) -> Response:
     caller, endpoint = await manager(request)
-    collection_id = request.query_params.get("collection")
+    collection_id = request.query_params.get("collection_id", request.query_params.get("collection"))
     rows = await store_of(request).read(_roles, endpoint, caller, collection_id)
     return JSONResponse(envelope([role_document(row, endpoint) for row in rows]))
 

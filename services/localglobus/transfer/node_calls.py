@@ -5,6 +5,8 @@ Whether a person may do it is decided before the call; what the disk says comes 
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from services.localglobus.errors import ApiError
 from services.localglobus.transfer.collections import Collection
 
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+TRY_AGAIN_S, TRIES = 0.4, 5
+"""A node looks for collections that it does not know once a second at most; a new one is therefore asked for again."""
 VERBS = {"ls": "DirListingFailed", "stat": "StatFailed", "mkdir": "MkdirFailed", "rename": "RenameFailed", "delete": "DeleteFailed"}
 
 
@@ -31,6 +35,17 @@ class NodeCalls:
 
     async def call(self, collection: Collection, verb: str, **asked: Any) -> dict[str, Any]:
         """Returns the node's answer. Raises `ApiError`: 404, 403, 400 as the disk says, 502 `ExternalError` if the node is out of reach."""
+        status, body = await self._post(collection, verb, asked)
+        for _ in range(TRIES):
+            if body.get("code") != "EndpointNotFound":
+                break
+            await asyncio.sleep(TRY_AGAIN_S)
+            status, body = await self._post(collection, verb, asked)
+        if status < 300:
+            return body
+        raise _refused(collection, verb, status, body)
+
+    async def _post(self, collection: Collection, verb: str, asked: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         url = f"{collection.node_url}/.dtn/v1/operations/{verb}"
         headers = {"Authorization": f"Bearer {self.secret(collection.node)}"}
         try:
@@ -38,9 +53,7 @@ class NodeCalls:
             body = response.json()
         except (httpx.HTTPError, ValueError) as error:
             raise _unreachable(collection, verb) from error
-        if response.is_success:
-            return dict(body)
-        raise _refused(collection, verb, response.status_code, body if isinstance(body, dict) else {})
+        return response.status_code, body if isinstance(body, dict) else {}
 
     async def close(self) -> None:
         if self._client is not None:
@@ -48,7 +61,7 @@ class NodeCalls:
 
     def _open(self) -> httpx.AsyncClient:
         if self._client is None:
-            verify = httpx.create_ssl_context(verify=str(self._folder / "ca.pem"), trust_env=False)
+            verify = ssl.create_default_context(cafile=self._folder / "ca.pem")
             self._client = httpx.AsyncClient(verify=verify, trust_env=False)
         return self._client
 

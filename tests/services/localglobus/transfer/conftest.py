@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -93,7 +94,7 @@ class Sites:
     def fetch(self, client: str, collection: str, path: str) -> httpx.Response:
         """GET of a file from its node with the client's own token for that collection."""
         tokens = self.globus.client(client).oauth2_client_credentials_tokens(str(GCSCollectionScopes(collection).https))
-        verify = httpx.create_ssl_context(verify=str(self.globus.data / "ca.pem"))
+        verify = ssl.create_default_context(cafile=self.globus.data / "ca.pem")
         headers = {"Authorization": f"Bearer {tokens['access_token']}"}
         return httpx.get(f"{self.node_url('archive')}/{collection}{path}", headers=headers, verify=verify, trust_env=False)
 
@@ -159,8 +160,13 @@ def own_sites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sites
 
 @pytest.fixture
 def folder(sites: Sites) -> Iterator[Path]:
-    """A fresh folder in the shares, as it lies on the disk; its name is `/<name>/` in Causeway Shares."""
+    """A fresh folder in the shares, as it lies on the disk: `/<name>/` in Causeway Shares. It goes with its rules."""
     path = sites.root("archive") / "shares" / os.urandom(6).hex()
     path.mkdir()
     yield path
+    sites.clear_faults()
+    demo, share = sites.service("demo"), sites.collection("share")
+    for rule in demo.endpoint_acl_list(share):
+        if rule["id"] and rule["path"].startswith(f"/{path.name}/"):
+            demo.delete_endpoint_acl_rule(share, rule["id"])
     shutil.rmtree(path, ignore_errors=True)

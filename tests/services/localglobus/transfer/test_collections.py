@@ -28,7 +28,10 @@ def test_search_scopes(sites):
     assert "Archive storage" not in [each["display_name"] for each in ada.endpoint_search("storage")]
     assert [each["id"] for each in ada.endpoint_search(filter_scope="administered-by-me")] == []
     portal = sites.service("portal")
-    assert {each["display_name"] for each in portal.endpoint_search(filter_scope="administered-by-me")} >= {"Causeway Archive", "Causeway Shares"}
+    assert {each["display_name"] for each in portal.endpoint_search(filter_scope="administered-by-me")} >= {
+        "Causeway Archive",
+        "Causeway Shares",
+    }
     ada.operation_ls(sites.collection("campus"), path="/~/")
     assert sites.collection("campus") in [each["id"] for each in ada.endpoint_search(filter_scope="recently-used")]
     with pytest.raises(TransferAPIError) as refused:
@@ -39,7 +42,13 @@ def test_search_scopes(sites):
 def test_shared_with_me_names_what_a_rule_gives_to_her(sites, folder):
     ada, portal, share = sites.person("ada"), sites.service("portal"), sites.collection("share")
     assert share not in [each["id"] for each in ada.endpoint_search(filter_scope="shared-with-me")]
-    rule = {"DATA_TYPE": "access", "principal_type": "identity", "principal": sites.identity("ada@university.example"), "path": f"/{folder.name}/", "permissions": "r"}
+    rule = {
+        "DATA_TYPE": "access",
+        "principal_type": "identity",
+        "principal": sites.identity("ada@university.example"),
+        "path": f"/{folder.name}/",
+        "permissions": "r",
+    }
     rule_id = portal.add_endpoint_acl_rule(share, rule)["access_id"]
     assert share in [each["id"] for each in ada.endpoint_search(filter_scope="shared-with-me")]
     portal.delete_endpoint_acl_rule(share, rule_id)
@@ -58,7 +67,9 @@ def test_mapped_collection_asks_for_consent_first_then_lists_home(sites):
     asked = refused.value.info.consent_required
     assert refused.value.http_status == 403
     assert refused.value.message == "Missing required data_access consent"
-    assert asked.required_scopes == [f"urn:globus:auth:scope:transfer.api.globus.org:all[*https://auth.globus.org/scopes/{campus}/data_access]"]
+    assert asked.required_scopes == [
+        f"urn:globus:auth:scope:transfer.api.globus.org:all[*https://auth.globus.org/scopes/{campus}/data_access]"
+    ]
     (sites.root("campus") / "home/ada/thesis.txt").write_text("draft")
     listed = sites.person("ada", data_access="campus").operation_ls(campus)
     assert [entry["name"] for entry in listed] == ["thesis.txt"]

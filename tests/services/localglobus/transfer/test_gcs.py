@@ -1,0 +1,113 @@
+"""The GCS Manager by the unmodified SDK: a guest collection made, used and deleted."""
+
+import ssl
+
+import httpx
+import pytest
+from globus_sdk import GCSAPIError, GCSClient, GuestCollectionDocument, TransferAPIError
+from globus_sdk.services.gcs import GCSRoleDocument
+
+
+@pytest.fixture
+def document(sites, folder):
+    return GuestCollectionDocument(
+        mapped_collection_id=sites.collection("storage"),
+        collection_base_path=f"/shares/{folder.name}",
+        display_name="For one project",
+        public=False,
+    )
+
+
+def test_info_needs_no_token(sites):
+    client = GCSClient(sites.globus.env["CAUSEWAY_GCS_ADDRESS"])
+    found = client.get_gcs_info()
+    assert found["endpoint_id"] == found["client_id"] == client.endpoint_client_id
+    with pytest.raises(GCSAPIError) as refused:
+        client.get_collection_list()
+    assert refused.value.http_status == 401
+
+
+def test_guest_collection_is_made_used_and_deleted(sites, folder, document):
+    manager, portal = sites.manager("portal"), sites.service("portal")
+    (folder / "a.txt").write_text("hello")
+    made = manager.create_collection(document)
+    collection_id = made["id"]
+    assert (made["collection_type"], made["collection_base_path"]) == ("guest", f"/shares/{folder.name}/")
+    assert [entry["name"] for entry in portal.operation_ls(collection_id, path="/")] == ["a.txt"]
+    assert sites.fetch("portal", collection_id, "/a.txt").text == "hello"
+    assert manager.get_collection(collection_id)["display_name"] == "For one project"
+    assert collection_id in [each["id"] for each in manager.get_collection_list()]
+    manager.update_collection(collection_id, GuestCollectionDocument(display_name="Renamed"))
+    assert portal.get_endpoint(collection_id)["display_name"] == "Renamed"
+    manager.delete_collection(collection_id)
+    with pytest.raises(TransferAPIError) as refused:
+        portal.operation_ls(collection_id, path="/")
+    assert (refused.value.http_status, refused.value.code) == (404, "EndpointNotFound")
+    assert (folder / "a.txt").exists()
+
+
+def test_new_collection_takes_rules_and_shows_them_to_nobody_else(sites, folder, document):
+    collection_id = sites.manager("portal").create_collection(document)["id"]
+    ada, portal = sites.person("ada"), sites.service("portal")
+    with pytest.raises(TransferAPIError) as refused:
+        ada.get_endpoint(collection_id)
+    assert refused.value.http_status == 404
+    identity = sites.identity("ada@university.example")
+    portal.add_endpoint_acl_rule(
+        collection_id, {"DATA_TYPE": "access", "principal_type": "identity", "principal": identity, "path": "/", "permissions": "r"}
+    )
+    assert ada.operation_ls(collection_id, path="/")["total"] == 0
+    sites.manager("portal").delete_collection(collection_id)
+
+
+def test_creation_asks_for_the_consent_of_the_mapped_collection(sites, document):
+    """The demo client never agreed to data access on this endpoint."""
+    with pytest.raises(GCSAPIError) as refused:
+        sites.manager("demo", has_consent=False).create_collection(document)
+    assert (refused.value.http_status, refused.value.code) == (403, "ConsentRequired")
+
+
+def test_folder_must_be_there_and_confined(sites, document):
+    for path, status in (("/shares/none", 404), ("/shares/../../etc", 400), ("/data/public/notes.txt", 400)):
+        document["collection_base_path"] = path
+        with pytest.raises(GCSAPIError) as refused:
+            sites.manager("portal").create_collection(document)
+        assert refused.value.http_status == status, path
+
+
+def test_only_the_administrator_deletes(sites, document):
+    collection_id = sites.manager("portal").create_collection(document)["id"]
+    with pytest.raises(GCSAPIError) as refused:
+        sites.manager("graph").delete_collection(collection_id)
+    assert refused.value.http_status in {403, 404}
+    sites.manager("portal").delete_collection(collection_id)
+
+
+def test_role_on_a_guest_collection_through_the_manager(sites, document):
+    manager = sites.manager("portal")
+    collection_id = manager.create_collection(document)["id"]
+    graph = sites.globus.env["CAUSEWAY_GRAPH_CLIENT_ID"]
+    role = manager.create_role(
+        GCSRoleDocument(collection=collection_id, principal=f"urn:globus:auth:identity:{graph}", role="access_manager")
+    )
+    assert sites.service("graph").operation_ls(collection_id, path="/")["total"] == 0
+    assert role["id"] in [each["id"] for each in manager.get_role_list(collection_id)]
+    manager.delete_role(role["id"])
+    with pytest.raises(TransferAPIError):
+        sites.service("graph").operation_ls(collection_id, path="/")
+    manager.delete_collection(collection_id)
+
+
+def test_credentials_and_gateway_of_the_caller(sites):
+    manager = sites.manager("portal")
+    credentials = list(manager.get_user_credential_list())
+    assert [each["identity_id"] for each in credentials] == [sites.globus.env["CAUSEWAY_GLOBUS_CLIENT_ID"]]
+    gateway = next(iter(manager.get_storage_gateway_list()))
+    assert gateway["id"] == credentials[0]["storage_gateway_id"]
+
+
+def test_errors_come_in_the_envelope(sites):
+    verify = ssl.create_default_context(cafile=sites.globus.data / "ca.pem")
+    answer = httpx.get(f"{sites.globus.env['CAUSEWAY_GCS_ADDRESS']}/api/collections/x", verify=verify, trust_env=False)
+    assert answer.status_code == 401
+    assert answer.json()["DATA_TYPE"] == "result#1.0.0"
