@@ -25,8 +25,8 @@ from services.embedded.probes import Probe, read_from
 
 MARK = "CAUSEWAY_EMBEDDED"  # in every service's environment: whose it is, should we be gone
 TICK_S = 0.05
-LONGEST_PAUSE_S = 30.0
-CALM_S = 60.0  # a service that lived this long starts again at once
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0  # before a service that died is started again: twice as long each time
+CALM_S = 60.0  # for one that lived this long it begins anew
 
 
 class StartError(Exception):
@@ -59,7 +59,7 @@ class Running:
     offset: int = 0
     started: float = 0.0
     next_start: float = 0.0
-    pause_s: float = 0.5
+    pause_s: float = SHORTEST_PAUSE_S
     is_ready: bool = False
     is_done: bool = False
     is_held: bool = False
@@ -141,7 +141,7 @@ class Supervisor:
         """Start a service that was held, and wait until it is ready."""
         with self._lock:
             one = self._all[name]
-            one.is_held, one.next_start, one.pause_s = False, 0.0, 0.5
+            one.is_held, one.next_start, one.pause_s = False, 0.0, SHORTEST_PAUSE_S
         self.wait_ready(name, timeout_s=timeout_s)
 
     def restart(self, name: str) -> None:
@@ -223,11 +223,12 @@ class Supervisor:
         elif self._is_first_start:
             raise StartError(f"{one.service.name} ended while starting ({in_words(status)}):\n{self._end_of_log(one)}")
         else:
-            lived = time.monotonic() - one.started
-            one.pause_s = 0.5 if lived > CALM_S else min(LONGEST_PAUSE_S, one.pause_s * 2)
+            if time.monotonic() - one.started > CALM_S:
+                one.pause_s = SHORTEST_PAUSE_S
             one.next_start = time.monotonic() + one.pause_s
+            paused, one.pause_s = one.pause_s, min(LONGEST_PAUSE_S, one.pause_s * 2)
             log = self.log_of(one.service.name)
-            self.tell(f"{one.service.name} ended ({in_words(status)}), starting it again in {one.pause_s:.0f} s; see {log}")
+            self.tell(f"{one.service.name} ended ({in_words(status)}), starting it again in {paused:.1f} s; see {log}")
             self._write_processes()
 
     def _check_time(self, one: Running) -> None:

@@ -1,0 +1,66 @@
+"""The product's programs under the supervisor: what each of them knows, and that one stack runs in one folder."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from services.embedded.addresses import free_port
+from services.embedded.stack import Stack
+from services.embedded.supervisor import StartError
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+def environment_of(stack: Stack, name: str) -> dict[str, str]:
+    return psutil.Process(stack.supervisor.group_of(name)).environ()
+
+
+def test_second_stack_in_the_same_folder_is_refused_and_names_the_first(globus_stack):
+    with pytest.raises(StartError, match="runs already"):
+        Stack(globus_stack.state, port=free_port(), with_portal=False).start()
+
+
+def test_nodes_of_the_local_globus_know_no_secret_but_their_own_file(globus_stack):
+    for name in ("localglobus", "dtn-archive", "dtn-campus"):
+        assert not any("SECRET" in variable or "KEY" in variable for variable in environment_of(globus_stack, name))
+
+
+def test_localglobus_command_prints_ready_after_writing_its_environment_and_stops_on_a_signal(tmp_path):
+    command = [sys.executable, "-m", "services.embedded", "localglobus", "--data", str(tmp_path), "--port", str(free_port())]
+    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        assert "export GLOBUS_SDK_SERVICE_URL_TRANSFER=" in (tmp_path / "env").read_text()
+        process.terminate()
+        assert process.wait(30) == 0
+    assert not (tmp_path / "run" / "processes.json").exists()
+
+
+@pytest.mark.journey
+def test_each_process_gets_only_the_secrets_that_it_needs(stack):
+    for name in ("web", "worker", "beat"):
+        known = environment_of(stack, name)
+        assert known["CAUSEWAY_GLOBUS_CLIENT_SECRET"]
+        assert "CAUSEWAY_GRAPH_CLIENT_SECRET" not in known
+    for name in ("graph", "graph-worker"):
+        known = environment_of(stack, name)
+        assert known["CAUSEWAY_GRAPH_CLIENT_SECRET"]
+        assert not {"CAUSEWAY_SECRET_KEY", "CAUSEWAY_TOKEN_KEYS", "CAUSEWAY_GLOBUS_CLIENT_SECRET", "DATABASE_URL"} & set(known)
+    for name in ("web", "worker", "beat", "graph", "graph-worker", "localglobus", "dtn-archive", "dtn-campus"):
+        assert "GLOBUS_CLI_CLIENT_SECRET" not in environment_of(stack, name)
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize("name", ["web", "postgres", "valkey", "localglobus", "dtn-archive", "worker"])
+def test_site_is_whole_again_after_a_process_was_killed(stack, name):
+    stack.kill(name)
+    stack.supervisor.wait_ready(name)
+    deadline = time.monotonic() + 30
+    while httpx.get(f"{stack.base_url}/readyz", trust_env=False).status_code != httpx.codes.OK:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert httpx.get(stack.base_url, trust_env=False).status_code == httpx.codes.OK
