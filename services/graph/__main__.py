@@ -48,6 +48,7 @@ def main() -> int:
         return 2
     if options.role == "worker":
         run_worker(service, concurrency=options.concurrency)
+        return 0
     config = uvicorn.Config(make_app(service), host=options.host, port=options.port, log_config=None, access_log=False, ws="none")
     uvicorn.Server(config).run()
     return 0
