@@ -31,11 +31,12 @@ def inspect(client: httpx.Client, https_server: str, path: str) -> dict[str, Any
         with RemoteFile(client, file_url(https_server, path)) as file:
             found["size"] = file.size
             found["sha256"] = offered_digest(file.headers) or _read_digest(client, file_url(https_server, path))
-            found["format"] = detect_format(file, path)
+            kind = detect_format(file, path)
+            found["format"] = "NetCDF" if kind.startswith("NetCDF") else kind
             with open_source(file, path) as dataset:
                 found |= describe(dataset)
-            if found["format"] in {"NetCDF-4", "HDF5"}:
-                found["format"] = "NetCDF-4" if is_hdf5_netcdf(file) else "HDF5"
+            if kind in {"NetCDF-4", "HDF5"}:
+                found["format"] = "NetCDF" if is_hdf5_netcdf(file) else "HDF5"
     except SourceError as error:
         if error.http_status == 503:
             raise

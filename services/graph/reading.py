@@ -39,8 +39,8 @@ MAGIC = (
     (b"CDF\x02", "NetCDF-3"),
     (b"CDF\x05", "NetCDF-3 (64-bit data)"),
     (b"GRIB", "GRIB"),
-    (b"\x00\x00\x01\x00", "UM post-processing (pp)"),
-    (b"\x00\x01\x00\x00", "UM post-processing (pp)"),
+    (b"\x00\x00\x01\x00", "Met Office PP"),
+    (b"\x00\x01\x00\x00", "Met Office PP"),
     (b"PK\x03\x04", "ZIP"),
     (b"\x1f\x8b", "gzip"),
     (b"\x89PNG", "PNG"),
@@ -215,7 +215,7 @@ def detect_format(file: RemoteFile, path: str) -> str:
             return "NetCDF-4" if name == "HDF5" and path.lower().endswith((".nc", ".nc4", ".cdf")) else name
     if head and not any(byte < 9 for byte in head):
         first = head.splitlines()[0]
-        return "CSV" if path.lower().endswith(".csv") or (first.count(b",") > 1 and b"{" not in first) else "text"
+        return "CSV" if path.lower().endswith(".csv") or (first.count(b",") > 1 and b"{" not in first) else "Text"
     return "unknown" if head else "empty"
 
 
