@@ -48,6 +48,7 @@ def start_databases() -> None:
     for name, server in servers.items():
         if name not in os.environ:
             os.environ[name] = server.start()
+            assert server.process is not None
             watchdog.watch(server.process, number=server.stop_signal)
             atexit.register(server.stop)
     os.environ.setdefault("CAUSEWAY_MAIL_DIR", str(folder / "mail"))

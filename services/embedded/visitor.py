@@ -180,8 +180,8 @@ class Visitor:
             pairs.append((button.name, button.value))
         target = urljoin(page.url, form.action or page.url)
         if form.method == "get":
-            return self._read(self.client.get(target, params=httpx.QueryParams(pairs)))
-        body = httpx.QueryParams(pairs)
+            return self._read(self.client.get(target, params=httpx.QueryParams(tuple(pairs))))
+        body = httpx.QueryParams(tuple(pairs))
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Referer": page.url, "Origin": origin(page.url)}
         return self._read(self.client.post(target, content=str(body).encode(), headers=headers))
 

@@ -1,6 +1,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def connection(peer: str, group: int | None, *, data: int = 0, opened: str = TEN
     return json.dumps({"opened": opened, "closed": closed, "peer": peer, "process": process, **counted}) + "\n"
 
 
-def sums(journal: Path, run: Path, **more: object) -> dict[str, int]:
+def sums(journal: Path, run: Path, **more: Any) -> dict[str, int]:
     return {one.who: one.data_bytes for one in count_bytes([journal], run, **more)}
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -23,7 +24,7 @@ SERVE = "print('ready', flush=True); import time; time.sleep(600)"
 WITH_CHILD = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); {SERVE}"
 
 
-def small(name: str, code: str = SERVE, **more: object) -> Service:
+def small(name: str, code: str = SERVE, **more: Any) -> Service:
     return Service(name, lambda: [sys.executable, "-c", code], plain_environment, says("^ready"), **more)
 
 
@@ -154,6 +155,7 @@ def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A supervisor in a process of its own, up and running."""
     program = SUPERVISE.format(checkout=str(CHECKOUT), folder=str(tmp_path))
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
     yield process
     process.kill()
