@@ -36,7 +36,14 @@ def has_ready(db: sqlite3.Connection, node: str) -> bool:
 
 
 def lease(db: sqlite3.Connection, *, node: str, instance: str, most: int) -> list[dict[str, Any]]:
-    """Leases up to `most` orders to an instance of a node; returns them as ORDERs."""
+    """Leases up to `most` orders to an instance of a node; returns them as ORDERs.
+
+    Raises `ApiError` 409 `InstanceUnknown` unless it is the one that registered last: the question of a process that was killed may still
+    wait here, and must not take what its successor is to have.
+    """
+    registered = db.execute("SELECT node_instance FROM endpoint WHERE node = ?", (node,)).fetchone()
+    if registered is None or registered["node_instance"] != instance:
+        raise ApiError("InstanceUnknown", "This instance is not the one that registered last; register again", 409)
     now = time.time()
     found = []
     for row in db.execute(READY, (node, now, now, most)).fetchall():

@@ -92,7 +92,7 @@ async def list_successful(request: Request) -> Response:
 
 
 async def list_skipped(request: Request) -> Response:
-    return await _marker_page(request, "skipped_errors", "failed", skipped_document)
+    return await _marker_page(request, "skipped_errors", "skipped", skipped_document)
 
 
 async def pause_info(request: Request) -> Response:
@@ -159,7 +159,8 @@ def _rows(db: sqlite3.Connection, table: str, task_id: str, owner_id: str) -> li
 def _results(db: sqlite3.Connection, task_id: str, owner_id: str, status: str, after: int) -> list[sqlite3.Row]:
     tasks.get(db, task_id, owner_id)
     return db.execute(
-        "SELECT * FROM task_result WHERE task_id = ? AND status = ? AND id > ? ORDER BY id LIMIT ?", (task_id, status, after, MARKER_PAGE)
+        "SELECT * FROM task_result WHERE task_id = ? AND status = ? AND (error_code IS NULL) = ? AND id > ? ORDER BY id LIMIT ?",
+        (task_id, status, status == "transferred", after, MARKER_PAGE),
     ).fetchall()
 
 

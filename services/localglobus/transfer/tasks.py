@@ -29,7 +29,10 @@ TRANSFER_FLAGS = (
     "verify_checksum", "preserve_timestamp", "encrypt_data", "skip_source_errors", "fail_on_quota_errors", "delete_destination_extra",
 )  # fmt: skip
 NOTIFY_FLAGS = ("notify_on_succeeded", "notify_on_failed", "notify_on_inactive")
-SELECT = "SELECT task.*, EXISTS (SELECT 1 FROM task_result WHERE task_id = task.id AND status = 'failed') AS has_skipped_errors FROM task"
+SELECT = (
+    "SELECT task.*, EXISTS (SELECT 1 FROM task_result WHERE task_id = task.id AND status = 'skipped' AND error_code IS NOT NULL)"
+    " AS has_skipped_errors FROM task"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
