@@ -1,0 +1,286 @@
+"""The steps of `script/demo --check`: a researcher finds data, gets a share, downloads, sends, draws, and ends the share.
+
+Every step goes through the interfaces that people and clients use: pages and forms, the API, mail, HTTPS of the data transfer nodes.
+The order is that of `STEPS`, at the end. How steps are run is `check.py`.
+"""
+
+import email
+import email.policy
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import httpx
+
+from services.embedded.check import Check, CheckError, Step, first_page
+from services.embedded.stack import node_state
+from services.embedded.visitor import Page, PageError, Visitor
+
+ADA = "ada@university.example"
+CY = "cy@elsewhere.example"
+SHARED_DATASET = "nemo-monthly"
+SENT_DATASET = "um-sea-ice-velocity"
+SENT_FOLDERS = ("1890", "1891")
+DRAWN_DATASETS = ("a1b-north-america", "e1-north-america")
+
+
+def visitor_of(check: Check) -> Visitor:
+    """Ada's browser, the same through all steps."""
+    if "ada" not in check.facts:
+        check.facts["ada"] = Visitor(ca_file=check.stack.ca_file, start=check.stack.base_url + "/")
+    visitor: Visitor = check.facts["ada"]
+    return visitor
+
+
+def pass_globus(visitor: Visitor, page: Page, *, person: str) -> Page:
+    """Answer the pages of Globus Auth: who you are, and what you allow. Returns the page behind them."""
+    for _ in range(6):
+        if page.has_button(person) and "/v2/" in page.url:
+            page = visitor.submit(page, person)
+        elif page.has_button("Allow") and "/v2/" in page.url:
+            page = visitor.submit(page, "Allow")
+        else:
+            return page
+    raise PageError(f"Globus Auth asks without end at {page.url}: {page.summary()}")
+
+
+def sign_in(visitor: Visitor, *, person: str) -> Page:
+    """Sign in to the portal; returns the page that she comes back to."""
+    page = visitor.open("/signin/?next=/profile/")
+    return pass_globus(visitor, visitor.submit(page, "Continue to Globus"), person=person)
+
+
+def call_api(visitor: Visitor, path: str, asked: dict[str, Any] | None = None, *, method: str = "", expected: int = 0) -> Any:
+    """A call of the API in the visitor's session: GET, or POST of `asked`. Raises CheckError for another status than `expected`."""
+    method = method or ("GET" if asked is None else "POST")
+    headers = {"Accept": "application/json", "X-CSRFToken": visitor.client.cookies.get("causeway_csrf") or "", "Referer": visitor.start}
+    answer = visitor.client.request(method, visitor.start + "api/v1/" + path, json=asked, headers=headers)
+    if answer.status_code != (expected or (200 if method == "GET" else 202)):
+        raise CheckError(f"{method} /api/v1/{path} answered {answer.status_code}: {answer.text[:400]}")
+    return answer.json() if answer.content else None
+
+
+def with_consents(visitor: Visitor, act: Callable[[], httpx.Response], *, person: str) -> tuple[httpx.Response, list[str]]:
+    """Do something that may need further consents; give each when it is asked for, then try again."""
+    asked: list[str] = []
+    for _ in range(4):
+        answer = act()
+        problem = answer.json() if answer.status_code == 403 else {}
+        scopes = problem.get("required_scopes")
+        if not scopes:
+            return answer, asked
+        asked += scopes
+        page = visitor.open("/consent/?" + urlencode([("scope", scope) for scope in scopes] + [("next", "/profile/")]))
+        pass_globus(visitor, visitor.submit(page, "Continue to Globus"), person=person)
+    raise CheckError(f"consent is asked again and again: {asked}")
+
+
+def researcher_signs_in(check: Check) -> str:
+    page = sign_in(visitor_of(check), person=ADA)
+    if ADA not in page.text or "/profile/" not in page.url:
+        raise CheckError(f"signing in ended at {page.url}: {page.summary()}")
+    return f"{ADA}, by OAuth code flow with PKCE; back at {page.url}"
+
+
+def finds_data_in_spite_of_a_typo(check: Check) -> str:
+    found = call_api(visitor_of(check), "datasets?q=tempeature")
+    if not found["total"]:
+        raise CheckError(f"nothing found: {json.dumps(found)[:300]}")
+    names = [row["slug"] for row in found["results"]][:4]
+    return f"'tempeature' finds {found['total']} datasets: {', '.join(names)} ..."
+
+
+def asks_for_a_share(check: Check) -> str:
+    asked = {"kind": "share", "selections": [{"dataset": SHARED_DATASET}]}
+    made = call_api(visitor_of(check), "data-requests", asked)
+    check.facts["share"] = made["id"]
+    return f"request {made['id']}: {made['n_files']} files, {made['size_bytes']:,} bytes, {made['status']}"
+
+
+def waits_until_it_is_open(check: Check) -> str:
+    request = wait_for_status(check, check.facts["share"], "open")
+    check.facts["share_document"] = request
+    moves = " > ".join(dict.fromkeys(event["new"] for event in request["events"]))
+    return f"{moves}; rule {request['share']['rule_id']} until {request['share']['expires_at'][:10]}"
+
+
+def wait_for_status(check: Check, request_id: str, wanted: str, *, timeout_s: float = 90) -> Any:
+    """Poll a data request until it has the status; a failed one is said with its words."""
+
+    def look() -> Any:
+        request = call_api(visitor_of(check), f"data-requests/{request_id}")
+        if request["status"] == "failed":
+            raise CheckError(f"request {request_id} failed: {request['failure']}")
+        return request if request["status"] == wanted else None
+
+    return check.wait_for(f"request {request_id} in state {wanted}", look, timeout_s=timeout_s)
+
+
+def gets_a_mail(check: Check) -> str:
+    request_id = check.facts["share"]
+
+    def look() -> Any:
+        for path in sorted(check.stack.places.mail.rglob("*")):
+            if path.is_file() and request_id in (text := path.read_text()):
+                return email.message_from_string(text, policy=email.policy.default)
+        return None
+
+    mail = check.wait_for("the mail", look, timeout_s=20)
+    body = mail.get_body(("plain",)).get_content()
+    links = re.findall(r"https?://\S+", body)
+    if not any("/file-manager?" in link for link in links):
+        raise CheckError(f"no link to the file manager in the mail: {links}")
+    return f"to {mail['To']}: {mail['Subject']}"
+
+
+def downloads_over_https(check: Check) -> str:
+    """As a browser does: sent to sign-in by the node, back to the file, digest compared with the catalogue's."""
+    visitor = visitor_of(check)
+    share = check.facts["share_document"]["share"]
+    name, wanted = first_file(check, SHARED_DATASET)
+    listing = pass_globus(visitor, visitor.open(share["https_url"]), person=ADA)
+    address = find_file(visitor, listing, name)
+    digest, size = hashlib.sha256(), 0
+    for chunk in visitor.download(address):
+        digest.update(chunk)
+        size += len(chunk)
+    if digest.hexdigest() != wanted:
+        raise CheckError(f"{address}: SHA-256 {digest.hexdigest()} instead of {wanted}")
+    check.facts["downloaded"] = address
+    return f"{name}, {size:,} bytes, SHA-256 as in the catalogue"
+
+
+def first_file(check: Check, slug: str, *, folder: str = "") -> tuple[str, str]:
+    """A file of a dataset: its name and SHA-256."""
+    path = f"datasets/{slug}/versions/1/files" + (f"?folder=/{folder}/" if folder else "")
+    rows = [row for row in call_api(visitor_of(check), path)["files"] if row.get("sha256")]
+    if not rows:
+        raise CheckError(f"the catalogue has no file with a digest in {path}")
+    return rows[0]["name"], rows[0]["sha256"]
+
+
+def find_file(visitor: Visitor, listing: Page, name: str, *, depth: int = 4) -> str:
+    """The address of a file of that name in a listing of the node or below it."""
+    for address, text in listing.links:
+        if text.strip() == name or address.split("?")[0].endswith("/" + quote(name)):
+            return str(httpx.URL(listing.url).join(address))
+    if depth:
+        for address, _ in listing.links:
+            target = str(httpx.URL(listing.url).join(address))
+            if target.endswith("/") and target.startswith(listing.url) and target != listing.url:
+                try:
+                    return find_file(visitor, visitor.open(target), name, depth=depth - 1)
+                except PageError:
+                    continue
+    raise PageError(f"{listing.url} ({listing.status}) does not lead to {name}: {listing.summary()}")
+
+
+def a_stranger_is_refused(check: Check) -> str:
+    """Somebody else, signed in with her own identity, gets neither the request's page nor the file."""
+    cy = Visitor(ca_file=check.stack.ca_file, start=check.stack.base_url + "/")
+    sign_in(cy, person=CY)
+    page = cy.open(f"/requests/{check.facts['share']}/")
+    file = pass_globus(cy, cy.open(check.facts["downloaded"]), person=CY)
+    anonymous = httpx.get(check.facts["downloaded"], verify=str(check.stack.ca_file), trust_env=False)
+    cy.close()
+    if (page.status, file.status, anonymous.status_code) != (404, 403, 401):
+        raise CheckError(f"request page {page.status}, file as {CY} {file.status}, file without sign-in {anonymous.status_code}")
+    return f"{CY}: request page 404, file 403; without sign-in: file 401"
+
+
+def sends_to_her_collection(check: Check) -> str:
+    visitor = visitor_of(check)
+    campus = check.stack.globus_environment["CAUSEWAY_CAMPUS_COLLECTION"]
+    folders = [f"/{name}/" for name in SENT_FOLDERS]
+    asked = {
+        "kind": "transfer",
+        "selections": [{"dataset": SENT_DATASET, "folders": folders}],
+        "destination": {"collection_id": campus, "path": "/home/ada/from-causeway/", "name": "Campus storage"},
+    }
+    headers = {"Accept": "application/json", "Referer": visitor.start}
+
+    def submit() -> httpx.Response:
+        headers["X-CSRFToken"] = visitor.client.cookies.get("causeway_csrf") or ""
+        return visitor.client.post(visitor.start + "api/v1/data-requests", json=asked, headers=headers)
+
+    answer, consents = with_consents(visitor, submit, person=ADA)
+    if answer.status_code != 202:
+        raise CheckError(f"the transfer was not accepted: {answer.status_code} {answer.text[:400]}")
+    made = answer.json()
+    done = wait_for_status(check, made["id"], "sent")
+    arrived = [path for path in (check.stack.places.campus / "home/ada/from-causeway").rglob("*.pp") if path.is_file()]
+    if len(arrived) != made["n_files"]:
+        raise CheckError(f"{len(arrived)} files arrived of {made['n_files']}")
+    wanted = {first_file(check, SENT_DATASET, folder=name) for name in SENT_FOLDERS}
+    found = {(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in arrived}
+    if not wanted <= found:
+        raise CheckError("what arrived has other digests than the catalogue")
+    return f"{len(arrived)} files, {done['size_bytes']:,} bytes on Campus storage; consents asked on the way: {len(consents)}"
+
+
+def draws_a_graph(check: Check) -> str:
+    visitor = visitor_of(check)
+    asked = {"datasets": list(DRAWN_DATASETS), "start_year": 1900, "end_year": 2000}
+    headers = {"Accept": "application/json", "Referer": visitor.start}
+
+    def submit() -> httpx.Response:
+        headers["X-CSRFToken"] = visitor.client.cookies.get("causeway_csrf") or ""
+        return visitor.client.post(visitor.start + "api/v1/graphs", json=asked, headers=headers)
+
+    answer, consents = with_consents(visitor, submit, person=ADA)
+    if answer.status_code != 202:
+        raise CheckError(f"the graph was not accepted: {answer.status_code} {answer.text[:400]}")
+    job_id = answer.json()["id"]
+
+    def look() -> Any:
+        job = call_api(visitor, f"graphs/{job_id}")
+        if job["status"] == "failed":
+            raise CheckError(f"graph {job_id} failed: {json.dumps(job)[:400]}")
+        return job if job["status"] in {"done", "partial"} else None
+
+    job = check.wait_for("the graph", look, timeout_s=90)
+    if not job["results"]:
+        raise CheckError(f"no picture: {json.dumps(job)[:400]}")
+    return f"{len(job['results'])} pictures; {job['results'][0]['text_alternative'][:110]}; consents asked: {len(consents)}"
+
+
+def ends_the_share(check: Check) -> str:
+    """The end leaves nothing behind: no rule, no folder, no file behind the link."""
+    request_id = check.facts["share"]
+    folder = check.stack.places.archive / "shares/requests" / request_id
+    if not folder.is_dir():
+        raise CheckError(f"the share's folder is not where it should be: {folder}")
+    call_api(visitor_of(check), f"data-requests/{request_id}/cancel", {})
+    wait_for_status(check, request_id, "expired")
+    answer = visitor_of(check).client.get(check.facts["downloaded"])
+    if folder.exists() or answer.status_code not in {403, 404}:
+        raise CheckError(f"something is left: folder {folder.exists()}, the link answers {answer.status_code}")
+    return f"expired; folder gone, rule gone, the link answers {answer.status_code}"
+
+
+def journals_exist(check: Check) -> str:
+    """Every node counted something; without that the last line of the check would show nothing."""
+    lines = []
+    for name, root in (("archive", check.stack.places.archive), ("campus", check.stack.places.campus)):
+        journal = node_state(root) / "connections.jsonl"
+        lines.append(f"{name} {sum(1 for _ in journal.open())}" if journal.exists() else f"{name} none")
+    return "lines of connections: " + ", ".join(lines)
+
+
+STEPS: tuple[Step, ...] = (
+    ("first page", first_page),
+    ("signs in", researcher_signs_in),
+    ("finds data", finds_data_in_spite_of_a_typo),
+    ("asks for a share", asks_for_a_share),
+    ("share open", waits_until_it_is_open),
+    ("mail", gets_a_mail),
+    ("HTTPS download", downloads_over_https),
+    ("a stranger is refused", a_stranger_is_refused),
+    ("sends to her collection", sends_to_her_collection),
+    ("graph", draws_a_graph),
+    ("share ends", ends_the_share),
+    ("connections counted", journals_exist),
+)
