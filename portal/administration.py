@@ -6,12 +6,14 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.admin import AdminSite
-from django.contrib.admin.apps import AdminConfig
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, URLResolver, reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_POST
 
+from portal import signin
 from portal.addresses import local_or_home, page_of
 
 OTHERS = {"django.contrib.auth", "social_django"}  # users here have no passwords, permissions or Django groups
@@ -32,6 +34,12 @@ class OperatorSite(AdminSite):
             raise PermissionDenied(message)
         return redirect(page_of(reverse("portal:signin"), next=local_or_home(request.GET.get("next"))))
 
+    @method_decorator(require_POST)
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # type: ignore[override]
+        """As everywhere else: the session ends, and the tokens that nothing needs."""
+        signin.sign_out(request, is_everywhere=False)
+        return redirect("portal:home")
+
     def get_urls(self) -> list[URLPattern | URLResolver]:  # type: ignore[override]
         return [one for one in super().get_urls() if getattr(one, "name", "") not in PASSWORD_ROUTES]
 
@@ -39,7 +47,3 @@ class OperatorSite(AdminSite):
         models = model_or_iterable if isinstance(model_or_iterable, list | tuple) else [model_or_iterable]
         own = [one for one in models if apps.get_containing_app_config(one.__module__).name not in OTHERS]
         super().register(own, admin_class, **options)
-
-
-class AdministrationConfig(AdminConfig):
-    default_site = "portal.administration.OperatorSite"

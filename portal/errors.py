@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
@@ -31,7 +30,7 @@ log = logging.getLogger("portal.errors")
 
 TITLES = {
     400: "This request does not make sense",
-    401: "Sign in first",
+    401: "Sign in, or send a token that is accepted",
     403: "You may not do this",
     404: "There is nothing here that you may see",
     405: "This address does not do that",
@@ -54,7 +53,7 @@ def problem(
 ) -> dict[str, Any]:
     """The body of a problem+json answer (RFC 9457), with our `code`, `fields` and `reference`."""
     made: dict[str, Any] = {
-        "type": f"{settings.BASE_URL}/problems/{code}",
+        "type": f"urn:causeway:problem:{code}",
         "title": title or TITLES.get(status, HTTPStatus(status).phrase),
         "status": status,
     }

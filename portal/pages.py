@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Max, Min, Sum
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -65,7 +65,7 @@ def consent(request: HttpRequest) -> HttpResponse:
         next_url = "/"
     if request.method == "POST":
         return signin.begin_consent(request, scopes=scopes, next_url=next_url)
-    context = {"scopes": scopes, "wanted": signin.words_for(scopes), "next_url": next_url}
+    context = {"scopes": scopes, "wanted": signin.words_for(scopes, person=request.user), "next_url": next_url}
     return render(request, "pages/consent.html", context)
 
 
@@ -88,9 +88,9 @@ def profile(request: HttpRequest) -> HttpResponse:
 @require_POST
 def forget_consent(request: HttpRequest, resource_server: str) -> HttpResponse:
     """Revoke and delete the tokens that the portal holds for one service."""
-    tokens.forget(request.user, resource_server)
+    tokens.forget_tokens(request.user, resource_server)
     messages.success(request, "Forgotten. Causeway asks again when it needs this.")
-    return HttpResponseRedirect("/profile/")
+    return redirect("portal:profile")
 
 
 @never_cache

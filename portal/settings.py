@@ -105,7 +105,7 @@ INSTALLED_APPS = [
     "datasets",
     "transfers",
     *(["transfers.analysis"] if (BASE_DIR / "transfers" / "analysis" / "models.py").exists() else []),
-    "portal.administration.AdministrationConfig",
+    "portal.apps.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

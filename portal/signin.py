@@ -31,6 +31,7 @@ from portal import auth
 from portal.models import GroupMembership, LinkedIdentity, RoleGrant, User
 from transfers import globus, selecting, tokens
 from transfers.errors import GlobusRefusedError, GlobusUnavailableError
+from transfers.models import Destination
 
 log = logging.getLogger("portal.signin")
 
@@ -162,7 +163,7 @@ class Wanted:
     note: str
 
 
-def words_for(scopes: Iterable[str]) -> list[Wanted]:
+def words_for(scopes: Iterable[str], *, person: User) -> list[Wanted]:
     """What the scopes mean. Raises InvalidError for one that the portal has no use for, so that nobody is led to consent to it."""
     found: dict[str, Wanted] = {}
     for name in (name for scope in scopes for name in auth.with_dependencies(scope)):
@@ -174,21 +175,22 @@ def words_for(scopes: Iterable[str]) -> list[Wanted]:
             )
         elif match := COLLECTION_SCOPE.fullmatch(name):
             verb = "Read files over HTTPS from" if match["what"] == "https" else "Read and write files in"
-            found[name] = Wanted(f"{verb} {collection_name(match['collection'])}", "As yourself: nothing that you could not open.")
+            found[name] = Wanted(f"{verb} {collection_name(match['collection'], person)}", "As yourself: nothing that you could not open.")
         else:
             raise InvalidError("Causeway does not ask for this permission.", fields={"scope": [name]})
     return list(found.values())
 
 
-def collection_name(collection_id: str) -> str:
-    """How a consent names a collection; the archive's own by name, others by id (Globus shows their names itself)."""
+def collection_name(collection_id: str, person: User) -> str:
+    """How a consent names a collection: the archive's own by what they are for, hers by the name she chose it by."""
     own = {settings.ARCHIVE_COLLECTION: "the archive", settings.SHARE_COLLECTION: "the shares", settings.RESULTS_COLLECTION: "the results"}
-    return own.get(collection_id, f"your collection {collection_id}")
+    known = Destination.objects.filter(user=person, collection_id=collection_id).first()
+    return own.get(collection_id) or (known.name if known else f"the collection {collection_id}")
 
 
 def begin_consent(request: HttpRequest, *, scopes: list[str], next_url: str) -> HttpResponse:
     """Send the person to Globus to agree to more scopes; she returns to `next_url`, and only as the identity that she is now."""
-    words_for(scopes)
+    words_for(scopes, person=request.user)
     strategy = load_strategy(request)
     request.social_strategy = strategy  # type: ignore[attr-defined]  # where social-core's own views put it
     backend: GlobusBackend = load_backend(strategy, GlobusBackend.name, redirect_uri=reverse("social:complete", args=[GlobusBackend.name]))

@@ -90,6 +90,11 @@ def forget(user: Any, resource_server: str) -> None:
     _revoke(GlobusToken.objects.filter(user=user, resource_server=resource_server))
 
 
+def forget_tokens(user: Any, resource_server: str) -> None:
+    """End her tokens for one service; what needs them asks again. Safe to repeat."""
+    _revoke(GlobusToken.objects.filter(user=user, resource_server=resource_server))
+
+
 def revoke_all(user: Any) -> None:
     """End every token of hers; running transfers wait in NEEDS_SIGN_IN and resume when she signs in."""
     _revoke(GlobusToken.objects.filter(user=user))
