@@ -275,12 +275,9 @@ def make_state(places: Places) -> None:
     if not places.state.exists():
         places.state.mkdir(parents=True)
         places.state.chmod(0o711)
-    for private in (places.run, places.logs):
+    nodes = [places.archive, places.campus, node_state(places.archive), node_state(places.campus)]
+    for private in {places.run, places.logs, *nodes} | ({places.globus, places.mail, places.graph} - {places.state}):
         private.mkdir(exist_ok=True, mode=0o700)
-    if places.globus != places.state:
-        places.globus.mkdir(exist_ok=True, mode=0o700)
-        places.mail.mkdir(exist_ok=True, mode=0o700)
-        places.graph.mkdir(exist_ok=True, mode=0o700)
 
 
 def take_lock(run: Path) -> IO[str]:

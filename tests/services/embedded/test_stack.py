@@ -1,5 +1,6 @@
 """The product's programs under the supervisor: what each of them knows, and that one stack runs in one folder."""
 
+import socket
 import subprocess
 import sys
 import time
@@ -64,3 +65,17 @@ def test_site_is_whole_again_after_a_process_was_killed(stack, name):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     assert httpx.get(stack.base_url, trust_env=False).status_code == httpx.codes.OK
+
+
+def test_demo_says_which_service_needs_a_port_in_use_before_it_starts_anything(tmp_path):
+    port = free_port()
+    command = [sys.executable, "-m", "services.embedded", "demo", "--data", str(tmp_path / "state"), "--port", str(port)]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.5", port))
+        taken.listen()
+        done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"graph needs port {port} on 127.0.0.5" in done.stderr
+    assert "--port" in done.stderr
+    assert not (tmp_path / "state" / "run" / "history.jsonl").exists()
+    assert not (tmp_path / "state" / "postgres").exists()
