@@ -101,6 +101,13 @@ class Sites:
     def fault(self, **asked: object) -> None:
         httpx.post(f"{self.globus.url}/faults", json=asked, trust_env=False).raise_for_status()
 
+    def node_fault(self, node: str, **asked: object) -> None:
+        verify = ssl.create_default_context(cafile=self.globus.data / "ca.pem")
+        secret = (self.globus.data / f"dtn-{node}.secret").read_text().strip()
+        headers = {"Authorization": f"Bearer {secret}"}
+        answer = httpx.post(f"{self.node_url(node)}/.dtn/faults", json=asked, headers=headers, verify=verify, trust_env=False)
+        answer.raise_for_status()
+
     def clear_faults(self) -> None:
         httpx.delete(f"{self.globus.url}/faults", trust_env=False).raise_for_status()
 
