@@ -14,6 +14,8 @@ from pathlib import Path
 
 from services.embedded.addresses import PortInUseError
 from services.embedded.archive import lay_out_archive, lay_out_campus
+from services.embedded.check import Check, run_check
+from services.embedded.main_job import STEPS
 from services.embedded.postgres import Postgres
 from services.embedded.sockets import make_socket_folder
 from services.embedded.stack import CHECKOUT, Stack
@@ -81,9 +83,7 @@ def run_demo(asked: argparse.Namespace) -> int:
     with running(stack):
         stack.write_portal_environment()
         if asked.check:
-            from services.embedded.check import Check, run_check
-
-            return run_check(Check(stack))
+            return run_check(Check(stack), STEPS)
         print(welcome(stack), flush=True)
         wait()
     return 0

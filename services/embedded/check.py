@@ -1,8 +1,8 @@
 """`script/demo --check`: drives the main job of a running stack through its real HTTP interfaces and prints a timeline.
 
 A step is a function that takes the `Check`, does one thing as a person or a client would, and returns what was seen in
-words; it raises `CheckError` when that is not what it should be. Steps run in the order of `STEPS` and hand facts to
-later ones through `check.facts`. The last step always runs: no data byte passed the portal or the local Globus.
+words; it raises `CheckError` when that is not what it should be. The steps of the main job are in
+`main_job.py`; they run in order and hand facts to later ones through `check.facts`. The last step always runs: no data byte passed the portal or the local Globus.
 """
 
 import time
@@ -69,11 +69,10 @@ def no_data_bytes_in_the_control_plane(check: Check) -> str:
     return "\n".join(["0 data bytes passed the portal or the local Globus; who exchanged what with the nodes:", *lines])
 
 
-STEPS: Sequence[Step] = (("first page", first_page),)
 LAST: Step = ("data plane", no_data_bytes_in_the_control_plane)
 
 
-def run_check(check: Check, steps: Sequence[Step] = STEPS) -> int:
+def run_check(check: Check, steps: Sequence[Step]) -> int:
     """Run the steps and print the timeline; 0 when all went well, 1 when not."""
     failed = run_until_failure(check, steps)
     if not check_one(check, *LAST):
@@ -95,7 +94,7 @@ def check_one(check: Check, name: str, step: Callable[[Check], str]) -> bool:
     began = time.monotonic()
     try:
         seen, is_well = step(check), True
-    except (CheckError, PageError, httpx.HTTPError, OSError) as error:
+    except (CheckError, PageError, httpx.HTTPError, OSError, LookupError, ValueError) as error:
         seen, is_well = f"FAILED: {type(error).__name__}: {error}", False
     took = time.monotonic() - began
     first, *rest = seen.splitlines() or [""]
