@@ -1,8 +1,9 @@
 """`script/demo --check`: drives the main job of a running stack through its real HTTP interfaces and prints a timeline.
 
 A step is a function that takes the `Check`, does one thing as a person or a client would, and returns what was seen in
-words; it raises `CheckError` when that is not what it should be. The steps of the main job are in
-`main_job.py`; they run in order and hand facts to later ones through `check.facts`. The last step always runs: no data byte passed the portal or the local Globus.
+words; it raises `CheckError` when that is not what it should be. The steps of the main job are in `main_job.py`; they run
+in order and hand facts to later ones through `check.facts`. The last step always runs: no data byte passed the portal or
+the local Globus.
 """
 
 import time
