@@ -20,7 +20,8 @@ from services.dtn.rights import AccessBook
 from services.dtn.uploads import UploadBook
 
 logger = logging.getLogger("dtn")
-ASK_AGAIN_S = 2.0  # how often a collection that nobody knows may make the node ask control
+ASK_AGAIN_S = 1.0  # how long control's "no such collection" holds
+LEAST_GAP_S = 0.05  # between two such questions, whatever ids strangers make up
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class Node:
         self.ledger = Ledger(settings.state / "connections.jsonl", names_peers=settings.names_peers)
         self.faults = Faults(is_enabled=settings.has_faults)
         self.collections: dict[str, Collection] = {}
-        self._asked_at = -ASK_AGAIN_S
+        self._unknown: dict[str, float] = {}
+        self._refreshed_at = 0.0
         self._asking = threading.Lock()
 
     def register(self) -> None:
@@ -84,9 +86,13 @@ class Node:
         if found is not None:
             return found
         with self._asking:
-            if collection_id not in self.collections and time.monotonic() - self._asked_at >= ASK_AGAIN_S:
-                self._asked_at = time.monotonic()
+            now = time.monotonic()
+            if collection_id not in self.collections and now - self._unknown.get(collection_id, -ASK_AGAIN_S) >= ASK_AGAIN_S:
+                time.sleep(max(0.0, self._refreshed_at + LEAST_GAP_S - now))
                 self.refresh()
+                self._refreshed_at = time.monotonic()
+                self._unknown = {one: at for one, at in self._unknown.items() if now - at < ASK_AGAIN_S}
+                self._unknown[collection_id] = self._refreshed_at
         found = self.collections.get(collection_id)
         if found is None:
             raise MissingError("No such collection is served here.", code="EndpointNotFound")

@@ -1,7 +1,264 @@
-from services.dtn.node import Node
+"""Orders from control: leased, worked on with heartbeats, reported in numbered batches, finished (`PROTOCOL.md`, section 5).
+
+`Orders` is the loop that leases; `OrderRun` is one order. The copying itself is in `pulling.py`, what survives a kill in `journal.py`.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from services.dtn.control import ControlError
+from services.dtn.deleting import Delete
+from services.dtn.errors import MissingError, NodeError, UnavailableError
+from services.dtn.journal import Item, Journal
+from services.dtn.node import Collection, Node
+from services.dtn.pulling import Copy, Options, Progress
+from services.dtn.sources import LocalSource, RemoteSource, Source, StoppedError
+
+logger = logging.getLogger("dtn.orders")
+MOST_ORDERS = 4
+LEASE_WAIT_S = 20.0
+BEAT_S = 3.0
+FIRST_WAIT_S = 0.1
+MOST_WAIT_S = 3.0
+STALE_S = 30 * 86_400.0
 
 
 class Orders:
-    def __init__(self, node: Node) -> None: ...
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
+    """Leases orders as long as the node runs, and keeps the registration alive: control that comes back hears of this node at once."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._stop = threading.Event()
+        self._runs: dict[str, threading.Thread] = {}
+        self._active: dict[str, OrderRun] = {}
+        self._folder = node.settings.state / "orders"
+        self._folder.mkdir(exist_ok=True)
+        for journal in self._folder.glob("*.sqlite3*"):
+            if time.time() - journal.stat().st_mtime > STALE_S:
+                journal.unlink()
+
+    def start(self) -> None:
+        threading.Thread(target=self._lease_forever, name="lease", daemon=True).start()
+
+    def stop(self) -> None:
+        """Leave everything as it is; a restarted node goes on from the journals."""
+        self._stop.set()
+        for run in list(self._active.values()):
+            run.halt()
+        for thread in list(self._runs.values()):
+            thread.join(5)
+
+    def _lease_forever(self) -> None:
+        wait_s = FIRST_WAIT_S
+        was_away = False
+        while not self._stop.is_set():
+            try:
+                if was_away:
+                    self._node.register()
+                    was_away = False
+                self._forget_ended()
+                free = MOST_ORDERS - len(self._runs)
+                if free <= 0:
+                    self._stop.wait(0.2)
+                    continue
+                for order in self._node.control.lease(instance=self._node.instance, wait_s=LEASE_WAIT_S, most=free):
+                    self._begin(order)
+                wait_s = FIRST_WAIT_S
+            except NodeError as error:  # control is away, or does not know this instance any more
+                was_away = True
+                if not self._stop.is_set():
+                    logger.warning("no lease", extra={"facts": {"code": error.code, "reason": error.message}})
+                self._stop.wait(wait_s)
+                wait_s = min(wait_s * 2, MOST_WAIT_S)
+
+    def _forget_ended(self) -> None:
+        for order_id in [order_id for order_id, thread in self._runs.items() if not thread.is_alive()]:
+            del self._runs[order_id]
+            self._active.pop(order_id, None)
+
+    def _begin(self, order: dict[str, Any]) -> None:
+        order_id = str(order["id"])
+        former = self._active.get(order_id)
+        if former is not None:  # leased anew while the run that lost it still winds down
+            former.halt()
+            self._runs[order_id].join()
+        run = OrderRun(self._node, order, self._folder / f"{Path(order_id).name}.sqlite3")
+        thread = threading.Thread(target=run.run, name=f"order-{order_id}", daemon=True)
+        self._runs[order_id], self._active[order_id] = thread, run
+        thread.start()
+
+
+class OrderRun:
+    """One leased order, from its items to `finish`. `run` blocks, and is called in a thread of its own."""
+
+    def __init__(self, node: Node, order: dict[str, Any], journal_file: Path) -> None:
+        self._node = node
+        self._order = order
+        self._id = str(order["id"])
+        self._journal_file = journal_file
+        self._halted = threading.Event()
+        self._action = "continue"
+        self._beat_at = 0.0
+        self._beat_every_s = min(BEAT_S, float(order.get("lease_s", 15)) / 3)
+
+    def halt(self) -> None:
+        """Stop without a word: the journal stays."""
+        self._halted.set()
+
+    def run(self) -> None:
+        journal = Journal(self._journal_file)
+        try:
+            is_over = self._work_through(journal)
+        except Exception:  # a sweep over orders: this one is left to its lease, the node goes on
+            logger.exception("order given back", extra={"facts": {"order": self._id}})
+            is_over = False
+        if is_over:
+            journal.remove()
+        else:
+            journal.close()
+
+    def _work_through(self, journal: Journal) -> bool:
+        """Return True when control has heard the end, False when the order is left to be leased again."""
+        logger.info("order begins", extra={"facts": {"order": self._id, "kind": self._order["kind"], "files": journal.count().files}})
+        while not self._halted.is_set():
+            try:
+                self._take_items(journal)
+                job = self._make_job(journal)
+                break
+            except UnavailableError:
+                self._halted.wait(1.0)
+            except MissingError as error:  # the destination is no collection of this node
+                return self._finish(journal, Progress(journal), "FAILED", {"code": error.code, "description": error.message})
+        else:
+            return False
+        ended = threading.Event()
+        outcome: list[BaseException] = []
+        worker = threading.Thread(target=_run_job, args=(job, ended, outcome), name=f"work-{self._id}", daemon=True)
+        worker.start()
+        try:
+            while not ended.wait(0.1):
+                if self._halted.is_set() or self._action in {"cancel", "lost"}:
+                    break
+                self._tell(journal, job)
+                job.progress.news.wait(0.1)
+        finally:
+            self._stop_job(job)
+            worker.join()
+        if self._halted.is_set() or self._action == "lost":
+            return False
+        if self._action == "cancel":
+            job.remove_partials()
+        elif outcome and not isinstance(outcome[0], StoppedError):
+            raise outcome[0]
+        return self._finish(journal, job.progress, *self._verdict(journal))
+
+    def _stop_job(self, job: Copy | Delete) -> None:
+        job.stop.set()
+        job.wake()
+
+    def _take_items(self, journal: Journal) -> None:
+        if journal.get("has_items"):
+            return
+        while rows := self._node.control.items(self._id, after=journal.last_item()):
+            journal.add_items(_item_from(row) for row in rows)
+        journal.set("has_items", value=True)
+
+    def _make_job(self, journal: Journal) -> Copy | Delete:
+        options = Options.read(self._order.get("options") or {})
+        destination = self._node.collection(str(self._order["destination"]["collection"]))
+        if self._order["kind"] == "delete":
+            return Delete(journal, destination=destination.root, options=options)
+        source = self._source()
+        return Copy(self._node, journal, order_id=self._id, source=source, destination=destination.root, options=options)
+
+    def _source(self) -> Source:
+        asked = self._order["source"]
+        local: Collection | None = None
+        if str(asked["node_url"]).rstrip("/") == self._node.settings.url:
+            with contextlib.suppress(NodeError):
+                local = self._node.collection(str(asked["collection"]))
+        return RemoteSource(asked, self._node.credentials.client_context()) if local is None else LocalSource(asked, self._node, local)
+
+    # --- telling control ---------------------------------------------------------------------------------------------------------
+
+    def _tell(self, journal: Journal, job: Copy | Delete) -> None:
+        """Send a heartbeat when one is due or there is a fault to tell, and results when there are some. Control may be away."""
+        try:
+            since_s = time.monotonic() - self._beat_at
+            if since_s >= self._beat_every_s or (job.progress.news.is_set() and since_s >= 0.5):
+                self._beat(job)
+            self._send_results(journal, job.progress)
+        except UnavailableError:
+            self._halted.wait(0.5)
+        except ControlError as error:
+            logger.warning("order refused by control", extra={"facts": {"order": self._id, "code": error.code}})
+            self._action = "lost"
+
+    def _beat(self, job: Copy | Delete) -> None:
+        job.progress.news.clear()
+        fault = job.progress.fault
+        body = {"instance": self._node.instance, "counters": job.progress.totals(), "fault": fault}
+        self._action = self._node.control.heartbeat(self._id, body)
+        job.progress.forget_fault(fault)
+        self._beat_at = time.monotonic()
+        if job.is_paused != (self._action == "pause"):
+            job.is_paused = self._action == "pause"
+            job.wake()
+
+    def _send_results(self, journal: Journal, progress: Progress) -> None:
+        while not self._halted.is_set():
+            batch = journal.next_batch(last_accepted=int(self._order.get("last_sequence", 0)))
+            if batch is None:
+                return
+            number, results, events = batch
+            told = {"instance": self._node.instance, "counters": progress.totals()}
+            body = {**told, "sequence": number, "results": results, "events": events}
+            journal.accept(self._node.control.results(self._id, body))
+
+    def _finish(self, journal: Journal, progress: Progress, status: str, fatal: dict[str, str] | None) -> bool:
+        """Tell the last results and the end, as often as it takes. False when control says that the order is another's."""
+        wait_s = FIRST_WAIT_S
+        while not self._halted.is_set():
+            try:
+                self._send_results(journal, progress)
+                totals = progress.totals()
+                self._node.control.finish(
+                    self._id, {"instance": self._node.instance, "counters": totals, "status": status, "fatal_error": fatal}
+                )
+            except UnavailableError:
+                self._halted.wait(wait_s)
+                wait_s = min(wait_s * 2, MOST_WAIT_S)
+            except ControlError as error:
+                logger.warning("end refused by control", extra={"facts": {"order": self._id, "code": error.code}})
+                return self._action == "cancel"
+            else:
+                logger.info("order ends", extra={"facts": {"order": self._id, "status": status, **totals}})
+                return True
+        return False
+
+    def _verdict(self, journal: Journal) -> tuple[str, dict[str, str] | None]:
+        if self._action == "cancel":
+            return "FAILED", {"code": "CANCELED", "description": "The task was cancelled."}
+        failure = journal.first_failure()
+        if failure is None:
+            return "SUCCEEDED", None
+        return "FAILED", {"code": failure[0], "description": failure[1]}
+
+
+def _run_job(job: Copy | Delete, ended: threading.Event, outcome: list[BaseException]) -> None:
+    try:
+        job.run()
+    except BaseException as error:  # noqa: BLE001  # carried over to the order's own thread
+        outcome.append(error)
+    finally:
+        ended.set()
+
+
+def _item_from(row: dict[str, Any]) -> Item:
+    source = str(row.get("source_path") or row.get("path"))
+    destination = str(row.get("destination_path") or row.get("path"))
+    return Item(int(row["index"]), source, destination, bool(row.get("recursive")), row.get("checksum"))

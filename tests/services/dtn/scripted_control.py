@@ -205,7 +205,7 @@ class ScriptedControl:
             ]
         )
         config = uvicorn.Config(
-            app, host="127.0.0.2", port=self.port, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1
+            app, host="127.0.0.2", port=self.port, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
         )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)

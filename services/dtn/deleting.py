@@ -1,0 +1,59 @@
+"""Delete orders: each path of the task is removed from this node's disk, in order; safe to repeat after a kill."""
+
+import threading
+
+from services.dtn.errors import NodeError
+from services.dtn.journal import FileEntry, Journal
+from services.dtn.operations import delete_tree
+from services.dtn.paths import Root
+from services.dtn.pulling import Options, Progress
+from services.dtn.sources import StoppedError
+
+RETRY_WAIT_S = 2.0
+
+
+class Delete:
+    """One delete order at work; the same outside as `pulling.Copy`."""
+
+    def __init__(self, journal: Journal, *, destination: Root, options: Options) -> None:
+        self._journal = journal
+        self._root = destination
+        self._options = options
+        self.progress = Progress(journal)
+        self.stop = threading.Event()
+        self.is_paused = False
+
+    def run(self) -> None:
+        """Delete everything. Raises StoppedError when stopped before the end."""
+        while items := self._journal.items(only_unexpanded=True)[:1000]:
+            for item in items:
+                self._journal.add_entries(item, [("file", item.source_path, item.destination_path, None, None, None)])
+            self._journal.mark_expanded(items)
+            self.progress.add(files=len(items))
+        after = 0
+        while entries := self._journal.pending(after=after, limit=500):
+            for entry in entries:
+                after = entry.id
+                while self.is_paused and not self.stop.wait(0.2):
+                    pass
+                if self.stop.is_set():
+                    raise StoppedError
+                self._delete(entry)
+
+    def _delete(self, entry: FileEntry) -> None:
+        try:
+            recursive = entry.is_recursive or self._options.recursive
+            delete_tree(self._root, entry.source_path, recursive=recursive, ignore_missing=self._options.ignore_missing)
+        except NodeError as error:
+            code = {404: "FILE_NOT_FOUND", 403: "PERMISSION_DENIED"}.get(error.http_status, error.code)
+            self.progress.set_fault(code, error.message, entry.source_path)
+            self._journal.end(entry, "failed", code=code, details=error.message)
+        else:
+            self._journal.end(entry, "deleted")
+            self.progress.add(files_transferred=1)
+
+    def wake(self) -> None:
+        """Nothing sleeps here."""
+
+    def remove_partials(self) -> None:
+        """A delete leaves nothing unfinished."""

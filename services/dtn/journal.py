@@ -1,0 +1,251 @@
+"""What is done of one copy or delete order, so that a killed node goes on where it was: one SQLite file per order in the state folder.
+
+A row is written after its bytes are safe: a piece after its data reached the disk, a file after its rename. A batch of results gets
+its number here before it is sent, so that a repeat after a crash is the same batch under the same number.
+"""
+
+import contextlib
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services.dtn.accounting import now_text
+
+BATCH_ROWS = 1000
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS item (
+    idx INTEGER PRIMARY KEY, source_path TEXT NOT NULL, destination_path TEXT NOT NULL, is_recursive INTEGER NOT NULL,
+    checksum TEXT, is_expanded INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS entry (
+    id INTEGER PRIMARY KEY, item_idx INTEGER NOT NULL, kind TEXT NOT NULL, source_path TEXT NOT NULL, destination_path TEXT NOT NULL,
+    size INTEGER, mtime_ns INTEGER, checksum TEXT, status TEXT NOT NULL DEFAULT 'pending', etag TEXT, digest TEXT,
+    bytes INTEGER NOT NULL DEFAULT 0, error_code TEXT, error_details TEXT, sequence INTEGER, UNIQUE (item_idx, source_path));
+CREATE INDEX IF NOT EXISTS entry_status ON entry (status, id);
+CREATE INDEX IF NOT EXISTS entry_unsent ON entry (id) WHERE sequence IS NULL AND status <> 'pending' AND kind <> 'dir';
+CREATE INDEX IF NOT EXISTS entry_sequence ON entry (sequence) WHERE sequence IS NOT NULL;
+CREATE INDEX IF NOT EXISTS entry_destination ON entry (destination_path);
+CREATE TABLE IF NOT EXISTS piece (entry_id INTEGER, offset INTEGER, length INTEGER, PRIMARY KEY (entry_id, offset)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY, body TEXT NOT NULL, sequence INTEGER);
+"""
+
+
+@dataclass
+class Item:
+    index: int
+    source_path: str
+    destination_path: str
+    is_recursive: bool
+    checksum: str | None
+
+
+@dataclass
+class FileEntry:
+    """One file to be copied (or, in a delete order, one path to be deleted)."""
+
+    id: int
+    source_path: str
+    destination_path: str
+    size: int | None
+    mtime_ns: int | None
+    checksum: str | None
+    etag: str | None
+    is_recursive: bool = False
+
+
+@dataclass
+class Counters:
+    """Totals since the order began (PROTOCOL.md, section 5)."""
+
+    files: int = 0
+    files_transferred: int = 0
+    files_skipped: int = 0
+    directories: int = 0
+    bytes_transferred: int = 0
+    bytes_checksummed: int = 0
+    faults: int = 0
+
+
+class Journal:
+    """Safe to use from any thread."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(_SCHEMA)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._db.execute(sql, values).fetchall()
+
+    def _run(self, sql: str, *values: Any) -> None:
+        with self._lock:
+            self._db.execute(sql, values)
+
+    def get(self, key: str) -> Any:
+        rows = self._rows("SELECT value FROM meta WHERE key = ?", key)
+        return json.loads(rows[0][0]) if rows else None
+
+    def set(self, key: str, value: Any) -> None:
+        self._run("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, json.dumps(value))
+
+    # items and entries
+
+    def last_item(self) -> int:
+        return int(self._rows("SELECT coalesce(max(idx), -1) FROM item")[0][0])
+
+    def add_items(self, items: Iterable[Item]) -> None:
+        rows = [(one.index, one.source_path, one.destination_path, one.is_recursive, one.checksum) for one in items]
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO item (idx, source_path, destination_path, is_recursive, checksum) VALUES (?, ?, ?, ?, ?)", rows
+            )
+
+    def items(self, *, only_unexpanded: bool = False, only_recursive: bool = False) -> list[Item]:
+        rows = self._rows(
+            "SELECT idx, source_path, destination_path, is_recursive, checksum FROM item"
+            " WHERE (NOT ? OR NOT is_expanded) AND (NOT ? OR is_recursive) ORDER BY idx",
+            only_unexpanded, only_recursive,
+        )  # fmt: skip
+        return [Item(row[0], row[1], row[2], bool(row[3]), row[4]) for row in rows]
+
+    def add_entries(self, item: Item, rows: Sequence[tuple[str, str, str, int | None, int | None, str | None]]) -> None:
+        """Note what an item holds: (kind, source_path, destination_path, size, mtime_ns, checksum). Safe to repeat."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO entry (item_idx, kind, source_path, destination_path, size, mtime_ns, checksum, status)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [(item.index, *row, "made" if row[0] == "dir" else "pending") for row in rows],
+            )
+
+    def mark_expanded(self, items: Iterable[Item]) -> None:
+        with self._transaction() as db:
+            db.executemany("UPDATE item SET is_expanded = 1 WHERE idx = ?", [(item.index,) for item in items])
+
+    def pending(self, *, after: int, limit: int) -> list[FileEntry]:
+        rows = self._rows(
+            "SELECT e.id, e.source_path, e.destination_path, e.size, e.mtime_ns, e.checksum, e.etag, i.is_recursive FROM entry e"
+            " JOIN item i ON i.idx = e.item_idx WHERE e.status = 'pending' AND e.id > ? ORDER BY e.id LIMIT ?", after, limit,
+        )  # fmt: skip
+        return [FileEntry(row[0], row[1], row[2], row[3], row[4], row[5], row[6], is_recursive=bool(row[7])) for row in rows]
+
+    def has_destination(self, path: str) -> bool:
+        return bool(self._rows("SELECT 1 FROM entry WHERE destination_path = ? LIMIT 1", path))
+
+    def set_facts(self, entry: FileEntry) -> None:
+        self._run("UPDATE entry SET size = ?, mtime_ns = ?, etag = ? WHERE id = ?", entry.size, entry.mtime_ns, entry.etag, entry.id)
+
+    def set_error(self, entry: FileEntry, code: str, details: str) -> None:
+        """Note the latest fault of a file that is tried again."""
+        self._run("UPDATE entry SET error_code = ?, error_details = ? WHERE id = ?", code, details, entry.id)
+
+    def end(self, entry: FileEntry, status: str, *, digest: str | None = None, code: str | None = None, details: str | None = None) -> None:
+        """Record what became of a file; its pieces are forgotten."""
+        n_bytes = (entry.size or 0) if status == "transferred" else 0
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE entry SET status = ?, digest = ?, size = ?, bytes = ?, error_code = ?, error_details = ? WHERE id = ?",
+                (status, digest, entry.size, n_bytes, code, details, entry.id),
+            )
+            db.execute("DELETE FROM piece WHERE entry_id = ?", (entry.id,))
+
+    def fail_pending(self, *, code: str, details: str) -> None:
+        """Give up on what is left: each file keeps its own last fault, or gets this one."""
+        self._run(
+            "UPDATE entry SET status = 'failed', error_code = coalesce(error_code, ?), error_details = coalesce(error_details, ?)"
+            " WHERE status = 'pending'", code, details,
+        )  # fmt: skip
+
+    def first_failure(self) -> tuple[str, str] | None:
+        rows = self._rows("SELECT error_code, error_details FROM entry WHERE status = 'failed' ORDER BY id LIMIT 1")
+        return (str(rows[0][0]), str(rows[0][1])) if rows else None
+
+    # pieces of large files
+
+    def pieces(self, entry: FileEntry) -> dict[int, int]:
+        return {int(row[0]): int(row[1]) for row in self._rows("SELECT offset, length FROM piece WHERE entry_id = ?", entry.id)}
+
+    def add_piece(self, entry: FileEntry, offset: int, length: int) -> None:
+        self._run("INSERT OR REPLACE INTO piece VALUES (?, ?, ?)", entry.id, offset, length)
+
+    def forget_pieces(self, entry: FileEntry) -> None:
+        with self._transaction() as db:
+            db.execute("DELETE FROM piece WHERE entry_id = ?", (entry.id,))
+            db.execute("UPDATE entry SET etag = NULL WHERE id = ?", (entry.id,))
+
+    # counting and reporting
+
+    def count(self) -> Counters:
+        """Add up from the rows; for the start of a run."""
+        row = self._rows(
+            "SELECT count(*) FILTER (WHERE kind = 'file'), count(*) FILTER (WHERE kind = 'file' AND status = 'transferred'),"
+            " count(*) FILTER (WHERE kind = 'file' AND status = 'skipped'), count(*) FILTER (WHERE kind = 'dir'),"
+            " coalesce(sum(bytes), 0), coalesce(sum(bytes) FILTER (WHERE digest IS NOT NULL), 0) FROM entry"
+        )[0]
+        pieces = self._rows("SELECT coalesce(sum(length), 0) FROM piece")[0][0]
+        return Counters(row[0], row[1], row[2], row[3], row[4] + pieces, row[5], int(self.get("faults") or 0))
+
+    def add_event(self, code: str, description: str, *, details: str = "", is_error: bool = False) -> None:
+        body = {"code": code, "description": description, "details": details, "is_error": is_error, "time": now_text()}
+        self._run("INSERT INTO event (body) VALUES (?)", json.dumps(body))
+
+    def next_batch(self, *, last_accepted: int) -> tuple[int, list[dict[str, Any]], list[dict[str, Any]]] | None:
+        """Return the batch to send now: number, results, events; the same one until `accept` is called. None when nothing is new."""
+        accepted = max(last_accepted, int(self.get("accepted") or 0))
+        with self._transaction() as db:
+            row = db.execute("SELECT min(n) FROM (SELECT min(sequence) n FROM entry WHERE sequence > ?"
+                             " UNION ALL SELECT min(sequence) FROM event WHERE sequence > ?)", (accepted, accepted)).fetchone()  # fmt: skip
+            number = row[0]
+            if number is None:
+                number = accepted + 1
+                marked = db.execute(
+                    "UPDATE entry SET sequence = ? WHERE id IN (SELECT id FROM entry WHERE sequence IS NULL AND status <> 'pending'"
+                    " AND kind <> 'dir' ORDER BY id LIMIT ?)", (number, BATCH_ROWS),
+                ).rowcount  # fmt: skip
+                marked += db.execute("UPDATE event SET sequence = ? WHERE sequence IS NULL", (number,)).rowcount
+                if not marked:
+                    return None
+        return (
+            int(number),
+            self._results(number),
+            [json.loads(row[0]) for row in self._rows("SELECT body FROM event WHERE sequence = ?", number)],
+        )
+
+    def _results(self, number: int) -> list[dict[str, Any]]:
+        rows = self._rows(
+            "SELECT source_path, destination_path, size, digest, status, error_code, error_details FROM entry WHERE sequence = ? ORDER BY id",
+            number,
+        )
+        names = ("source_path", "destination_path", "size", "checksum", "status", "error_code", "error_details")
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def accept(self, number: int) -> None:
+        self.set("accepted", number)
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def remove(self) -> None:
+        """Forget the order."""
+        self.close()
+        for suffix in ("", "-wal", "-shm"):
+            self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)

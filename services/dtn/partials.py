@@ -1,0 +1,100 @@
+"""The unfinished file that a pull writes into: beside its destination, under a name of its own, so that the rename is one step."""
+
+import contextlib
+import hashlib
+import os
+import stat
+import threading
+from typing import Any
+
+from services.dtn.digests import Stamp
+from services.dtn.errors import IsDirectoryError, NodeError
+from services.dtn.paths import Root, part_name
+
+
+class Partial:
+    """Named by the order and the file, so that a restarted node finds it again. Pieces may be written from several threads."""
+
+    def __init__(self, root: Root, path: str, key: str, made_folders: set[str]) -> None:
+        self._root = root
+        self._path = path
+        self._made_folders = made_folders
+        folder, _, name = path.rpartition("/")
+        self._folder = folder or "/"
+        self._name = part_name(name, hashlib.sha256(key.encode()).hexdigest()[:12])
+        self._fd: int | None = None
+        self._lock = threading.Lock()
+
+    def exists(self) -> bool:
+        try:
+            with self._root.place(f"{self._folder.rstrip('/')}/{self._name}", follows_last=False) as place:
+                return place.status is not None
+        except NodeError:
+            return False
+
+    def create(self) -> None:
+        """Begin from nothing. Raises IsDirectoryError when the destination is a folder."""
+        if self._path.endswith("/"):
+            raise IsDirectoryError("A file's destination does not end with '/'.")
+        if self._folder not in self._made_folders:
+            self._root.make_folder(self._folder)
+            self._made_folders.add(self._folder)
+        self._open(os.O_TRUNC)
+
+    def _open(self, flags: int = 0) -> int:
+        with self._lock:
+            if self._fd is None:
+                with self._root.place(self._path, makes_parents=True) as place:
+                    if place.status is not None and stat.S_ISDIR(place.status.st_mode):
+                        raise IsDirectoryError(f"{self._path} is a folder.")
+                with self._root.place(f"{self._folder.rstrip('/')}/{self._name}", follows_last=False) as place:
+                    mode = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | flags
+                    self._fd = os.open(place.name, mode, 0o644, dir_fd=place.folder_fd)
+            return self._fd
+
+    def write(self, chunk: memoryview, offset: int) -> None:
+        fd = self._open() if self._fd is None else self._fd
+        while chunk:
+            n_bytes = os.pwrite(fd, chunk, offset)
+            chunk, offset = chunk[n_bytes:], offset + n_bytes
+
+    def flush(self) -> None:
+        os.fdatasync(self._open())
+
+    def feed(self, digest: Any, offset: int, length: int, buffer: memoryview) -> None:
+        """Hash what lies on the disk from `offset`."""
+        fd = self._open()
+        end = offset + length
+        while offset < end:
+            n_bytes = os.preadv(fd, [buffer[: end - offset]], offset)
+            if n_bytes == 0:
+                break
+            digest.update(buffer[:n_bytes])
+            offset += n_bytes
+
+    def put_in_place(self, mtime_ns: int | None) -> Stamp:
+        """Make it durable and give it its name, replacing what was there."""
+        fd = self._open()
+        if mtime_ns is not None:
+            os.utime(fd, ns=(mtime_ns, mtime_ns))
+        os.fsync(fd)
+        with self._root.place(f"{self._folder.rstrip('/')}/{self._name}", follows_last=False) as place:
+            final = self._path.rsplit("/", 1)[-1]
+            os.rename(place.name, final, src_dir_fd=place.folder_fd, dst_dir_fd=place.folder_fd)
+        stamp = Stamp.of(os.fstat(fd))
+        self.close()
+        return stamp
+
+    def close(self) -> None:
+        with self._lock:
+            if self._fd is not None:
+                os.close(self._fd)
+                self._fd = None
+
+    def remove(self) -> None:
+        self.close()
+        with (
+            contextlib.suppress(NodeError, OSError),
+            self._root.place(f"{self._folder.rstrip('/')}/{self._name}", follows_last=False) as place,
+        ):
+            os.unlink(place.name, dir_fd=place.folder_fd)

@@ -1,0 +1,549 @@
+"""Copying the files of one order: expand what is recursive, decide by sync level, pull, verify, rename.
+
+A file comes into an unfinished file beside its destination, large ones in pieces on several connections; SHA-256 of what lies on the
+disk is compared with the source's before the rename. Every worker thread runs `Copy._work`; read `_pull` first. `orders.py` talks to
+control meanwhile.
+"""
+
+import hashlib
+import heapq
+import logging
+import os
+import stat
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from services.dtn.digests import READ_BYTES, Stamp, digest_of
+from services.dtn.entries import list_folder
+from services.dtn.errors import NodeError, from_os_error
+from services.dtn.journal import Counters, FileEntry, Item, Journal
+from services.dtn.node import Node
+from services.dtn.operations import delete_tree
+from services.dtn.partials import Partial
+from services.dtn.paths import Root, normalise
+from services.dtn.sources import SOURCE_ERRORS, PullError, Source, StoppedError, mtime_of
+
+logger = logging.getLogger("dtn.orders")
+PIECE_BYTES = 16 << 20
+FIRST_WAIT_S = 0.25
+MOST_WAIT_S = 20.0
+READ_AHEAD_ROWS = 500
+FINAL_CODES = frozenset({"InvalidPath", "IsDirectory", "ExternalError.DirListingFailed.NotDirectory", "ExternalError.MkdirFailed.Exists"})
+
+
+@dataclass
+class Options:
+    """What the task asked for (PROTOCOL.md, section 5)."""
+
+    sync_level: int | None
+    verify_checksum: bool
+    preserve_timestamp: bool
+    skip_source_errors: bool
+    delete_destination_extra: bool
+    filter_rules: list[dict[str, Any]]
+    deadline: datetime | None
+    recursive: bool
+    ignore_missing: bool
+
+    @classmethod
+    def read(cls, asked: dict[str, Any]) -> "Options":
+        deadline = asked.get("deadline")
+        level = asked.get("sync_level")
+        return cls(
+            sync_level=None if level is None else int(level),
+            verify_checksum=bool(asked.get("verify_checksum", True)),
+            preserve_timestamp=bool(asked.get("preserve_timestamp")),
+            skip_source_errors=bool(asked.get("skip_source_errors")),
+            delete_destination_extra=bool(asked.get("delete_destination_extra")),
+            filter_rules=list(asked.get("filter_rules") or []),
+            deadline=datetime.fromisoformat(deadline) if deadline else None,
+            recursive=bool(asked.get("recursive", True)),
+            ignore_missing=bool(asked.get("ignore_missing")),
+        )
+
+
+class Progress:
+    """Counters and the latest fault, shared by the workers and whoever reports to control."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._lock = threading.Lock()
+        self._journal = journal
+        self._counters = journal.count()
+        self._highest = Counters(**(journal.get("counters") or {}))
+        self.fault: dict[str, str] | None = None
+        self.news = threading.Event()
+
+    def add(self, **amounts: int) -> None:
+        with self._lock:
+            for name, amount in amounts.items():
+                setattr(self._counters, name, getattr(self._counters, name) + amount)
+
+    def set_fault(self, code: str, description: str, path: str) -> None:
+        with self._lock:
+            self._counters.faults += 1
+            self.fault = {"code": code, "description": description, "path": path}
+            n_faults = self._counters.faults
+        self._journal.set("faults", n_faults)
+        self.news.set()
+
+    def forget_fault(self, told: dict[str, str] | None) -> None:
+        """The fault was told; a newer one stays."""
+        with self._lock:
+            if self.fault is told:
+                self.fault = None
+
+    def totals(self) -> dict[str, int]:
+        """Return the counters, never less than what was told before, also by a process that was killed."""
+        with self._lock:
+            totals = {name: max(value, getattr(self._highest, name)) for name, value in vars(self._counters).items()}
+            self._highest = Counters(**totals)
+        self._journal.set("counters", totals)
+        return totals
+
+
+@dataclass(eq=False)
+class _LargeFile:
+    """A file that comes in pieces; whoever finishes a piece hashes what has become contiguous."""
+
+    entry: FileEntry
+    partial: Partial
+    done: dict[int, int]
+    n_open: int = 0
+    error: Exception | None = None
+    hashed: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
+    hashing: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_Unit = Callable[[], None]
+
+
+class Copy:
+    """One copy order at work. `run` blocks until every file has come to an end, and is called in a thread of its own."""
+
+    def __init__(self, node: Node, journal: Journal, *, order_id: str, source: Source, destination: Root, options: Options) -> None:
+        self._node = node
+        self._journal = journal
+        self._order_id = order_id
+        self._source = source
+        self._root = destination
+        self._options = options
+        self.progress = Progress(journal)
+        self.stop = threading.Event()
+        self.is_paused = False
+        self._condition = threading.Condition()
+        self._pieces: deque[_Unit] = deque()
+        self._entries: deque[FileEntry] = deque()
+        self._last_id = 0
+        self._waiting: list[tuple[float, int, FileEntry]] = []
+        self._attempts: dict[int, int] = {}
+        self._n_busy = 0
+        self._hold_until = 0.0
+        self._hold_s = FIRST_WAIT_S
+        self._buffers = threading.local()
+        self._made_folders: set[str] = set()
+        self._large: set[_LargeFile] = set()
+
+    def run(self) -> None:
+        """Copy everything that can be copied; what cannot is recorded as failed. Raises StoppedError when stopped before the end."""
+        try:
+            self._expand()
+        finally:
+            self._source.release()
+        workers = [threading.Thread(target=self._work, name=f"pull-{n}", daemon=True) for n in range(self._node.settings.workers)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        for large in self._large:
+            large.partial.close()
+        self._raise_if_stopped()
+        if self._is_late():
+            self._journal.fail_pending(code="EXPIRED", details="The deadline passed before this file could be copied.")
+        self._journal.fail_pending(code="INTERNAL_ERROR", details="The node met an error of its own at this file; its log tells more.")
+        if self._options.delete_destination_extra and self._journal.first_failure() is None:
+            self._delete_extra()
+
+    # --- what there is to copy ---------------------------------------------------------------------------------------------------
+
+    def _expand(self) -> None:
+        while single := [item for item in self._journal.items(only_unexpanded=True) if not item.is_recursive][:1000]:
+            for item in single:
+                self._journal.add_entries(item, [("file", item.source_path, item.destination_path, None, None, item.checksum)])
+            self._journal.mark_expanded(single)
+            self.progress.add(files=len(single))
+        for item in self._journal.items(only_unexpanded=True):
+            self._until_it_works(item, lambda one=item: self._expand_folder(one))  # type: ignore[misc]  # bound to this item
+            self._journal.mark_expanded([item])
+
+    def _until_it_works(self, item: Item, act: Callable[[], None]) -> None:
+        wait_s = FIRST_WAIT_S
+        while not self._is_late():
+            try:
+                act()
+                return
+            except (PullError, NodeError, OSError) as raised:
+                error = self._as_fault(raised, item.destination_path)
+                is_skipped = self._options.skip_source_errors and error.is_source and error.code in SOURCE_ERRORS
+                if is_skipped or error.is_final:
+                    status = "skipped" if is_skipped else "failed"
+                    self._end_item(item, status, error)
+                    return
+                self.progress.set_fault(error.code, error.description, item.source_path)
+            self._rest(wait_s)
+            wait_s = min(wait_s * 2, MOST_WAIT_S)
+        self._end_item(item, "failed", PullError("EXPIRED", "The deadline passed before the folder could be read."))
+
+    def _end_item(self, item: Item, status: str, error: PullError) -> None:
+        self._journal.add_entries(item, [("file", item.source_path, item.destination_path, None, None, None)])
+        entry = next(one for one in self._journal.pending(after=0, limit=1_000_000) if one.source_path == item.source_path)
+        self._journal.end(entry, status, code=error.code, details=error.description)
+
+    def _expand_folder(self, item: Item) -> None:
+        before = self._journal.count()
+        rows: list[tuple[str, str, str, int | None, int | None, str | None]] = []
+        top, target = item.source_path.rstrip("/") + "/", item.destination_path.rstrip("/") + "/"
+        for entry in self._source.walk(top, self._options.filter_rules):
+            path = target + str(entry["path"])[len(top) :]
+            if entry["type"] == "dir":
+                self._root.make_folder(path)
+                rows.append(("dir", entry["path"], path, None, None, None))
+            else:
+                rows.append(("file", entry["path"], path, int(entry["size"]), mtime_of(entry), None))
+            if len(rows) >= 1000:
+                self._raise_if_stopped()
+                self._journal.add_entries(item, rows)
+                rows.clear()
+        self._journal.add_entries(item, rows)
+        after = self._journal.count()
+        self.progress.add(files=after.files - before.files, directories=after.directories - before.directories)
+
+    # --- who does what when ------------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while (unit := self._next_unit()) is not None:
+            try:
+                unit()
+            except StoppedError:
+                pass
+            except Exception:  # one file must not end the others; `run` records it as failed
+                logger.exception("file not copied", extra={"facts": {"order": self._order_id}})
+            finally:
+                with self._condition:
+                    self._n_busy -= 1
+                    self._condition.notify_all()
+        self._source.release()
+
+    def _next_unit(self) -> _Unit | None:
+        with self._condition:
+            while not self.stop.is_set() and not self._is_late():
+                wait_s = 0.5
+                if not self.is_paused and time.monotonic() >= self._hold_until:
+                    unit = self._ready_unit()
+                    if unit is not None:
+                        self._n_busy += 1
+                        return unit
+                    if not self._n_busy and not self._waiting:
+                        break
+                    if self._waiting:
+                        wait_s = min(wait_s, max(0.01, self._waiting[0][0] - time.monotonic()))
+                else:
+                    wait_s = min(wait_s, max(0.01, self._hold_until - time.monotonic()))
+                self._condition.wait(wait_s)
+            self._condition.notify_all()
+            return None
+
+    def _ready_unit(self) -> _Unit | None:
+        """Return pieces of files that are begun first, then files whose time to be tried again has come, then new ones."""
+        if self._pieces:
+            return self._pieces.popleft()
+        if self._waiting and self._waiting[0][0] <= time.monotonic():
+            entry = heapq.heappop(self._waiting)[2]
+            return lambda: self._pull(entry)
+        if not self._entries:
+            self._entries.extend(self._journal.pending(after=self._last_id, limit=READ_AHEAD_ROWS))
+            if self._entries:
+                self._last_id = self._entries[-1].id
+        if self._entries:
+            entry = self._entries.popleft()
+            return lambda: self._pull(entry)
+        return None
+
+    def wake(self) -> None:
+        """Let the workers look at `stop` and `is_paused` now."""
+        with self._condition:
+            self._condition.notify_all()
+
+    def _is_late(self) -> bool:
+        deadline = self._options.deadline
+        return deadline is not None and datetime.now(deadline.tzinfo) >= deadline
+
+    def _raise_if_stopped(self) -> None:
+        if self.stop.is_set():
+            raise StoppedError
+
+    def _rest(self, seconds: float) -> None:
+        if self.stop.wait(seconds):
+            raise StoppedError
+
+    # --- one file ----------------------------------------------------------------------------------------------------------------
+
+    def _pull(self, entry: FileEntry) -> None:
+        """Bring one file to its end, or into pieces, or to a later try."""
+        partial = self._partial(entry)
+        try:
+            normalise(entry.destination_path)
+            digest = self._digest_if_current(entry)
+            if digest is not None:
+                self._journal.end(entry, "skipped", digest=digest or None)
+                self.progress.add(files_skipped=1)
+                return
+            done = self._journal.pieces(entry)
+            if done and not (entry.etag is not None and partial.exists()):
+                self._discard(entry, partial)
+                done = {}
+            if done or self._pull_first(entry, partial):
+                self._begin_pieces(entry, partial, done or {0: PIECE_BYTES})
+        except (PullError, NodeError, OSError) as error:
+            partial.close()
+            self._settle(entry, self._as_fault(error, entry.destination_path))
+        except StoppedError:
+            partial.close()
+            raise
+
+    def _partial(self, entry: FileEntry) -> Partial:
+        return Partial(self._root, entry.destination_path, f"{self._order_id}:{entry.id}", self._made_folders)
+
+    def _pull_first(self, entry: FileEntry, partial: Partial) -> bool:
+        """Fetch the first piece; most files end with it. Returns True when there is more to come."""
+        with self._source.fetch(
+            entry.source_path, offset=0, length=PIECE_BYTES, etag=None, wants_digest=self._options.verify_checksum
+        ) as fetched:  # fmt: skip
+            entry.size, entry.etag = fetched.size, fetched.etag
+            entry.mtime_ns = entry.mtime_ns if entry.mtime_ns is not None else fetched.mtime_ns
+            self._journal.set_facts(entry)
+            digest = hashlib.sha256()
+            partial.create()
+            length = min(entry.size, PIECE_BYTES)
+            self._copy_bytes(fetched, partial, offset=0, length=length, digest=digest)
+            expected = fetched.digest
+        if entry.size > PIECE_BYTES:
+            self._finish_piece(entry, partial, 0, length)
+            return True
+        if self._options.verify_checksum and expected is None:
+            expected = self._source.digest(entry.source_path, entry.etag, self.stop)
+        self._put_in_place(entry, partial, digest.hexdigest(), expected)
+        return False
+
+    def _copy_bytes(self, fetched: Any, partial: Partial, *, offset: int, length: int, digest: Any = None) -> None:
+        fault = self._node.faults.take("write")
+        if fault is not None:
+            self._rest(fault.delay_s)
+            fault.strike()
+        buffer = self._buffer()
+        end = offset + length
+        while offset < end:
+            self._raise_if_stopped()
+            n_bytes = fetched.read_into(buffer[: end - offset])
+            if n_bytes == 0:
+                raise PullError("CONNECT_FAILED", "The source ended early.", is_shared=True, is_source=True)
+            partial.write(buffer[:n_bytes], offset)
+            if digest is not None:
+                digest.update(buffer[:n_bytes])
+            offset += n_bytes
+
+    def _buffer(self) -> memoryview:
+        buffer: memoryview | None = getattr(self._buffers, "buffer", None)
+        if buffer is None:
+            buffer = self._buffers.buffer = memoryview(bytearray(READ_BYTES))
+        return buffer
+
+    def _begin_pieces(self, entry: FileEntry, partial: Partial, done: dict[int, int]) -> None:
+        large = _LargeFile(entry, partial, done)
+        missing = [offset for offset in range(0, entry.size or 0, PIECE_BYTES) if offset not in done]
+        large.n_open = len(missing) + 1
+        self._large.add(large)
+        with self._condition:
+            self._pieces.extend(lambda at=offset: self._pull_piece(large, at) for offset in missing)  # type: ignore[misc]  # bound
+            self._condition.notify_all()
+        self._close_piece(large, None)
+
+    def _pull_piece(self, large: _LargeFile, offset: int) -> None:
+        error: Exception | None = None
+        entry = large.entry
+        try:
+            if large.error is None:
+                length = min(PIECE_BYTES, (entry.size or 0) - offset)
+                with self._source.fetch(entry.source_path, offset=offset, length=length, etag=entry.etag, wants_digest=False) as fetched:
+                    self._copy_bytes(fetched, large.partial, offset=offset, length=length)
+                self._finish_piece(entry, large.partial, offset, length)
+                with large.lock:
+                    large.done[offset] = length
+                self._hash_contiguous(large)
+        except (PullError, NodeError, OSError, StoppedError) as raised:
+            error = raised
+        self._close_piece(large, error)
+
+    def _finish_piece(self, entry: FileEntry, partial: Partial, offset: int, length: int) -> None:
+        partial.flush()
+        self._journal.add_piece(entry, offset, length)
+        self.progress.add(bytes_transferred=length)
+        self._hold_s = FIRST_WAIT_S
+
+    def _hash_contiguous(self, large: _LargeFile) -> None:
+        """Hash pieces in order from the disk, if nobody else is at it; look again after letting go, for one that came meanwhile."""
+        while large.hashed in large.done and large.hashing.acquire(blocking=False):
+            try:
+                while (length := large.done.get(large.hashed)) is not None:
+                    self._raise_if_stopped()
+                    large.partial.feed(large.digest, large.hashed, length, self._buffer())
+                    large.hashed += length
+            finally:
+                large.hashing.release()
+
+    def _close_piece(self, large: _LargeFile, error: Exception | None) -> None:
+        with large.lock:
+            large.error = large.error or error
+            large.n_open -= 1
+            is_last = large.n_open == 0
+        if not is_last:
+            return
+        self._large.discard(large)
+        entry = large.entry
+        try:
+            if large.error is not None:
+                raise large.error
+            self._hash_contiguous(large)
+            expected = None
+            if self._options.verify_checksum:
+                expected = self._source.digest(entry.source_path, entry.etag or "", self.stop)
+            self._put_in_place(entry, large.partial, large.digest.hexdigest(), expected)
+        except (PullError, NodeError, OSError) as raised:
+            large.partial.close()
+            self._settle(entry, self._as_fault(raised, entry.destination_path))
+        except StoppedError:
+            large.partial.close()
+            raise
+
+    def _put_in_place(self, entry: FileEntry, partial: Partial, digest: str, expected: str | None) -> None:
+        if expected is not None and expected != digest:
+            self._discard(entry, partial)
+            raise PullError("CHECKSUM_MISMATCH", f"{entry.source_path} arrived with another checksum than the source has.")
+        if entry.checksum and entry.checksum.lower() != digest:
+            self._discard(entry, partial)
+            raise PullError("CHECKSUM_MISMATCH", f"{entry.source_path} does not have the checksum that was asked for.", is_final=True)
+        mtime_ns = entry.mtime_ns if self._options.preserve_timestamp else None
+        stamp = partial.put_in_place(mtime_ns)
+        self._node.digests.keep(stamp, digest)
+        was_in_pieces = (entry.size or 0) > PIECE_BYTES
+        self._journal.end(entry, "transferred", digest=digest)
+        self.progress.add(files_transferred=1, bytes_checksummed=entry.size or 0, bytes_transferred=0 if was_in_pieces else entry.size or 0)
+        self._hold_s = FIRST_WAIT_S
+
+    def _discard(self, entry: FileEntry, partial: Partial) -> None:
+        lost = sum(self._journal.pieces(entry).values())
+        self._journal.forget_pieces(entry)
+        self.progress.add(bytes_transferred=-lost)
+        partial.remove()
+
+    # --- what can go wrong -------------------------------------------------------------------------------------------------------
+
+    def _as_fault(self, error: Exception, path: str) -> PullError:
+        if isinstance(error, PullError):
+            return error
+        if isinstance(error, OSError):
+            error = from_os_error(error, path=path)
+        if not isinstance(error, NodeError):
+            raise error
+        if error.code == "ExternalError.NoSpace":
+            return PullError("NO_SPACE", error.message, is_shared=True)
+        if error.code == "EndpointPermissionDenied":
+            return PullError("PERMISSION_DENIED", error.message)
+        return PullError(error.code, error.message, is_final=error.code in FINAL_CODES)
+
+    def _settle(self, entry: FileEntry, error: PullError) -> None:
+        """Decide what a fault means for a file: passed over, failed for good, or tried again after a rest."""
+        if self._options.skip_source_errors and error.is_source and error.code in SOURCE_ERRORS:
+            self._journal.end(entry, "skipped", code=error.code, details=error.description)
+            self.progress.add(files_skipped=1)
+            return
+        if error.is_final:
+            self._journal.end(entry, "failed", code=error.code, details=error.description)
+            return
+        if error.code == "FILE_CHANGED":
+            self._discard(entry, self._partial(entry))
+        self._journal.set_error(entry, error.code, error.description)
+        now = time.monotonic()
+        with self._condition:
+            is_news = not error.is_shared or now >= self._hold_until
+            if error.is_shared:
+                if is_news:
+                    self._hold_until = now + self._hold_s
+                    self._hold_s = min(self._hold_s * 2, MOST_WAIT_S)
+                due = self._hold_until
+            else:
+                attempt = self._attempts[entry.id] = self._attempts.get(entry.id, 0) + 1
+                due = now + min(FIRST_WAIT_S * 2**attempt, MOST_WAIT_S)
+            heapq.heappush(self._waiting, (due, entry.id, entry))
+        if is_news:
+            self.progress.set_fault(error.code, error.description, entry.source_path)
+
+    def _digest_if_current(self, entry: FileEntry) -> str | None:
+        """Return the digest ("" if not computed) when the sync level finds the destination up to date, else None."""
+        level = self._options.sync_level
+        if level is None:
+            return None
+        try:
+            with self._root.place(entry.destination_path) as place:
+                status = place.status
+        except NodeError as error:
+            if error.http_status == 404:
+                return None
+            raise
+        if status is None or not stat.S_ISREG(status.st_mode):
+            return None
+        if level == 0:
+            return ""
+        with self._source.fetch(entry.source_path, offset=0, length=1, etag=None, wants_digest=level == 3) as fetched:
+            size, mtime_ns, etag, digest = fetched.size, fetched.mtime_ns, fetched.etag, fetched.digest
+        if size != status.st_size or (level == 2 and mtime_ns // 10**9 > status.st_mtime_ns // 10**9):
+            return None
+        entry.size = size
+        if level < 3:
+            return ""
+        fd, current, _ = self._root.open_file(entry.destination_path)
+        try:
+            own = self._node.digests.known(Stamp.of(current)) or digest_of(fd, lambda _: self._raise_if_stopped())
+        finally:
+            os.close(fd)
+        return own if own == (digest or self._source.digest(entry.source_path, etag, self.stop)) else None
+
+    def _delete_extra(self) -> None:
+        """Delete at the destination what the source folders do not have, deepest last so that whole folders go at once."""
+        for item in self._journal.items(only_recursive=True):
+            waiting = [item.destination_path.rstrip("/") + "/"]
+            while waiting:
+                folder = waiting.pop()
+                for entry in list_folder(self._root, folder)[1]:
+                    is_folder = entry["type"] == "dir" and entry["link_target"] is None
+                    path = folder + entry["name"] + ("/" if is_folder else "")
+                    if not self._journal.has_destination(path):
+                        delete_tree(self._root, path, recursive=True, ignore_missing=True)
+                        self._journal.add_event("DELETED", f"{path} is not at the source and was deleted.")
+                    elif is_folder:
+                        waiting.append(path)
+                self._raise_if_stopped()
+
+    def remove_partials(self) -> None:
+        """Remove what a cancelled order left unfinished."""
+        after = 0
+        while entries := self._journal.pending(after=after, limit=1000):
+            after = entries[-1].id
+            for entry in entries:
+                self._partial(entry).remove()

@@ -1,0 +1,309 @@
+"""Where a copy reads from: another node over HTTPS with the pull ticket, or this node's own disk when both ends are here.
+
+Used from threads: one kept connection each. What goes wrong is a `PullError` with the code that the task's events show.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+from urllib.parse import quote, urlsplit
+
+from services.dtn.digests import Stamp, from_field
+from services.dtn.entries import Entry, walk
+from services.dtn.errors import NodeError
+from services.dtn.filters import filters_from
+from services.dtn.node import Collection, Node
+from services.dtn.rights import FRESH_S, Access
+
+TIMEOUT_S = 30.0
+CODES = {
+    401: "PERMISSION_DENIED",
+    403: "PERMISSION_DENIED",
+    404: "FILE_NOT_FOUND",
+    412: "FILE_CHANGED",
+    416: "FILE_CHANGED",
+    507: "NO_SPACE",
+}
+SOURCE_ERRORS = frozenset({"PERMISSION_DENIED", "FILE_NOT_FOUND"})  # what `skip_source_errors` passes over
+
+
+class PullError(Exception):
+    """A fault. `is_final`: trying again cannot help. `is_shared`: it hits every file alike (the source is gone, the disk is full)."""
+
+    def __init__(self, code: str, description: str, *, is_final: bool = False, is_shared: bool = False, is_source: bool = False) -> None:
+        super().__init__(description)
+        self.code = code
+        self.description = description
+        self.is_final = is_final
+        self.is_shared = is_shared
+        self.is_source = is_source
+
+
+class StoppedError(Exception):
+    """The order is to stop: cancelled, lost, or the node ends."""
+
+
+class Fetched(Protocol):
+    """An open answer: what the file is, and its bytes from the offset that was asked for."""
+
+    size: int
+    etag: str
+    mtime_ns: int
+    digest: str | None
+
+    def read_into(self, buffer: memoryview) -> int: ...
+
+
+class Source(Protocol):
+    def walk(self, path: str, filter_rules: Sequence[dict[str, Any]]) -> Iterator[Entry]:
+        """Yield everything below a folder, folders before what they hold."""
+        ...
+
+    def fetch(
+        self, path: str, *, offset: int, length: int, etag: str | None, wants_digest: bool
+    ) -> contextlib.AbstractContextManager[Fetched]:
+        """Open a part of a file; with `etag` only if it is still that file."""
+        ...
+
+    def release(self) -> None:
+        """Close what this thread holds open."""
+        ...
+
+    def digest(self, path: str, etag: str, stop: threading.Event) -> str:
+        """Return the SHA-256 of the file, waiting as long as the source needs."""
+        ...
+
+
+class RemoteSource:
+    """Another node (PROTOCOL.md, section 6)."""
+
+    def __init__(self, order_source: dict[str, Any], context: ssl.SSLContext) -> None:
+        self._collection = str(order_source["collection"])
+        self._ticket = str(order_source["ticket"])
+        self._files = urlsplit(str(order_source["url"]))
+        self._node = urlsplit(str(order_source["node_url"]))
+        self._context = context
+        self._local = threading.local()
+
+    def walk(self, path: str, filter_rules: Sequence[dict[str, Any]]) -> Iterator[Entry]:
+        asked = json.dumps({"collection": self._collection, "path": path, "filter_rules": list(filter_rules)}).encode()
+        with self._request("POST", self._node.path.rstrip("/") + "/.dtn/v1/walk", body=asked, path=path) as response:
+            with _network_faults():
+                for line in response:
+                    entry: Entry = json.loads(line)
+                    if entry.get("end"):
+                        return
+                    yield entry
+            raise PullError("CONNECT_FAILED", "The listing of the source broke off.", is_shared=True, is_source=True)
+
+    @contextlib.contextmanager
+    def fetch(self, path: str, *, offset: int, length: int, etag: str | None, wants_digest: bool) -> Iterator[Fetched]:
+        fields = {"Range": f"bytes={offset}-{offset + length - 1}"}
+        if etag is not None:
+            fields["If-Match"] = etag
+        if wants_digest:
+            fields["Want-Repr-Digest"] = "sha-256=10"
+        url = self._files.path.rstrip("/") + "/".join(quote(segment, safe="") for segment in path.split("/"))
+        with self._request("GET", url, fields=fields, path=path) as response:
+            yield _RemoteFile(response)
+
+    def digest(self, path: str, etag: str, stop: threading.Event) -> str:
+        asked = json.dumps({"collection": self._collection, "path": path}).encode()
+        url = self._node.path.rstrip("/") + "/.dtn/v1/digest"
+        while True:
+            with self._request("POST", url, body=asked, path=path) as response, _network_faults():
+                answer = json.loads(response.read())
+            if stop.is_set():
+                raise StoppedError
+            if response.status == 200:
+                if answer["etag"] != etag:
+                    raise PullError("FILE_CHANGED", f"{path} changed at the source while it was copied.", is_source=True)
+                return str(answer["sha256"])
+
+    @contextlib.contextmanager
+    def _request(
+        self, method: str, url: str, *, path: str, body: bytes | None = None, fields: dict[str, str] | None = None
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Ask on this thread's connection; it is closed when the answer was not read to its end."""
+        headers = {"Authorization": f"Ticket {self._ticket}", "Content-Type": "application/json", **(fields or {})}
+        response = None
+        try:
+            with _network_faults():
+                response = self._ask(method, url, body, headers)
+                if not (response.status in {200, 202, 206} or _is_empty_file(response)):
+                    raise _refusal(response, path)
+            yield response
+            with _network_faults():
+                response.read(1)  # the end of the answer, so that the connection can be kept
+        finally:
+            if response is None or not response.isclosed():
+                self._drop_connection()
+
+    def _ask(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> http.client.HTTPResponse:
+        connection: http.client.HTTPSConnection | None = getattr(self._local, "connection", None)
+        if connection is not None:  # it may have been closed while it was idle: then once more, on a new one
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                connection.request(method, url, body=body, headers=headers)
+                return connection.getresponse()
+            self._drop_connection()
+        connection = http.client.HTTPSConnection(self._node.hostname or "", self._node.port, timeout=TIMEOUT_S, context=self._context)
+        self._local.connection = connection
+        connection.connect()
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.request(method, url, body=body, headers=headers)
+        return connection.getresponse()
+
+    def release(self) -> None:
+        self._drop_connection()
+
+    def _drop_connection(self) -> None:
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._local.connection = None
+
+
+def _is_empty_file(response: http.client.HTTPResponse) -> bool:
+    return response.status == 416 and response.headers.get("Content-Range") == "bytes */0"
+
+
+def _refusal(response: http.client.HTTPResponse, path: str) -> PullError:
+    try:
+        said = json.loads(response.read(10_000))
+        message, code = str(said.get("message")), str(said.get("code"))
+    except (ValueError, AttributeError):
+        message, code = f"status {response.status}", ""
+    if response.status == 400:
+        return PullError(code or "BAD_REQUEST", f"{path}: {message}", is_final=True, is_source=True)
+    known = CODES.get(response.status)
+    if known is None:
+        return PullError("ENDPOINT_ERROR", f"The source answers {response.status}: {message}", is_shared=True, is_source=True)
+    return PullError(known, f"{path}: {message}", is_source=True)
+
+
+class _RemoteFile:
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self._response = response
+        headers = response.headers
+        self.etag = headers.get("ETag", "")
+        self.digest = from_field(headers.get("Repr-Digest", ""))
+        modified = headers.get("Last-Modified")
+        self.mtime_ns = int(parsedate_to_datetime(modified).timestamp()) * 10**9 if modified else 0
+        self.is_empty = response.status == 416
+        _, _, total = headers.get("Content-Range", "").rpartition("/")
+        self.size = int(total) if total else int(headers.get("Content-Length", "0"))
+
+    def read_into(self, buffer: memoryview) -> int:
+        if self.is_empty:
+            return 0
+        with _network_faults():
+            return self._response.readinto(buffer)
+
+
+class LocalSource:
+    """A collection of this node: bytes go from file to file, and control is still asked each second."""
+
+    def __init__(self, order_source: dict[str, Any], node: Node, collection: Collection) -> None:
+        self._ticket = str(order_source["ticket"])
+        self._node = node
+        self._collection = collection
+        self._lock = threading.Lock()
+        self._access: Access | None = None
+
+    def walk(self, path: str, filter_rules: Sequence[dict[str, Any]]) -> Iterator[Entry]:
+        self.require(path)
+        with _disk_faults():
+            for entry in walk(self._collection.root, path, filters_from(filter_rules)):
+                self.require(entry["path"])
+                yield entry
+
+    @contextlib.contextmanager
+    def fetch(self, path: str, *, offset: int, length: int, etag: str | None, wants_digest: bool) -> Iterator[Fetched]:
+        self.require(path)
+        with _disk_faults():
+            fd, status, real_path = self._collection.root.open_file(path)
+        try:
+            self.require(real_path)
+            stamp = Stamp.of(status)
+            if etag is not None and stamp.etag != etag:
+                raise PullError("FILE_CHANGED", f"{path} changed at the source while it was copied.", is_source=True)
+            yield _LocalFile(self, fd, stamp, path, offset, length, self._node.digests.known(stamp))
+        finally:
+            os.close(fd)
+
+    def digest(self, path: str, etag: str, stop: threading.Event) -> str:
+        self.require(path)
+        with _disk_faults():
+            fd, status, _ = self._collection.root.open_file(path)
+        try:
+            if Stamp.of(status).etag != etag:
+                raise PullError("FILE_CHANGED", f"{path} changed at the source while it was copied.", is_source=True)
+            return self._node.digests.compute(fd, lambda _: _raise_if(stop))
+        finally:
+            os.close(fd)
+
+    def release(self) -> None:
+        """Nothing is kept between files."""
+
+    def require(self, path: str) -> None:
+        """Raise unless the ticket still opens `path`; control's answer is kept for a second."""
+        with self._lock:
+            if self._access is None or time.monotonic() - self._access.asked_at > FRESH_S:
+                try:
+                    self._access = self._node.control.check_ticket(self._collection.id, self._ticket)
+                except NodeError as error:
+                    raise PullError("ENDPOINT_ERROR", error.message, is_shared=True, is_source=True) from error
+            is_allowed = self._access.may_read(path)
+        if not is_allowed:
+            raise PullError("PERMISSION_DENIED", f"{path}: the ticket does not open this.", is_source=True)
+
+
+class _LocalFile:
+    def __init__(self, source: LocalSource, fd: int, stamp: Stamp, path: str, offset: int, length: int, digest: str | None) -> None:
+        self._source, self._fd, self._path, self._offset, self._left = source, fd, path, offset, length
+        self.size, self.etag, self.mtime_ns, self.digest = stamp.size, stamp.etag, stamp.mtime_ns, digest
+
+    def read_into(self, buffer: memoryview) -> int:
+        self._source.require(self._path)
+        n_bytes = os.preadv(self._fd, [buffer[: self._left]], self._offset)
+        self._offset += n_bytes
+        self._left -= n_bytes
+        return n_bytes
+
+
+def _raise_if(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise StoppedError
+
+
+@contextlib.contextmanager
+def _network_faults() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:
+        raise PullError("CONNECT_FAILED", f"The source does not answer: {error}.", is_shared=True, is_source=True) from error
+
+
+@contextlib.contextmanager
+def _disk_faults() -> Iterator[None]:
+    try:
+        yield
+    except NodeError as error:
+        if error.http_status == 400:
+            raise PullError(error.code, error.message, is_final=True, is_source=True) from error
+        raise PullError(CODES.get(error.http_status, "ENDPOINT_ERROR"), error.message, is_source=True) from error
+
+
+def mtime_of(entry: Entry) -> int:
+    """Return the time of an ENTRY in nanoseconds."""
+    moment = datetime.fromisoformat(entry["last_modified"])
+    return int(moment.timestamp()) * 10**9 + moment.microsecond * 1000
