@@ -24,7 +24,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 
-CLAIM_S = 20.0
+CLAIM_S = 10.0
 RESULTS_LIFETIME_S = 30 * 86400.0
 RECORD_LIFETIME_S = 90 * 86400.0
 INSPECTION_LIFETIME_S = 86400.0
