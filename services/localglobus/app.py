@@ -105,9 +105,8 @@ def _make_app(routes: list[BaseRoute], state: dict[str, Any], *, background: boo
 
 @contextlib.asynccontextmanager
 async def _run_background(app: Starlette) -> AsyncIterator[None]:
-    """Modules with work of their own (deadlines, leases that ran out) have `async def run(app)`: it runs as long as the app does."""
-    jobs = [asyncio.create_task(module.run(app)) for module in (nodes, transfer_routes, transfer_schema) if hasattr(module, "run")]
+    """What is due without being asked for (deadlines, leases that ran out) is seen to by `nodes.run` as long as the app lives."""
+    job = asyncio.create_task(nodes.run(app))
     yield
-    for job in jobs:
-        job.cancel()
-    await asyncio.gather(*jobs, return_exceptions=True)
+    job.cancel()
+    await asyncio.gather(job, return_exceptions=True)

@@ -163,20 +163,9 @@ def find_caller(connection: Connection, token: str, *, scope: str | None = None)
     row = find(connection, token, is_refresh=False)
     if row is None or (scope is not None and scope not in row["scopes"].split()):
         return None
-    people = connection.execute(
-        "select id, username from identity where account_id = (select account_id from identity where id = ?)", (row["identity_id"],)
-    ).fetchall()
-    ids = frozenset(person["id"] for person in people)
-    groups = connection.execute(
-        "select distinct group_id from membership where status = 'active' and identity_id in (select value from json_each(?))",
-        (json.dumps([*ids]),),
-    )
     return Caller(
-        identity_id=row["identity_id"],
-        username=next(person["username"] for person in people if person["id"] == row["identity_id"]),
-        identity_ids=ids,
+        **describe_account(connection, row["identity_id"]),
         client_id=row["client_id"],
-        group_ids=frozenset(group["group_id"] for group in groups),
         scopes=frozenset(row["scopes"].split()),
         resource_server=row["resource_server"],
         consents=_consents_below(connection, row),
@@ -184,6 +173,24 @@ def find_caller(connection: Connection, token: str, *, scope: str | None = None)
         expires_at=row["expires_at"],
         session=json.loads(row["session"]),
     )
+
+
+def describe_account(connection: Connection, identity_id: str) -> dict[str, Any]:
+    """The members of Caller that say who it is: identity, linked identities, groups."""
+    people = connection.execute(
+        "select id, username from identity where account_id = (select account_id from identity where id = ?)", (identity_id,)
+    ).fetchall()
+    ids = frozenset(person["id"] for person in people)
+    groups = connection.execute(
+        "select distinct group_id from membership where status = 'active' and identity_id in (select value from json_each(?))",
+        (json.dumps([*ids]),),
+    )
+    return {
+        "identity_id": identity_id,
+        "username": next(person["username"] for person in people if person["id"] == identity_id),
+        "identity_ids": ids,
+        "group_ids": frozenset(group["group_id"] for group in groups),
+    }
 
 
 def _consents_below(connection: Connection, row: Row) -> frozenset[Path]:
