@@ -361,9 +361,10 @@ def own_token(scope: str) -> str:
 
 @contextmanager
 def _transfer(token: str | None) -> Iterator[globus_sdk.TransferClient]:
-    authorizer = globus_sdk.AccessTokenAuthorizer(token) if token else _own_authorizer(TRANSFER_SCOPE)
-    with _errors(), globus_sdk.TransferClient(authorizer=authorizer, transport=_transport(), retry_config=_retries()) as client:
-        yield client
+    with _errors():
+        authorizer = globus_sdk.AccessTokenAuthorizer(token) if token else _own_authorizer(TRANSFER_SCOPE)
+        with globus_sdk.TransferClient(authorizer=authorizer, transport=_transport(), retry_config=_retries()) as client:
+            yield client
 
 
 @contextmanager

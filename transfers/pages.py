@@ -1,0 +1,367 @@
+"""The pages of baskets and requests. GET shows, POST calls one verb and redirects; what a person may not see is not found.
+
+Refusals leave as exceptions: `portal.errors` turns them into pages, and leads to sign-in or to a consent where one is needed.
+"""
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from datasets.files import FileQuery
+from datasets.models import Dataset, Version
+from transfers import acts, globus, mail, manifests, requesting, selecting, sending, sharing, snippets
+from transfers.api import manifest_response
+from transfers.errors import GlobusRefusedError, GlobusUnavailableError, InvalidError, NotFoundError, SignInNeededError
+from transfers.models import Basket, DataRequest
+from transfers.states import FINISHED, Status, TaskKind
+
+POLL_S = 2
+KINDS = {
+    Status.OPEN: "ok",
+    Status.SENT: "ok",
+    Status.FAILED: "failed",
+    Status.NEEDS_SIGN_IN: "attention",
+    Status.EXPIRED: "plain",
+    Status.CANCELLED: "plain",
+}
+FILTERS = {
+    "": "All",
+    "needs-you": "Needs you",
+    "running": "Under way",
+    "open": "Ready",
+    "over": "Over",
+}
+
+
+# -- the basket ---------------------------------------------------------------------------------------------------------------
+
+
+@require_GET
+def basket(request: HttpRequest) -> HttpResponse:
+    """`pages/basket.html`: `review` (lines, totals, what is left out), `snippets`, `key` for forms, `idempotency_key`, `lifetime_days`."""
+    reviewed = selecting.review(_find_basket(request), user=request.user)
+    context = {
+        "review": reviewed,
+        "snippets": _snippets(reviewed),
+        "can_be_sent": bool(reviewed.wanted) and all(line.can_be_sent for line in reviewed.lines if not line.why_not),
+        "lifetime_days": settings.SHARE_LIFETIME_DAYS,
+        "idempotency_key": uuid.uuid4(),
+    }
+    return render(request, "pages/basket.html", context)
+
+
+@require_POST
+def add_to_basket(request: HttpRequest) -> HttpResponse:
+    """Put files of a version into the basket. Fields: `dataset` (slug), `version` (number), `folder`, `glob`, `file` (repeat), `next`."""
+    version = _version(request)
+    selecting.add_selection(_open_basket(request), version=version, query=_query(request))
+    messages.success(request, f"Added to your basket: files of {version.dataset.title}.")
+    return redirect(_next(request) or "transfers:basket")
+
+
+@require_POST
+def change_selection(request: HttpRequest, selection_id: int) -> HttpResponse:
+    """Replace what is chosen of a version."""
+    selecting.change_selection(_own_basket(request), selection_id, query=_query(request))
+    return redirect("transfers:basket")
+
+
+@require_POST
+def remove_selection(request: HttpRequest, selection_id: int) -> HttpResponse:
+    """Take a selection out."""
+    selecting.remove_selection(_own_basket(request), selection_id)
+    return redirect("transfers:basket")
+
+
+@require_POST
+def empty_basket(request: HttpRequest) -> HttpResponse:
+    """Take everything out."""
+    selecting.empty_basket(_own_basket(request))
+    return redirect("transfers:basket")
+
+
+# -- asking for a share -------------------------------------------------------------------------------------------------------
+
+
+def new_share(request: HttpRequest) -> HttpResponse:
+    """`pages/request_new.html`: review, then POST asks for a share of the basket. Fields: `key`, `idempotency_key`, `lifetime_days`."""
+    _require_sign_in(request)
+    reviewed = selecting.review(_find_basket(request), user=request.user)
+    if request.method != "POST":
+        return render(request, "pages/request_new.html", _review_context(reviewed))
+    known = _asked_before(request)
+    if known is None:
+        selecting.check_unchanged(reviewed, request.POST.get("key", ""))
+        known = sharing.request_share(
+            user=request.user,
+            wanted=reviewed.wanted,
+            lifetime_days=_whole_number(request.POST.get("lifetime_days", "")),
+            idempotency_key=request.POST.get("idempotency_key", "")[:200],
+        )
+        _take_out(request, reviewed)
+    return redirect(known)
+
+
+# -- sending to one's own collection ------------------------------------------------------------------------------------------
+
+
+@require_GET
+def choose_destination(request: HttpRequest) -> HttpResponse:
+    """`pages/send_choose.html`: `remembered` destinations first, `found` collections for query `q`, `globus_error` in words."""
+    _require_sign_in(request)
+    reviewed = selecting.review(_find_basket(request), user=request.user)
+    text = request.GET.get("q", "").strip()
+    found, trouble = [], ""
+    try:
+        found = sending.search_destinations(request.user, text)
+    except (GlobusUnavailableError, GlobusRefusedError) as error:
+        trouble = error.detail
+    context = {
+        "review": reviewed,
+        "remembered": sending.destinations_of(request.user),
+        "found": found,
+        "q": text,
+        "globus_error": trouble,
+    }
+    return render(request, "pages/send_choose.html", context)
+
+
+@require_GET
+def review_transfer(request: HttpRequest) -> HttpResponse:
+    """`pages/send_review.html`: `place` (collection, path, folders there), the basket's `review`. Query: `collection`, `path`."""
+    _require_sign_in(request)
+    reviewed = selecting.review(_find_basket(request), user=request.user)
+    return _show_review(request, reviewed, _collection_id(request.GET.get("collection", "")), request.GET.get("path", ""))
+
+
+@require_POST
+def confirm_transfer(request: HttpRequest) -> HttpResponse:
+    """Send the basket. Fields: `collection`, `path`, `name`, `key`, `idempotency_key`."""
+    _require_sign_in(request)
+    known = _asked_before(request)
+    if known is not None:
+        return redirect(known)
+    reviewed = selecting.review(_find_basket(request), user=request.user)
+    selecting.check_unchanged(reviewed, request.POST.get("key", ""))
+    collection_id, path = _collection_id(request.POST.get("collection", "")), request.POST.get("path", "")
+    try:
+        sending.check_destination(request.user, collection_id, path)
+    except InvalidError as error:
+        return _show_review(request, reviewed, collection_id, "", typed=path, errors=error.fields.get("path") or [error.detail])
+    made = sending.request_transfer(
+        user=request.user,
+        wanted=reviewed.wanted,
+        collection_id=collection_id,
+        path=path,
+        name=request.POST.get("name", ""),
+        idempotency_key=request.POST.get("idempotency_key", "")[:200],
+    )
+    _take_out(request, reviewed)
+    return redirect(made)
+
+
+def _show_review(
+    request: HttpRequest,
+    reviewed: selecting.Review,
+    collection_id: uuid.UUID,
+    path: str,
+    *,
+    typed: str = "",
+    errors: list[str] | None = None,
+) -> HttpResponse:
+    trouble, place = "", None
+    try:
+        place = sending.look_at(request.user, collection_id, path)
+    except (GlobusUnavailableError, GlobusRefusedError) as error:
+        trouble = error.detail
+    context = {
+        **_review_context(reviewed),
+        "place": place,
+        "collection_id": collection_id,
+        "path": typed or (place.path if place else path),
+        "trouble": trouble,
+        "errors": errors or [],
+    }
+    return render(request, "pages/send_review.html", context, status=400 if errors else 200)
+
+
+# -- requests -----------------------------------------------------------------------------------------------------------------
+
+
+@require_GET
+def requests(request: HttpRequest) -> HttpResponse:
+    """`pages/requests.html`: `page` of the person's own requests, what needs her first. Query: `show` (a key of FILTERS), `page`."""
+    _require_sign_in(request)
+    show = request.GET.get("show", "")
+    wanted = {
+        "needs-you": [Status.NEEDS_SIGN_IN, Status.FAILED],
+        "running": [s for s in Status if s not in FINISHED and s not in {Status.OPEN, Status.FAILED, Status.NEEDS_SIGN_IN}],
+        "open": [Status.OPEN],
+        "over": list(FINISHED),
+    }.get(show, list(Status))
+    own = DataRequest.objects.visible_to(request.user).filter(user_id=request.user.pk)  # type: ignore[attr-defined]
+    found = own.filter(status__in=wanted).prefetch_related("selections__version__dataset").order_by("-created_at")
+    context = {
+        "page": Paginator(found, 50).get_page(request.GET.get("page")),
+        "filters": FILTERS,
+        "show": show,
+        "kinds": KINDS,
+        "needs_you": own.filter(status__in=[Status.NEEDS_SIGN_IN, Status.FAILED]).count(),
+    }
+    return render(request, "pages/requests.html", context)
+
+
+@require_GET
+def request_page(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
+    """`pages/request.html`, or only its live part for htmx: `asked`, `kind`, `events`, `tasks`, `acts`, `links`, `snippets`, `failed`."""
+    _require_sign_in(request)
+    asked = requesting.find_request(request.user, request_id)
+    template = "pages/request_live.html" if request.headers.get("HX-Request") == "true" else "pages/request.html"
+    return render(request, template, _request_context(request, asked))
+
+
+def _request_context(request: HttpRequest, asked: DataRequest) -> dict[str, Any]:
+    failed = asked.failed_files.all()
+    remaining = asked.size_bytes - asked.bytes_done
+    return {
+        "asked": asked,
+        "selections": manifests.selections_of(asked),
+        "kind": KINDS.get(Status(asked.status), "waiting"),
+        "kinds": KINDS,
+        "events": list(asked.events.select_related("actor")),
+        "tasks": [(task, globus.activity_link(task.task_id)) for task in asked.tasks.filter(kind=TaskKind.COPY) if task.task_id],
+        "acts": acts.possible_acts(asked, user=request.user),
+        "links": _share_links(asked),
+        "snippets": _share_snippets(asked),
+        "failed": list(failed[:100]),
+        "n_failed": failed.count(),
+        "position": requesting.queue_position(asked),
+        "seconds_left": remaining / asked.bytes_per_second if asked.bytes_per_second and remaining > 0 else None,
+        "destination_link": globus.file_manager_link(asked.destination_collection_id or "", asked.destination_path),
+        "poll_s": POLL_S,
+        "deletion": getattr(asked, "deletion", None),
+        "idempotency_key": uuid.uuid4(),
+    }
+
+
+@require_GET
+def manifest(request: HttpRequest, request_id: uuid.UUID) -> HttpResponseBase:
+    """The receipt: every file with its checksum, as CSV."""
+    return manifest_response(requesting.find_request(request.user, request_id))
+
+
+@require_POST
+def act(request: HttpRequest, request_id: uuid.UUID, act: str) -> HttpResponse:
+    """Cancel, extend, retry or ask again."""
+    asked = requesting.find_request(request.user, request_id)
+    if act not in acts.ACTS:
+        raise NotFoundError
+    return redirect(acts.ACTS[act](asked, user=request.user))
+
+
+# -- what the pages share -----------------------------------------------------------------------------------------------------
+
+
+def _require_sign_in(request: HttpRequest) -> None:
+    if not request.user.is_authenticated:
+        raise SignInNeededError
+
+
+def _find_basket(request: HttpRequest) -> Basket | None:
+    return selecting.find_basket(user=request.user, session_key=request.session.session_key)
+
+
+def _open_basket(request: HttpRequest) -> Basket:
+    if not request.session.session_key:
+        request.session.create()
+    return selecting.open_basket(user=request.user, session_key=request.session.session_key)
+
+
+def _own_basket(request: HttpRequest) -> Basket:
+    found = _find_basket(request)
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+def _version(request: HttpRequest) -> Version:
+    """The version that a form names, among what the person may see."""
+    versions = Version.objects.published().filter(
+        dataset__in=Dataset.objects.visible_to(request.user), dataset__slug=request.POST.get("dataset", "")
+    )
+    if number := _whole_number(request.POST.get("version", "")):
+        versions = versions.filter(number=number)
+    found = versions.select_related("dataset").order_by("-number").first()
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+def _query(request: HttpRequest) -> FileQuery:
+    named = {name: tuple(filter(None, request.POST.getlist(name))) for name in ("folder", "glob", "file")}
+    return FileQuery(folders=named["folder"], globs=named["glob"], files=named["file"])
+
+
+def _next(request: HttpRequest) -> str:
+    """Where the form wants to go back to, if that is on this site."""
+    target = request.POST.get("next", "")
+    is_local = target.startswith("/") and not target.startswith("//") and "\\" not in target and target.isprintable()
+    return target if is_local else ""
+
+
+def _asked_before(request: HttpRequest) -> DataRequest | None:
+    """The request that this very form made already: a double click or a reload."""
+    key = request.POST.get("idempotency_key", "")[:200]
+    own = DataRequest.objects.visible_to(request.user)  # type: ignore[attr-defined]
+    found: DataRequest | None = own.filter(user_id=request.user.pk, idempotency_key=key).first() if key else None
+    return found
+
+
+def _take_out(request: HttpRequest, reviewed: selecting.Review) -> None:
+    """What was asked for leaves the basket; what was left out stays."""
+    found = _find_basket(request)
+    for line in reviewed.lines:
+        if found is not None and not line.why_not:
+            selecting.remove_selection(found, line.selection.pk)
+
+
+def _review_context(reviewed: selecting.Review) -> dict[str, Any]:
+    return {"review": reviewed, "lifetime_days": settings.SHARE_LIFETIME_DAYS, "idempotency_key": uuid.uuid4()}
+
+
+def _collection_id(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError as error:
+        raise InvalidError("That is no collection id.", fields={"collection": ["That is no collection id."]}) from error
+
+
+def _whole_number(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
+
+
+def _snippets(reviewed: selecting.Review) -> list[snippets.Snippet]:
+    try:
+        return snippets.snippets_of(reviewed.wanted)
+    except (GlobusUnavailableError, GlobusRefusedError):
+        return []
+
+
+def _share_snippets(asked: DataRequest) -> list[snippets.Snippet]:
+    try:
+        return snippets.snippets_of_share(asked)
+    except (GlobusUnavailableError, GlobusRefusedError):
+        return []
+
+
+def _share_links(asked: DataRequest) -> dict[str, str]:
+    try:
+        return mail.share_links(asked) if asked.is_granted else {}
+    except (GlobusUnavailableError, GlobusRefusedError):
+        return {"file_manager": globus.file_manager_link(asked.collection_id or "", asked.granted_path)}

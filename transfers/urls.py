@@ -1,0 +1,23 @@
+"""Addresses of the pages of baskets and requests."""
+
+from django.urls import path
+
+from transfers import pages
+
+app_name = "transfers"
+
+urlpatterns = [
+    path("basket/", pages.basket, name="basket"),
+    path("basket/add/", pages.add_to_basket, name="basket-add"),
+    path("basket/<int:selection_id>/change/", pages.change_selection, name="basket-change"),
+    path("basket/<int:selection_id>/remove/", pages.remove_selection, name="basket-remove"),
+    path("basket/empty/", pages.empty_basket, name="basket-empty"),
+    path("requests/", pages.requests, name="requests"),
+    path("requests/new/", pages.new_share, name="request-new"),
+    path("requests/<uuid:request_id>/", pages.request_page, name="request"),
+    path("requests/<uuid:request_id>/manifest.csv", pages.manifest, name="manifest"),
+    path("requests/<uuid:request_id>/<slug:act>/", pages.act, name="request-act"),
+    path("send/", pages.choose_destination, name="send"),
+    path("send/review/", pages.review_transfer, name="send-review"),
+    path("send/confirm/", pages.confirm_transfer, name="send-confirm"),
+]
