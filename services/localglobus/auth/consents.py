@@ -7,7 +7,7 @@ a token given earlier, and one taken back stops it.
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,11 +37,6 @@ def paths(connection: Connection, *, identity_id: str, client_id: str) -> frozen
     """Every scope path agreed to."""
     rows = connection.execute("select path from consent where identity_id = ? and client_id = ?", (identity_id, client_id))
     return frozenset(tuple(json.loads(row["path"])) for row in rows)
-
-
-def has(connection: Connection, *, identity_id: str, client_id: str, path: Sequence[str]) -> bool:
-    """Did this identity agree to this path for this client?"""
-    return _find(connection, identity_id, client_id, tuple(path)) is not None
 
 
 def missing(connection: Connection, wanted: Iterable[Scope], *, identity_id: str, client_id: str) -> list[Path]:
@@ -122,6 +117,23 @@ def describe_all(connection: Connection, *, identity_id: str) -> list[dict[str, 
             }
         )
     return described
+
+
+def list_held(connection: Connection, *, identity_id: str) -> list[dict[str, Any]]:
+    """For the person's page: each consent with its client's name and its scope in words, parents first, `depth` for what hangs below."""
+    rows = connection.execute(
+        "select consent.*, client.name as client_name from consent join client on client.id = consent.client_id"
+        " where identity_id = ? order by client.name, client.id, path",
+        (identity_id,),
+    ).fetchall()
+    held = []
+    for row in rows:
+        path = json.loads(row["path"])
+        scope = scopes.get(connection, path[-1])
+        if scope is not None:
+            words = {"title": scope["title"], "server": scope["server_title"], "since": _iso(row["created_at"])[:10]}
+            held.append({"id": row["id"], "client": row["client_name"], "depth": len(path) - 1, **words})
+    return held
 
 
 def _iso(moment: int) -> str:

@@ -294,8 +294,3 @@ def _consent_required(unapproved: list[str]) -> OAuthError:
     return OAuthError(
         "dependent_consent_required", "the user has not agreed to what this service depends on", 403, extra={"errors": [item]}
     )
-
-
-def tree_of(wanted: Iterable[Scope]) -> list[str]:
-    """Top-level scope names, for the code that stands for them."""
-    return [scope.name for scope in wanted]

@@ -222,10 +222,27 @@ async def logout(request: Request) -> Response:
     return response
 
 
+async def held_consents(request: Request) -> Response:
+    """GET lists what the person agreed to; POST takes one back, with all below it."""
+    session = await sessions.read(request)
+    if session is None:
+        return see("/v2/web/sign-in?next=/v2/web/consents")
+    store: Store = request.app.state.store
+    if request.method == "POST":
+        form = await _read_form(request)
+        if form is None or not form.get("consent", "").isdecimal():
+            return refuse(request, "This form was not shown in this browser, or is old. Go back and try again.", status=403)
+        await store.write(consents.withdraw, int(form["consent"]), identity_id=session.identity_id)
+        return see("/v2/web/consents")
+    held = await store.read(consents.list_held, identity_id=session.identity_id)
+    return render(request, "consents.html", {"held": held, "person": await store.read(identities.get, session.identity_id)})
+
+
 routes: list[Route] = [
     Route(AUTHORIZE, authorize, methods=["GET"]),
     Route("/v2/web/sign-in", sign_in, methods=["GET", "POST"]),
     Route("/v2/web/consent", consent, methods=["POST"]),
+    Route("/v2/web/consents", held_consents, methods=["GET", "POST"]),
     Route("/v2/web/auth-code", auth_code, methods=["GET"]),
     Route("/v2/web/logout", logout, methods=["GET"]),
 ]

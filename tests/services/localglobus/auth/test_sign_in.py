@@ -148,6 +148,7 @@ def test_a_linked_identity_signs_in_as_the_primary_one(globus, site):
 
 
 def test_who_does_not_agree_is_sent_back_without_a_code(globus, site):
+    site.settings["SOCIAL_AUTH_GLOBUS_SCOPE"] = ["urn:globus:auth:scope:search.api.globus.org:all"]
     with globus.browser() as browser, pytest.raises(AuthCanceled):
         sign_in(globus, site, "cy@elsewhere.example", browser=browser, decision="deny")
 
@@ -284,3 +285,20 @@ def test_the_session_cookie_changes_at_sign_in_and_is_closed_to_scripts(globus):
 def test_the_code_page_shows_the_code_and_no_markup(globus):
     page = httpx.get(f"{globus.url}/v2/web/auth-code", params={"code": "<b>abc"}, trust_env=False).text
     assert "&lt;b&gt;abc" in page
+
+
+def test_a_person_sees_and_takes_back_what_she_agreed_to(globus):
+    storage = f"https://auth.globus.org/scopes/{globus.env['CAUSEWAY_STORAGE_COLLECTION']}/data_access"
+    address = authorize_url(globus, scope=f"{TRANSFER}[*{storage}]")
+    with globus.browser() as browser:
+        browser.authorize(address, "cy@elsewhere.example")
+        page = browser.get("/v2/web/consents")
+        assert "Reach the files of Archive storage on your behalf" in page.text
+        form_token = page.text.split('name="form_token" value="')[1].split('"')[0]
+        taken = page.text.split("Take back: Reach the files of Archive storage")[0].rsplit('value="', 1)[1].split('"')[0]
+        assert browser.post("/v2/web/consents", data={"consent": taken, "form_token": "wrong"}).status_code == 403
+        assert browser.post("/v2/web/consents", data={"consent": taken, "form_token": form_token}).status_code == 303
+        assert "Archive storage" not in browser.get("/v2/web/consents").text
+        browser.seen.clear()
+        browser.authorize(address, "cy@elsewhere.example")
+        assert browser.seen == ["/v2/web/consent"]
