@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -93,6 +94,20 @@ async def rename(nodes: NodeCalls, opened: Opened, old_path: str, new_path: str)
     for path in (old_path, new_path):
         _require(opened, path != "/" and opened.rights.may_write(path) and opened.rights.may_write(parent(path)), path)
     await nodes.call(opened.collection, "rename", old_path=old_path, new_path=new_path)
+
+
+async def expand_globs(nodes: NodeCalls, opened: Opened, paths: Sequence[str]) -> list[str]:
+    """Returns the paths with `*`, `?` and `[` in their last part replaced by what they match; one that matches nothing stays as it is."""
+    found: list[str] = []
+    for path in paths:
+        name = path.rstrip("/").rpartition("/")[2]
+        if not set(name) & set("*?["):
+            found.append(path)
+            continue
+        listed = await list_folder(nodes, opened, parent(path), show_hidden=name.startswith("."), query=listing.Query())
+        matches = [parent(path) + entry["name"] for entry in listed["DATA"] if fnmatch.fnmatchcase(entry["name"], name)]
+        found += matches or [path]
+    return found
 
 
 def visible(db: sqlite3.Connection, endpoint_id: str, person: Person) -> tuple[Collection, Rights]:

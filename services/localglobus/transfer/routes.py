@@ -127,7 +127,9 @@ async def delete_rule(request: Request) -> Response:
 
 
 async def list_roles(request: Request) -> Response:
-    return await _as_role(request, ADMIN_ROLES, "see the roles", _role_list)
+    """Of a collection, or of an endpoint itself, whose roles the GCS Manager assigns."""
+    caller = await transfer_caller(request)
+    return JSONResponse(await store_of(request).read(_role_list, request.path_params["endpoint_id"], person_behind(caller)))
 
 
 async def create_role(request: Request) -> Response:
@@ -171,8 +173,11 @@ def _rule_list(db: sqlite3.Connection, collection: Collection) -> dict[str, Any]
     return {"DATA_TYPE": "access_list", "endpoint": collection.id, "DATA": access.list_rules(db, collection)}
 
 
-def _role_list(db: sqlite3.Connection, collection: Collection) -> dict[str, Any]:
-    return {"DATA_TYPE": "role_list", "DATA": roles.list_roles(db, collection.id)}
+def _role_list(db: sqlite3.Connection, endpoint_id: str, person: Person) -> dict[str, Any]:
+    endpoint = collections.find_endpoint(db, endpoint_id=endpoint_id.lower())
+    held = operations.visible(db, endpoint_id, person)[1].roles if endpoint is None else roles_on_endpoint(db, endpoint, person)
+    require_role(held, ADMIN_ROLES, "see the roles")
+    return {"DATA_TYPE": "role_list", "DATA": roles.list_roles(db, endpoint_id.lower())}
 
 
 def _one_role(db: sqlite3.Connection, collection: Collection, role_id: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def read_transfer(
     document: Mapping[str, Any], *, source: Collection, destination: Collection, homes: tuple[str | None, str | None]
 ) -> Submission:
     """Checks a transfer document. `homes` are those of the owner at source and destination. Raises `ApiError` 400."""
-    items = [_transfer_item(item, homes) for item in _items(document, "ClientError.BadRequest.NoTransferItems", "A transfer")]
+    items = [_transfer_item(item, homes) for item in read_items(document, "ClientError.BadRequest.NoTransferItems", "A transfer")]
     if source.id == destination.id:
         for item in items:
             _refuse_into_itself(item)
@@ -40,9 +40,9 @@ def read_delete(document: Mapping[str, Any], *, collection: Collection, home: st
     """Checks a delete document. Raises `ApiError` 400, also for the root of a collection, which nobody means."""
     flags = _flags(document, ("recursive", "ignore_missing", "interpret_globs"), default=False)
     items = []
-    for item in _items(document, "ClientError.BadRequest.NoDeleteItems", "A delete"):
+    for item in read_items(document, "ClientError.BadRequest.NoDeleteItems", "A delete"):
         path = normalise(item.get("path"), home=home)
-        if path == "/" and not flags["interpret_globs"]:
+        if path == "/":
             raise ApiError("BadRequest", "The root of a collection cannot be deleted", 400)
         items.append(Item(source_path=path, destination_path=None, is_recursive=flags["recursive"]))
     options = {**flags, **_flags(document, NOTIFY_FLAGS, default=True)}
@@ -59,7 +59,8 @@ def _submission(document: Mapping[str, Any], **parts: Any) -> Submission:
     )
 
 
-def _items(document: Mapping[str, Any], code: str, what: str) -> list[Mapping[str, Any]]:
+def read_items(document: Mapping[str, Any], code: str, what: str) -> list[Mapping[str, Any]]:
+    """Returns the items of a document. Raises `ApiError` 400 with `code` if there are none."""
     items = document.get("DATA")
     if not isinstance(items, list) or not items:
         raise ApiError(code, f"{what} requires at least one item", 400)

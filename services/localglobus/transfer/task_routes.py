@@ -14,7 +14,7 @@ from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
 from services.localglobus.transfer import collections, listing, operations, submitting, tasks
 from services.localglobus.transfer.documents import event_document, skipped_document, successful_document, task_document
-from services.localglobus.transfer.requests import done, read_document, store_of, transfer_caller
+from services.localglobus.transfer.requests import done, nodes_of, read_document, store_of, transfer_caller
 from services.localglobus.transfer.waiting import waiting_room
 
 TASK_FIELDS = frozenset({"task_id", "type", "status", "label", "request_time", "completion_time"})
@@ -39,6 +39,8 @@ async def submit_transfer(request: Request) -> Response:
 async def submit_delete(request: Request) -> Response:
     caller = await transfer_caller(request)
     document = await read_document(request, data_type="delete")
+    if document.get("interpret_globs") is True:
+        document["DATA"] = await _expand(request, caller, document)
     return await _submitted(request, "delete", await store_of(request).write(_submit, document, caller))
 
 
@@ -102,6 +104,15 @@ async def pause_info(request: Request) -> Response:
     return JSONResponse(
         {"DATA_TYPE": "pause_info_limited", "pause_rules": [], "message": None, "endpoint_display_name": None, **dict.fromkeys(sides)}
     )
+
+
+async def _expand(request: Request, caller: Caller, document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The items of a delete document, their patterns replaced by what they match now."""
+    opened = await store_of(request).read(operations.open_collection, str(document.get("endpoint")), caller)
+    paths = [
+        opened.path(item.get("path", "")) for item in submitting.read_items(document, "ClientError.BadRequest.NoDeleteItems", "A delete")
+    ]
+    return [{"DATA_TYPE": "delete_item", "path": path} for path in await operations.expand_globs(nodes_of(request), opened, paths)]
 
 
 def _submit(db: sqlite3.Connection, document: dict[str, Any], caller: Caller) -> tuple[str, str, str]:

@@ -162,6 +162,23 @@ def test_delete_task_removes_and_is_counted(sites, portal, share, folder):
     assert not (folder / "old").exists()
 
 
+def test_delete_takes_patterns_in_names_when_asked(sites, portal, share, folder):
+    for name in ("a.txt", "b.txt", "c.nc"):
+        (folder / name).write_text("x")
+    asked = DeleteData(endpoint=share, interpret_globs=True)
+    asked.add_item(f"/{folder.name}/*.txt")
+    assert finished(portal, portal.submit_delete(asked)["task_id"])["status"] == "SUCCEEDED"
+    assert [path.name for path in folder.iterdir()] == ["c.nc"]
+
+
+def test_root_of_a_collection_is_never_deleted(sites, portal, share):
+    asked = DeleteData(endpoint=share, recursive=True)
+    asked.add_item("/")
+    with pytest.raises(TransferAPIError) as refused:
+        portal.submit_delete(asked)
+    assert refused.value.http_status == 400
+
+
 def test_canceled_task_stops(sites, portal, folder):
     sites.fault(kind="node.ticket", times=10_000, error={"http_status": 503, "code": "ServiceUnavailable", "message": "busy"})
     task_id = portal.submit_transfer(copy(sites, folder, source="/public/"))["task_id"]
