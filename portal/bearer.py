@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-import uuid
 from typing import Any
 
 from django.conf import settings
@@ -100,13 +99,15 @@ def keep(key: str, told: auth.Introspection) -> None:
 
 def person_of(told: auth.Introspection) -> User:
     """The user of the token; one who never signed in here is recorded now, with the groups that count."""
-    identity_id: uuid.UUID | None = told.identity_id
+    identity_id = told.identity_id
+    if identity_id is None:
+        raise TokenRefusedError("This token stands for nobody.")
     known = User.objects.filter(pk=identity_id).first()
     if known is not None:
         if not known.is_active:
             raise TokenRefusedError("This person may not use the portal at present.")
         return known
     facts = {"preferred_username": told.username, "name": told.name, "email": told.email, "identity_set": list(told.identities)}
-    person, _ = signin.record_person(identity_id or uuid.UUID(int=0), facts)
+    person, _ = signin.record_person(identity_id, facts)
     signin.refresh_groups_of(person)
     return person

@@ -65,7 +65,7 @@ def consent(request: HttpRequest) -> HttpResponse:
         next_url = "/"
     if request.method == "POST":
         return signin.begin_consent(request, scopes=scopes, next_url=next_url)
-    context = {"scopes": scopes, "wanted": signin.words_for(scopes, person=request.user), "next_url": next_url}
+    context = {"scopes": scopes, "wanted": signin.words_for(scopes, person=signin.person_of(request)), "next_url": next_url}
     return render(request, "pages/consent.html", context)
 
 
@@ -74,7 +74,7 @@ def consent(request: HttpRequest) -> HttpResponse:
 @require_safe
 def profile(request: HttpRequest) -> HttpResponse:
     """`pages/profile.html`: identities, groups, roles, and the consents held (`held`: resource server, scopes in words, times)."""
-    user = request.user
+    user = signin.person_of(request)
     context = {
         "identities": user.linked_identities.order_by("username"),
         "memberships": user.group_memberships.order_by("name"),
@@ -88,7 +88,7 @@ def profile(request: HttpRequest) -> HttpResponse:
 @require_POST
 def forget_consent(request: HttpRequest, resource_server: str) -> HttpResponse:
     """Revoke and delete the tokens that the portal holds for one service."""
-    tokens.forget_tokens(request.user, resource_server)
+    tokens.forget_tokens(signin.person_of(request), resource_server)
     messages.success(request, "Forgotten. Causeway asks again when it needs this.")
     return redirect("portal:profile")
 

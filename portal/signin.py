@@ -30,7 +30,7 @@ from datasets.models import Grant
 from portal import auth
 from portal.models import GroupMembership, LinkedIdentity, RoleGrant, User
 from transfers import globus, selecting, tokens
-from transfers.errors import GlobusRefusedError, GlobusUnavailableError
+from transfers.errors import GlobusRefusedError, GlobusUnavailableError, SignInNeededError
 from transfers.models import Destination
 
 log = logging.getLogger("portal.signin")
@@ -65,15 +65,15 @@ def sign_in(backend: GlobusBackend, response: dict[str, Any], user: User | None 
         social, _made = UserSocialAuth.objects.get_or_create(provider=backend.name, uid=str(identity_id), defaults={"user": person})
     tokens.store_tokens(person, response)
     refresh_groups_of(person)
-    adopt_basket(backend, person)
+    adopt_basket(backend.strategy.request.session.session_key, person)  # type: ignore[attr-defined]  # Django's strategy has it
     log.info("signed in", extra={"user_id": str(person.id), "is_new": is_new})
     return {"user": person, "is_new": is_new, "social": social}
 
 
-def adopt_basket(backend: GlobusBackend, person: User) -> None:
+def adopt_basket(session_key: str | None, person: User) -> None:
     """What was chosen before signing in becomes hers; a choice that no longer holds is no reason to refuse the sign-in."""
     try:
-        selecting.adopt_basket(backend.strategy.session.session_key, person)
+        selecting.adopt_basket(session_key, person)
     except RefusedError as error:
         log.warning("basket not adopted: %s", error.code, extra={"user_id": str(person.id)})
 
@@ -143,9 +143,16 @@ def record_memberships(group: auth.Group, people: Iterable[User]) -> None:
         GroupMembership.objects.update_or_create(user=person, group_id=group.id, defaults={"name": group.name, "identity_id": first})
 
 
+def person_of(request: HttpRequest) -> User:
+    """Who is signed in. Raises SignInNeededError for anybody else."""
+    if not isinstance(request.user, User):
+        raise SignInNeededError
+    return request.user
+
+
 def sign_out(request: HttpRequest, *, is_everywhere: bool) -> None:
     """End this session and the tokens that no open request needs; or every session and every token."""
-    person = request.user
+    person = person_of(request)
     if is_everywhere:
         User.objects.filter(pk=person.pk).update(session_epoch=F("session_epoch") + 1)
         tokens.revoke_all(person)
@@ -190,13 +197,15 @@ def collection_name(collection_id: str, person: User) -> str:
 
 def begin_consent(request: HttpRequest, *, scopes: list[str], next_url: str) -> HttpResponse:
     """Send the person to Globus to agree to more scopes; she returns to `next_url`, and only as the identity that she is now."""
-    words_for(scopes, person=request.user)
-    strategy = load_strategy(request)
+    person = person_of(request)
+    words_for(scopes, person=person)
+    strategy = load_strategy(request)  # type: ignore[no-untyped-call]
     request.social_strategy = strategy  # type: ignore[attr-defined]  # where social-core's own views put it
-    backend: GlobusBackend = load_backend(strategy, GlobusBackend.name, redirect_uri=reverse("social:complete", args=[GlobusBackend.name]))
+    way_back = reverse("social:complete", args=[GlobusBackend.name])
+    backend: GlobusBackend = load_backend(strategy, GlobusBackend.name, redirect_uri=way_back)  # type: ignore[no-untyped-call]
     backend.extra_scopes = tuple(scopes)
     strategy.session_set("next", next_url)
-    backend.prepare_auth(user=request.user)
+    backend.prepare_auth(user=person)  # type: ignore[arg-type]  # the protocol wants a number for an id
     return backend.start()
 
 

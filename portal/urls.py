@@ -4,6 +4,7 @@ from importlib.util import find_spec
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
+from social_django import views as social
 
 from portal import errors, health, pages
 
@@ -27,9 +28,18 @@ portal_urls = (
     "portal",
 )
 
+# Sign-in and the way back from Globus; the package's other addresses (linking, unlinking, launching) are not ours.
+social_urls = (
+    [
+        path("login/<str:backend>/", social.auth, name="begin"),
+        path("complete/<str:backend>/", social.complete, name="complete"),
+    ],
+    "social",
+)
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include(portal_urls)),
-    path("", include("social_django.urls", namespace="social")),
+    path("", include(social_urls)),
     path("admin/", admin.site.urls),
 ]
 for module, prefix in (("datasets.urls", ""), ("transfers.urls", ""), ("datasets.api_urls", "api/v1/"), ("transfers.api_urls", "api/v1/")):

@@ -4,8 +4,12 @@ import uuid
 from collections.abc import Callable
 
 import pytest
+from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 
+from datasets import ingesting, publishing, registering
+from datasets.models import Version
 from portal.models import RoleGrant, User
 
 CAST = {
@@ -39,4 +43,26 @@ def browser() -> Callable[[User | None], Client]:
             client.force_login(person)
         return client
 
+    return made
+
+
+@pytest.fixture
+def archive(people) -> dict[str, Version]:
+    """Three datasets: everybody's, a restricted one, and ben's draft that only curators see."""
+    made = {}
+    for slug, policy in (("open", "public"), ("closed", "restricted"), ("draft", "public")):
+        version = registering.register(
+            user=people["ben"],
+            slug=slug,
+            title=f"Dataset {slug}",
+            abstract="For tests.",
+            licence="CC-BY-4.0",
+            access_policy=policy,
+            creators=[{"name": "Tester"}],
+        )
+        registering.place(version, user=people["ben"], base_path=f"/{slug}/", collection_id=uuid.UUID(settings.ARCHIVE_COLLECTION))
+        entries = [ingesting.Entry("one.nc", is_folder=False, size_bytes=10, modified_at=timezone.now())]
+        run = ingesting.scan(version, lambda _, entries=entries: iter(entries), user=people["ben"])
+        assert run.status == "done", run.error
+        made[slug] = version if slug == "draft" else publishing.publish(version, user=people["ben"])
     return made

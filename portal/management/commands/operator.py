@@ -18,7 +18,7 @@ class Command(BaseCommand):
         parser.add_argument("act", choices=["add", "remove", "list"])
         parser.add_argument("named", nargs="?", metavar="IDENTITY-OR-GROUP")
 
-    def handle(self, *, act: str, named: str | None, **_: Any) -> None:  # type: ignore[override]
+    def handle(self, *, act: str, named: str | None, **_: Any) -> None:
         if act == "list":
             for one in roles.grants_of(self.role):
                 self.stdout.write(f"{one.principal_type}\t{one.principal}\t{one.name}")
