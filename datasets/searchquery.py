@@ -95,6 +95,8 @@ class SearchQuery:
 
     def without(self, name: str, value: str = "") -> Self:
         """The same search from its first page, without a filter, or without one value of a facet."""
+        if name == "filters":
+            return replace(self, cursor="", facets={}, start=None, end=None, box=None)
         if name == "time":
             return replace(self, cursor="", start=None, end=None)
         if name == "box":
@@ -102,6 +104,10 @@ class SearchQuery:
         kept = tuple(one for one in self.facets.get(name, ()) if value and one != value)
         facets = {key: values for key, values in self.facets.items() if key != name} | ({name: kept} if kept else {})
         return replace(self, facets=facets, cursor="")
+
+    def sorted_by(self, sort: str) -> Self:
+        """The same search from its first page in another order."""
+        return replace(self, sort=sort, cursor="")
 
     def position(self) -> tuple[Any, str] | None:
         """The (sort key, id) after which this page starts. Raises InvalidError for a cursor of another sort or not of our making."""

@@ -1,0 +1,234 @@
+"""The public pages of the catalogue: results, a dataset, its files, a question to its stewards. GET shows, POST calls one verb."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import Prefetch, prefetch_related_objects
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import NoReverseMatch, reverse
+from django.views.decorators.http import require_http_methods, require_safe
+from markupsafe import Markup, escape
+
+from datasets import files, search
+from datasets.access import check_may_list, decide, is_curator, may_list
+from datasets.api import find_dataset
+from datasets.asking import ask_steward
+from datasets.citing import cite
+from datasets.errors import InvalidError, NotFoundError
+from datasets.models import Dataset, Version
+from datasets.searchquery import FACETS, SORTS, SearchQuery
+
+TITLES = {"subject": "Subject", "variable": "Variable", "format": "Format", "licence": "Licence", "access": "Access", "decade": "Years"}
+FILES_ON_A_PAGE = 100
+FIRST_YEAR, LAST_YEAR = 1850, 2100
+
+
+@dataclass(frozen=True)
+class Chip:
+    """An active filter and the address of the search without it."""
+
+    words: str
+    remove_url: str
+
+
+@require_safe
+def catalogue(request: HttpRequest) -> HttpResponse:
+    """`pages/catalogue.html`: `results`, `rows` (hit, excerpt as markup), `facets`, `chips`, `sorts`, `errors`. Query: see SearchQuery."""
+    errors: dict[str, list[str]] = {}
+    try:
+        query = SearchQuery.from_parameters(request.GET)
+        results = search.search(query, user=request.user)
+    except InvalidError as error:
+        errors = error.fields
+        kept = request.GET.copy()
+        for name in errors:
+            kept.pop(name, None)
+        query = SearchQuery.from_parameters(kept)
+        results = search.search(query, user=request.user)
+    context = {
+        "query": query,
+        "results": results,
+        "rows": [(hit.dataset, marked(hit.excerpt)) for hit in results.hits],
+        "facets": [(name, TITLES[name], results.facets[name]) for name in FACETS],
+        "chips": _chips(query),
+        "drops": [(_filter_words(query, name), query.without(name).url(), count) for name, count in results.found_without.items() if count],
+        "sorts": [(name, words) for name, words in SORTS.items() if name != "relevance" or query.words],
+        "errors": errors,
+        "next_url": query.url(with_cursor=results.next_cursor) if results.next_cursor else None,
+        "first_url": query.without("cursor").url() if query.cursor else None,
+        "years": (FIRST_YEAR, LAST_YEAR),
+    }
+    return render(request, "pages/catalogue.html", context, status=400 if errors else 200)
+
+
+@require_safe
+def dataset(request: HttpRequest, slug: str) -> HttpResponse:
+    """`pages/dataset.html`: `dataset`, `version`, `versions`, `total`, `decision`, `ways`, `citation`, `looks`. Query: `version`."""
+    found, versions, version = _dataset_and_version(request, slug)
+    decision = decide(request.user, found)
+    total = files.measure(version, files.FileQuery()) if version else files.Measure(0, 0)
+    looks = [(variable, route("transfers:quick-look", slug, variable.name)) for variable in found.variables.all()]
+    context = {
+        "dataset": found,
+        "version": version,
+        "versions": versions,
+        "total": total,
+        "decision": decision,
+        "can_list": may_list(request.user, found),
+        "is_curator": is_curator(request.user, found),
+        "citation": cite(found, version),
+        "looks": looks,
+        "unreadable": _unreadable(found),
+        "graph_url": route("transfers:graph-new"),
+        "https_route": route("transfers:https", slug, version.number) if version else "",
+        "add_url": route("transfers:basket-add"),
+        "next_urls": {name: route(f"transfers:{name}") for name in ("basket", "request-new", "send")},
+        "years": (FIRST_YEAR, LAST_YEAR),
+    }
+    return render(request, "pages/dataset.html", context)
+
+
+@require_safe
+def list_files(request: HttpRequest, slug: str) -> HttpResponse:
+    """`pages/files.html`: `listing`, `tree`, `steps` to the folder, `next_url`. Query: `version`, `folder`, `glob`, `after`."""
+    found, versions, version = _dataset_and_version(request, slug)
+    if version is None:
+        raise NotFoundError
+    folder, glob, after = request.GET.get("folder") or "/", request.GET.get("glob", "").strip(), request.GET.get("after", "")
+    context: dict[str, Any] = {
+        "dataset": found,
+        "version": version,
+        "versions": versions,
+        "decision": decide(request.user, found),
+        "can_list": may_list(request.user, found),
+        "folder": folder,
+        "glob": glob,
+        "error": "",
+        "listing": None,
+        "tree": [],
+        "steps": _steps(found, version, folder),
+        "next_url": None,
+        "first_url": None,
+        "add_url": route("transfers:basket-add"),
+        "https_route": route("transfers:https", slug, version.number),
+        "here": request.get_full_path(),
+    }
+    if context["can_list"]:
+        context["tree"] = [(row, files_url(found, version, row.path)) for row in files.tree(version, folder)]
+        try:
+            listing = files.list_folder(version, folder, after=after or None, limit=FILES_ON_A_PAGE, glob=glob or None)
+        except InvalidError as error:
+            context["error"] = " ".join(words for texts in error.fields.values() for words in texts) or error.detail
+        else:
+            context["listing"] = listing
+            context["folders"] = [(row, files_url(found, version, row.path)) for row in listing.folders]
+            context["next_url"] = files_url(found, version, folder, glob=glob, after=listing.next_after) if listing.next_after else None
+            context["first_url"] = files_url(found, version, folder, glob=glob) if after else None
+    return render(request, "pages/files.html", context, status=400 if context["error"] else 200)
+
+
+@require_safe
+def measure(request: HttpRequest, slug: str) -> HttpResponse:
+    """`pages/files_measure.html`: how much is ticked, in words. Query: `version`, `folder`, `file`, `glob` (repeat)."""
+    found, _, version = _dataset_and_version(request, slug)
+    if version is None:
+        raise NotFoundError
+    check_may_list(request.user, found)
+    folders, names = tuple(request.GET.getlist("folder")), tuple(request.GET.getlist("file"))
+    chosen = files.measure(version, files.FileQuery(folders=folders, files=names)) if folders or names else None
+    return render(request, "pages/files_measure.html", {"chosen": chosen})
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def ask(request: HttpRequest, slug: str) -> HttpResponse:
+    """`pages/ask.html`: a question to the stewards; POST mails it. Fields: `message`."""
+    found = find_dataset(request.user, slug)
+    message, errors = request.POST.get("message", ""), {}
+    if request.method == "POST":
+        try:
+            ask_steward(found, user=request.user, message=message)
+        except InvalidError as error:
+            errors = error.fields
+        else:
+            messages.success(request, "Your question was mailed to the stewards. They will answer by mail.")
+            return redirect(found)
+    context = {"dataset": found, "message": message, "errors": errors}
+    return render(request, "pages/ask.html", context, status=400 if errors else 200)
+
+
+def files_url(dataset: Dataset, version: Version, folder: str = "/", *, glob: str = "", after: str = "") -> str:
+    """The address of a folder of a version on the files page."""
+    asked = {"version": version.number, "folder": folder if folder != "/" else "", "glob": glob, "after": after}
+    return f"{reverse('datasets:files', args=[dataset.slug])}?{urlencode({key: value for key, value in asked.items() if value})}"
+
+
+def route(name: str, *args: Any) -> str:
+    """The address of a page of another app; empty where this installation lacks it."""
+    try:
+        return reverse(name, args=args)
+    except NoReverseMatch:
+        return ""
+
+
+def marked(excerpt: str) -> Markup:
+    """An excerpt as markup, with the matching words in <mark>."""
+    return Markup(escape(excerpt).replace(search.MARK_START, Markup("<mark>")).replace(search.MARK_END, Markup("</mark>")))  # noqa: S704  (escaped)
+
+
+def _dataset_and_version(request: HttpRequest, slug: str) -> tuple[Dataset, list[Version], Version | None]:
+    """The dataset, its visible versions, and the one that `version` names: by default the current one, else the newest visible."""
+    found = find_dataset(request.user, slug)
+    visible = Version.objects.visible_to(request.user).filter(dataset=found).prefetch_related("locations")
+    prefetch_related_objects([found], "creators", "subjects", "variables", "stewards", Prefetch("versions", visible))
+    versions = list(found.versions.all())
+    for version in versions:
+        version.dataset = found
+    number = request.GET.get("version", "")
+    if not number:
+        return found, versions, next((version for version in versions if not version.is_draft), versions[0] if versions else None)
+    for version in versions:
+        if str(version.number) == number:
+            return found, versions, version
+    raise NotFoundError(f"There is no version {number[:20]} of this dataset that you may see.")
+
+
+def _unreadable(dataset: Dataset) -> list[str]:
+    """Formats of this dataset that no reader here draws."""
+    return [name for name in dataset.format_facet if name not in {"NetCDF", "CSV", "HDF5"}]
+
+
+def _steps(dataset: Dataset, version: Version, folder: str) -> list[tuple[str, str]]:
+    steps = [(f"Version {version.number}", files_url(dataset, version))]
+    path = "/"
+    for name in folder.strip("/").split("/") if folder != "/" else []:
+        path += f"{name}/"
+        steps.append((name, files_url(dataset, version, path)))
+    return steps
+
+
+def _chips(query: SearchQuery) -> list[Chip]:
+    chips = [
+        Chip(f"{TITLES[name]}: {search.words_for(name, value)}", query.without(name, value).url())
+        for name, values in query.facets.items()
+        for value in values
+    ]
+    if query.start or query.end:
+        chips.append(Chip(_filter_words(query, "time"), query.without("time").url()))
+    if query.box:
+        chips.append(Chip(_filter_words(query, "box"), query.without("box").url()))
+    return chips
+
+
+def _filter_words(query: SearchQuery, name: str) -> str:
+    if name == "filters":
+        return "All filters"
+    if name == "time":
+        return f"Years {query.start.year if query.start else '…'} to {query.end.year if query.end else '…'}"
+    if name == "box" and query.box:
+        return "Box " + ", ".join(f"{side:g}" for side in query.box)
+    return f"{TITLES[name]}: {', '.join(search.words_for(name, value) for value in query.facets.get(name, ()))}"

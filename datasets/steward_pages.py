@@ -1,0 +1,289 @@
+"""The steward's pages: her datasets, registering one, and the desk of one. Each POST calls one verb, listed in `ACTS`."""
+
+import datetime as dt
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import Prefetch
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from datasets import granting, ingesting, publishing, registering
+from datasets.access import check_curator
+from datasets.api import find_dataset
+from datasets.errors import ForbiddenError, InvalidError, NotFoundError, NotReadyError
+from datasets.files import FileQuery, measure
+from datasets.models import AccessPolicy, Dataset, PrincipalType, ScanRun, ShareVariant, Version
+
+DATASETS_ON_A_PAGE = 50
+POLL_S = 2
+SIDES = ("west", "south", "east", "north")
+TEXTS = (
+    "title",
+    "abstract",
+    "licence",
+    "access_policy",
+    "access_note",
+    "share_variant",
+    "contact",
+    "source_name",
+    "source_url",
+    "provenance",
+    "temporal_start",
+    "temporal_end",
+)
+
+
+@never_cache
+@login_required
+@require_safe
+def steward(request: HttpRequest) -> HttpResponse:
+    """`pages/steward_list.html`: `datasets` (with newest version and scan), `next_url`. Query: `after` (slug)."""
+    _check_role(request.user)
+    newest = Prefetch("versions", Version.objects.prefetch_related(Prefetch("scans", ScanRun.objects.order_by("-asked_at"))))
+    found = Dataset.objects.curated_by(request.user).filter(slug__gt=request.GET.get("after", "")).order_by("slug").prefetch_related(newest)
+    rows = list(found[: DATASETS_ON_A_PAGE + 1])
+    next_url = f"?after={rows[DATASETS_ON_A_PAGE - 1].slug}" if len(rows) > DATASETS_ON_A_PAGE else None
+    shown = []
+    for dataset in rows[:DATASETS_ON_A_PAGE]:
+        version = next(iter(dataset.versions.all()), None)
+        shown.append((dataset, version, next(iter(version.scans.all()), None) if version else None))
+    return render(request, "pages/steward_list.html", {"rows": shown, "next_url": next_url})
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def register(request: HttpRequest) -> HttpResponse:
+    """`pages/steward_register.html`: slug, title, and where the files are; POST registers and goes on to the desk."""
+    _check_role(request.user)
+    typed = {name: request.POST.get(name, "").strip() for name in ("slug", "title", "collection_id", "base_path")}
+    errors: dict[str, list[str]] = {}
+    if request.method == "POST":
+        try:
+            collection_id = _uuid(typed["collection_id"], "collection_id") if typed["collection_id"] else None
+            version = registering.register(user=request.user, slug=typed["slug"], title=typed["title"])
+            if collection_id:
+                registering.place(version, user=request.user, collection_id=collection_id, base_path=typed["base_path"])
+            return redirect("datasets:desk", slug=version.dataset.slug)
+        except InvalidError as error:
+            errors = error.fields
+    return render(request, "pages/steward_register.html", {"typed": typed, "errors": errors}, status=400 if errors else 200)
+
+
+@never_cache
+@login_required
+@require_safe
+def desk(request: HttpRequest, slug: str) -> HttpResponse:
+    """`pages/steward_desk.html`: everything that a steward does to one dataset."""
+    return _show_desk(request, _curated(request, slug))
+
+
+@never_cache
+@login_required
+@require_safe
+def scan_progress(request: HttpRequest, slug: str) -> HttpResponse:
+    """`pages/steward_scan.html`: the newest scan, polled while it runs."""
+    dataset = _curated(request, slug)
+    return render(request, "pages/steward_scan.html", {"dataset": dataset, "scan": _newest_scan(dataset), "poll_s": POLL_S})
+
+
+@never_cache
+@login_required
+@require_POST
+def act(request: HttpRequest, slug: str, act: str) -> HttpResponse:
+    """One act of the desk; what is wrong comes back beside its field."""
+    dataset = _curated(request, slug)
+    if act not in ACTS:
+        raise NotFoundError
+    try:
+        words = ACTS[act](request, dataset)
+    except (InvalidError, NotReadyError) as error:
+        return _show_desk(request, dataset, act=act, errors=error.fields, detail=error.detail, status=error.http_status)
+    messages.success(request, words)
+    return redirect("datasets:desk", slug=slug)
+
+
+def _describe(request: HttpRequest, dataset: Dataset) -> str:
+    asked = request.POST
+    fields: dict[str, Any] = {name: asked[name].strip() for name in TEXTS if name in asked}
+    if any(name in asked for name in SIDES):
+        fields |= {name: _number(asked.get(name, ""), name) for name in SIDES}
+    if "subjects" in asked:
+        fields["subjects"] = [name.strip() for name in asked["subjects"].split(",") if name.strip()]
+    if "creators" in asked:
+        fields["creators"] = _creators(asked["creators"])
+    registering.describe(dataset, user=request.user, **fields)
+    return "The description is saved."
+
+
+def _place(request: HttpRequest, dataset: Dataset) -> str:
+    collection_id = _uuid(request.POST.get("collection_id", ""), "collection_id")
+    registering.place(_draft(dataset), user=request.user, collection_id=collection_id, base_path=request.POST.get("base_path", "").strip())
+    return "The location is saved. Scan it to see what it holds."
+
+
+def _scan(request: HttpRequest, dataset: Dataset) -> str:
+    version = dataset.versions.first()
+    if version is None:
+        raise NotFoundError
+    ingesting.request_scan(version, user=request.user)
+    return "The scan is queued. It goes on when you leave this page."
+
+
+def _retry(request: HttpRequest, dataset: Dataset) -> str:
+    run = _newest_scan(dataset)
+    if run is None:
+        raise NotFoundError
+    ingesting.retry_scan(run, user=request.user)
+    return "The scan is queued again."
+
+
+def _publish(request: HttpRequest, dataset: Dataset) -> str:
+    version = publishing.publish(_draft(dataset), user=request.user, note=request.POST.get("note", "").strip())
+    return f"Version {version.number} is published."
+
+
+def _open_draft(request: HttpRequest, dataset: Dataset) -> str:
+    draft = publishing.open_draft(dataset, user=request.user, reason=request.POST.get("reason", "").strip())
+    return f"Version {draft.number} is open as a draft."
+
+
+def _discard(request: HttpRequest, dataset: Dataset) -> str:
+    draft = _draft(dataset)
+    if request.POST.get("slug", "") != dataset.slug:
+        raise InvalidError(fields={"slug": [f"Type {dataset.slug} to discard its draft."]})
+    publishing.discard_draft(draft, user=request.user)
+    return "The draft is discarded."
+
+
+def _grant(request: HttpRequest, dataset: Dataset) -> str:
+    asked = request.POST
+    given = granting.grant(
+        dataset,
+        principal_type=asked.get("principal_type", ""),
+        principal=_uuid(asked.get("principal", ""), "principal"),
+        label=asked.get("label", "").strip()[:200],
+        expires_at=_end_of_day(asked.get("until", "")),
+        granted_by=request.user,
+    )
+    return f"Access is given to {given.label or given.principal}."
+
+
+def _revoke(request: HttpRequest, dataset: Dataset) -> str:
+    number = request.POST.get("grant", "")
+    given = dataset.grants.filter(pk=number).first() if number.isdecimal() else None
+    if given is None:
+        raise NotFoundError
+    granting.revoke(given, revoked_by=request.user)
+    return f"Access of {given.label or given.principal} is taken back."
+
+
+ACTS: dict[str, Callable[[HttpRequest, Dataset], str]] = {
+    "describe": _describe,
+    "place": _place,
+    "scan": _scan,
+    "retry": _retry,
+    "publish": _publish,
+    "draft": _open_draft,
+    "discard": _discard,
+    "grant": _grant,
+    "revoke": _revoke,
+}
+
+
+def _show_desk(
+    request: HttpRequest,
+    dataset: Dataset,
+    *,
+    act: str = "",
+    errors: dict[str, list[str]] | None = None,
+    detail: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    version = dataset.versions.first()
+    typed = request.POST if act else {}
+    context = {
+        "dataset": dataset,
+        "version": version,
+        "total": measure(version, FileQuery()) if version else None,
+        "location": version.primary_location if version else None,
+        "scan": _newest_scan(dataset),
+        "n_without_checksum": publishing.n_without_checksum(version) if version else 0,
+        "grants": dataset.grants.filter(revoked_at=None),
+        "events": dataset.events.select_related("actor").order_by("-at", "-id")[:30],
+        "policies": AccessPolicy.choices,
+        "variants": ShareVariant.choices,
+        "principal_types": PrincipalType.choices,
+        "creators": "\n".join("; ".join(filter(None, (one.name, one.orcid, one.affiliation))) for one in dataset.creators.all()),
+        "subjects": ", ".join(dataset.subjects.values_list("name", flat=True)),
+        "act": act,
+        "errors": errors or {},
+        "detail": detail,
+        "typed": typed,
+        "now": timezone.now(),
+        "poll_s": POLL_S,
+    }
+    return render(request, "pages/steward_desk.html", context, status=status)
+
+
+def _curated(request: HttpRequest, slug: str) -> Dataset:
+    dataset = find_dataset(request.user, slug)
+    check_curator(request.user, dataset)
+    return dataset
+
+
+def _check_role(user: Any) -> None:
+    if not (user.is_steward or user.is_operator):
+        raise ForbiddenError("These pages are for stewards.")
+
+
+def _draft(dataset: Dataset) -> Version:
+    version = dataset.versions.drafts().first()
+    if version is None:
+        raise InvalidError("Open a draft first.")
+    return version
+
+
+def _newest_scan(dataset: Dataset) -> ScanRun | None:
+    return ScanRun.objects.filter(version__dataset=dataset).select_related("version").order_by("-asked_at", "-id").first()
+
+
+def _creators(text: str) -> list[dict[str, str]]:
+    """One creator a line: name; ORCID; affiliation, the last two as known."""
+    creators = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        name, *more = [part.strip() for part in line.split(";")]
+        orcid = next((part for part in more if part[:4].isdecimal()), "")
+        creators.append({"name": name, "orcid": orcid, "affiliation": next((part for part in more if part != orcid), "")})
+    return creators
+
+
+def _number(text: str, name: str) -> float | None:
+    try:
+        return float(text) if text.strip() else None
+    except ValueError as error:
+        raise InvalidError(fields={name: ["A number of degrees."]}) from error
+
+
+def _uuid(text: str, name: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text.strip())
+    except ValueError as error:
+        raise InvalidError(fields={name: ["An id looks like 7d5a4f1e-0000-4000-8000-000000000001."]}) from error
+
+
+def _end_of_day(text: str) -> dt.datetime | None:
+    if not text.strip():
+        return None
+    try:
+        day = dt.date.fromisoformat(text.strip())
+    except ValueError as error:
+        raise InvalidError(fields={"until": ["A date looks like 2027-12-31."]}) from error
+    return dt.datetime.combine(day, dt.time(23, 59, 59), tzinfo=dt.UTC)
