@@ -31,7 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--steward", default="ben@archive.example", help="who curates the datasets (a username in Globus)")
         parser.add_argument("--timeout", type=float, default=900, help="seconds to wait for the scans")
 
-    def handle(self, *, steward: str, timeout: float, **_: Any) -> None:  # type: ignore[override]
+    def handle(self, *, steward: str, timeout: float, **_: Any) -> None:
         try:
             person = find_person(steward)
             drafts = [version for version in describe_demo(person).values() if version.is_draft]
