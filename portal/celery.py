@@ -22,6 +22,7 @@ TASK_MODULES = (
     "transfers.reconciling",
     "transfers.sweeping",
     "transfers.analysis.graphs",
+    "transfers.analysis.quick_looks",
 )
 
 
@@ -53,10 +54,13 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
 )
-app.conf.beat_schedule = {
-    "transfers.sweep": {"task": "transfers.sweep", "schedule": settings.SWEEP_SECONDS},
-    "datasets.sweep": {"task": "datasets.sweep", "schedule": settings.SWEEP_SECONDS},
-    "transfers.reconcile": {"task": "transfers.reconcile", "schedule": 3600.0},
-    "portal.refresh_groups": {"task": "portal.refresh_groups", "schedule": 300.0},
-    "portal.heartbeat": {"task": "portal.heartbeat", "schedule": 15.0},
+# What beat says is worth saying once: a message nobody took before the next one is dropped.
+PERIODS = {
+    "transfers.sweep": settings.SWEEP_SECONDS,
+    "datasets.sweep": settings.SWEEP_SECONDS,
+    "transfers.analysis.sweep": settings.SWEEP_SECONDS,
+    "transfers.reconcile": 3600,
+    "portal.refresh_groups": 300,
+    "portal.heartbeat": 15,
 }
+app.conf.beat_schedule = {name: {"task": name, "schedule": period, "options": {"expires": period}} for name, period in PERIODS.items()}

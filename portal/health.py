@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import redis
 import requests
 from django.conf import settings
+from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
@@ -23,6 +24,7 @@ from django.views.decorators.http import require_safe
 TIMEOUT_S = 3
 KEPT_S = 5
 HEARTBEAT_KEY = "causeway.heartbeat"
+TROUBLE_KEY = "causeway.trouble"
 HEARTBEAT_S = 15
 
 
@@ -38,6 +40,7 @@ class Finding:
 
 
 Verdict = tuple[str, str, str]
+Check = Callable[[], Verdict]
 
 
 def check_database() -> Verdict:
@@ -52,14 +55,9 @@ def check_database() -> Verdict:
     return "ok", "Answers", ""
 
 
-def broker() -> redis.Redis:
-    client: redis.Redis = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=TIMEOUT_S)
-    return client
-
-
 def check_broker() -> Verdict:
     try:
-        broker().ping()
+        redis.Redis.from_url(settings.REDIS_URL, socket_timeout=TIMEOUT_S).ping()
     except redis.RedisError:
         return "attention", "Out", "Requests are kept and start a little later, once it is back."
     return "ok", "Answers", ""
@@ -67,23 +65,33 @@ def check_broker() -> Verdict:
 
 def check_worker() -> Verdict:
     try:
-        beat = broker().get(HEARTBEAT_KEY)
+        beat = cache.get(HEARTBEAT_KEY)
     except redis.RedisError:
         return "attention", "Unknown", "It is heard through the broker, which does not answer."
-    if not isinstance(beat, bytes | str):
+    if beat is None:
         return "attention", "Silent", "No worker was heard since the start. Requests wait until one runs."
-    age = round(time.time() - float(beat))
+    age = round(time.time() - beat)
     if age > 4 * HEARTBEAT_S:
         return "attention", "Silent", f"Not heard for {age} seconds. Requests wait until it is back."
     return "ok", "Works", f"Heard {age} seconds ago."
 
 
 def record_heartbeat() -> None:
-    """Called by the worker through a message of beat: proves that beat, broker and worker go round."""
-    broker().set(HEARTBEAT_KEY, time.time())
+    """Called by the worker through a message of beat: proves that beat, broker and worker go round, and says what of Globus is out."""
+    cache.set(HEARTBEAT_KEY, time.time(), timeout=None)
+    trouble = [one.note for one in run_checks(globus_checks()) if one.kind != "ok"]
+    cache.set(TROUBLE_KEY, trouble, timeout=4 * HEARTBEAT_S)
 
 
-def asks(address: str, without: str) -> Callable[[], Verdict]:
+def known_trouble() -> list[str]:
+    """What the worker last found out of order at Globus, in words for every page; costs one look into the cache."""
+    try:
+        return cache.get(TROUBLE_KEY) or []
+    except redis.RedisError:
+        return []
+
+
+def asks(address: str, without: str) -> Check:
     """A check that an HTTP service gives an answer below 500; what people have `without` it is said."""
 
     def check() -> Verdict:
@@ -98,11 +106,8 @@ def asks(address: str, without: str) -> Callable[[], Verdict]:
     return check
 
 
-def checks() -> dict[str, Callable[[], Verdict]]:
-    found = {
-        "Database": check_database,
-        "Broker and cache": check_broker,
-        "Worker": check_worker,
+def globus_checks() -> dict[str, Check]:
+    return {
         "Globus Auth": asks(
             f"{settings.GLOBUS_AUTH_URL}/.well-known/openid-configuration",
             "Signing in does not work at the moment. Whoever is signed in stays so; searching and asking for data work.",
@@ -112,18 +117,23 @@ def checks() -> dict[str, Callable[[], Verdict]]:
             "Copies and shares are delayed. What you ask for is kept and starts when Globus is back.",
         ),
     }
+
+
+def checks() -> dict[str, Check]:
+    own: dict[str, Check] = {"Database": check_database, "Broker and cache": check_broker, "Worker": check_worker}
     if settings.GRAPH_URL:
-        found["Graph service"] = asks(f"{settings.GRAPH_URL}/livez", "Graphs wait.")
-    return found
+        return own | globus_checks() | {"Graph service": asks(f"{settings.GRAPH_URL}/livez", "Graphs wait.")}
+    return own | globus_checks()
 
 
-def run_checks() -> list[Finding]:
-    def timed(named: tuple[str, Callable[[], Verdict]]) -> Finding:
+def run_checks(asked: dict[str, Check]) -> list[Finding]:
+    """Ask all side by side; as slow as the slowest."""
+
+    def timed(named: tuple[str, Check]) -> Finding:
         began = time.monotonic()
         kind, word, note = named[1]()
         return Finding(named[0], kind, word, note, round(1000 * (time.monotonic() - began)))
 
-    asked = checks()
     with ThreadPoolExecutor(max_workers=len(asked)) as pool:
         return list(pool.map(timed, asked.items()))
 
@@ -139,7 +149,7 @@ class _Kept:
     def get(self) -> list[Finding]:
         with self.lock:
             if time.monotonic() >= self.until:
-                self.findings, self.until = run_checks(), time.monotonic() + KEPT_S
+                self.findings, self.until = run_checks(checks()), time.monotonic() + KEPT_S
             return self.findings
 
 

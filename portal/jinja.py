@@ -17,6 +17,7 @@ from django.utils import timezone
 from jinja2 import Environment, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
+from portal import health
 from transfers.models import Selection
 
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
@@ -111,7 +112,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
 
     When the database does not answer there is nobody, so that the status page can still be read.
     """
-    known = {"has_standin": settings.HAS_STANDIN, "globus_app_url": settings.GLOBUS_APP_URL}
+    known = {"has_standin": settings.HAS_STANDIN, "globus_app_url": settings.GLOBUS_APP_URL, "known_trouble": health.known_trouble}
     try:
         user = getattr(request, "user", AnonymousUser())
         own = {"user": user, "is_signed_in": user.is_authenticated, "messages": get_messages(request)}
