@@ -6,7 +6,8 @@ from transfers.api import DataRequestViewSet
 
 app_name = "transfers-api"
 
-router = SimpleRouter(trailing_slash="/?")
+router = SimpleRouter()
+router.trailing_slash = "/?"
 router.register("data-requests", DataRequestViewSet, basename="datarequest")
 
 urlpatterns = router.urls

@@ -15,7 +15,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from datasets.models import AccessPolicy
-from transfers import copying, globus, mail, manifests, requesting, steps, tokens
+from transfers import copying, globus, mail, manifests, opening, requesting, steps, tokens
 from transfers.errors import (
     ConflictError,
     ConsentNeededError,
@@ -135,6 +135,8 @@ def send(request_id: str) -> None:
     """Start the copies to her collection. Safe to repeat."""
     with steps.step(request_id, expected={Status.QUEUED}, kind=Kind.TRANSFER) as request:
         token, destination_id = token_of(request.user), destination_of(request)
+        for selection in manifests.selections_of(request):
+            opening.open_dataset(selection.version.dataset)  # she reads the archive as herself; the sweep may not have been there yet
         copying.prepare_tasks(request, token=token)
         for root in sorted({manifests.root_of(request, selection.version) for selection in manifests.selections_of(request)}):
             globus.make_folder(destination_id, root, token=token)

@@ -1,0 +1,178 @@
+import re
+import uuid
+
+import pytest
+from django.urls import reverse
+
+from tests.transfers.conftest import everything, run_until
+from transfers import selecting, sharing
+from transfers.models import Basket, DataRequest
+from transfers.states import Status
+
+
+@pytest.fixture
+def as_ada(client, ada):
+    client.force_login(ada)
+    return client
+
+
+def add(client, version, **chosen):
+    return client.post(reverse("transfers:basket-add"), {"dataset": version.dataset.slug, "version": version.number, **chosen})
+
+
+def form_of(page, action):
+    """The hidden fields of the form that posts to `action`."""
+    text = page.content.decode()
+    form = next(part for part in text.split("<form")[1:] if f'action="{action}"' in part)
+    return dict(re.findall(r'name="([\w]+)" value="([^"]*)"', form.split("</form>")[0]))
+
+
+def test_basket_of_a_stranger_survives_signing_in(client, publish, ada):
+    version = publish()
+    assert add(client, version, folder="/2020/").status_code == 302
+    assert "2 files" in client.get(reverse("transfers:basket")).content.decode()
+    selecting.adopt_basket(client.session.session_key, ada)
+    client.force_login(ada)
+    assert "2 files" in client.get(reverse("transfers:basket")).content.decode()
+    assert Basket.objects.count() == 1
+
+
+def test_adding_twice_does_not_ask_twice(as_ada, publish, ada):
+    version = publish()
+    add(as_ada, version, folder="/2020/")
+    add(as_ada, version, file="/2020/jan.nc")
+    add(as_ada, version, file="/readme.txt")
+    (selection,) = ada.basket.selections.all()
+    assert selection.n_files == 3
+    add(as_ada, version, glob="*.nc")
+    assert ada.basket.selections.count() == 2
+
+
+def test_basket_is_changed_and_emptied(as_ada, publish, ada):
+    add(as_ada, publish())
+    (selection,) = ada.basket.selections.all()
+    as_ada.post(reverse("transfers:basket-change", args=[selection.pk]), {"glob": "*.txt"})
+    selection.refresh_from_db()
+    assert selection.n_files == 1
+    as_ada.post(reverse("transfers:basket-remove", args=[selection.pk]))
+    assert not ada.basket.selections.exists()
+
+
+def test_another_persons_selection_is_not_found(as_ada, publish, cy, ada):
+    add(as_ada, publish())
+    other = selecting.open_basket(user=cy, session_key=None)
+    selection = selecting.add_selection(other, version=publish("other"), query=everything(publish("third"))[0].query)
+    assert as_ada.post(reverse("transfers:basket-change", args=[selection.pk]), {"glob": "*.txt"}).status_code == 404
+
+
+def test_asking_for_a_share_by_page_makes_one_request_for_a_double_click(as_ada, publish, ada):
+    add(as_ada, publish())
+    address = reverse("transfers:request-new")
+    fields = form_of(as_ada.get(address), address) | {"lifetime_days": "7"}
+    first, second = as_ada.post(address, fields), as_ada.post(address, fields)
+    assert first["Location"] == second["Location"]
+    (request,) = DataRequest.objects.all()
+    assert (request.lifetime_days, request.n_files) == (7, 3)
+    assert not ada.basket.selections.exists()
+    page = as_ada.get(first["Location"])
+    assert page.status_code == 200
+    assert "Waiting to start" in page.content.decode()
+    assert 'http-equiv="refresh"' in page.content.decode()
+
+
+def test_basket_that_another_tab_changed_is_not_asked_for(as_ada, publish):
+    add(as_ada, publish())
+    address = reverse("transfers:request-new")
+    fields = form_of(as_ada.get(address), address) | {"lifetime_days": "7"}
+    add(as_ada, publish("other"))
+    assert as_ada.post(address, fields).status_code == 409
+    assert not DataRequest.objects.exists()
+
+
+def test_lifetime_beyond_the_policy_is_refused(as_ada, publish):
+    add(as_ada, publish())
+    address = reverse("transfers:request-new")
+    fields = form_of(as_ada.get(address), address) | {"lifetime_days": "4000"}
+    assert as_ada.post(address, fields).status_code == 400
+
+
+def test_get_changes_nothing(as_ada, publish, ada):
+    request = sharing.request_share(user=ada, wanted=everything(publish()))
+    for act in ("cancel", "retry", "extend", "ask-again"):
+        assert as_ada.get(reverse("transfers:request-act", args=[request.pk, act])).status_code == 405
+    for name in ("basket-add", "basket-empty", "send-confirm"):
+        assert as_ada.get(reverse(f"transfers:{name}")).status_code == 405
+    as_ada.get(request.get_absolute_url())
+    as_ada.get(reverse("transfers:requests"))
+    request.refresh_from_db()
+    assert request.status == Status.QUEUED
+    assert DataRequest.objects.count() == 1
+
+
+def test_request_of_somebody_else_is_not_found(client, publish, ada, cy):
+    request = sharing.request_share(user=ada, wanted=everything(publish()))
+    client.force_login(cy)
+    assert client.get(request.get_absolute_url()).status_code == 404
+    assert client.get(reverse("transfers:manifest", args=[request.pk])).status_code == 404
+    assert client.post(reverse("transfers:request-act", args=[request.pk, "cancel"])).status_code == 404
+    assert client.get(reverse("transfers:request", args=[uuid.uuid4()])).status_code == 404
+    assert "You asked for nothing yet" in client.get(reverse("transfers:requests")).content.decode()
+
+
+@pytest.mark.parametrize("name", ["requests", "request-new", "send"])
+def test_stranger_is_led_to_sign_in_and_back(client, db, name):
+    answer = client.get(reverse(f"transfers:{name}"))
+    assert answer.status_code == 303
+    assert answer["Location"].startswith(reverse("portal:signin"))
+    assert "next=" in answer["Location"]
+
+
+def test_cancelling_by_page(as_ada, publish, ada):
+    request = sharing.request_share(user=ada, wanted=everything(publish()))
+    assert as_ada.post(reverse("transfers:request-act", args=[request.pk, "cancel"])).status_code == 302
+    request.refresh_from_db()
+    assert request.status == Status.CANCELLING
+    page = as_ada.get(request.get_absolute_url(), headers={"HX-Request": "true"}).content.decode()
+    assert "Being cancelled" in page
+    assert "<html" not in page
+
+
+def test_send_page_leads_to_the_consent_that_is_missing(as_ada, publish):
+    add(as_ada, publish())
+    answer = as_ada.get(reverse("transfers:send"))
+    assert answer.status_code == 303
+    assert answer["Location"].startswith(reverse("portal:consent"))
+
+
+def test_pages_of_an_open_share_show_links_and_lines_without_a_token(world, publish_real, real_ada, client):
+    client.force_login(real_ada)
+    request = run_until(sharing.request_share(user=real_ada, wanted=everything(publish_real())), Status.OPEN)
+    page = client.get(request.get_absolute_url()).content.decode()
+    assert "file-manager?origin_id=" in page
+    assert "curl --fail" in page
+    assert "$TOKEN" in page
+    assert "hx-trigger" not in page
+    manifest = b"".join(client.get(reverse("transfers:manifest", args=[request.pk])).streaming_content).decode()
+    assert manifest.count("\n") == 4
+
+
+def test_sending_by_page_from_choice_to_request(world, publish_real, real_ada, client):
+    from tests.transfers.test_sending import consent_to_campus
+
+    consent_to_campus(world, real_ada)
+    client.force_login(real_ada)
+    add(client, publish_real())
+    chosen = client.get(reverse("transfers:send"), {"q": "Campus"}).content.decode()
+    assert str(world.campus_id) in chosen
+    review = client.get(reverse("transfers:send-review"), {"collection": world.campus_id, "path": "/home/ada/"})
+    confirm = reverse("transfers:send-confirm")
+    fields = form_of(review, confirm)
+    wrong = client.post(confirm, fields | {"path": "no-slash"})
+    assert wrong.status_code == 400
+    assert "starts and ends with /" in wrong.content.decode()
+    answer = client.post(confirm, fields | {"path": f"/home/ada/{uuid.uuid4().hex[:6]}/"})
+    assert answer.status_code == 302
+    request = DataRequest.objects.get()
+    run_until(request, Status.SENT)
+    assert "Sent" in client.get(request.get_absolute_url()).content.decode()
+    assert "Campus storage" in client.get(reverse("transfers:send")).content.decode()

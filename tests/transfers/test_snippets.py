@@ -1,0 +1,48 @@
+import shlex
+import subprocess
+import sys
+
+from datasets.files import FileQuery
+from tests.transfers.conftest import everything, run_until
+from transfers import opening, sharing, snippets
+from transfers.requesting import Wanted
+from transfers.states import Status
+
+NASTY = "/2020/$(touch owned) 'quoted' \"double\";`x`.nc"
+
+
+def by_title(found):
+    return {one.title: one for one in found}
+
+
+def test_names_are_never_read_as_commands(world, publish_real):
+    version = publish_real(files={NASTY: b"nasty"})
+    found = by_title(snippets.snippets_of(everything(version)))
+    for title in ("curl", "wget"):
+        words = shlex.split(found[title].code)
+        assert words[0] == title
+        assert any(word.endswith("%60x%60.nc") for word in words)
+    compile(found["Python"].code, "snippet", "exec")
+
+
+def test_python_lines_download_public_files_as_they_stand(world, publish_real, tmp_path):
+    version = publish_real(files={NASTY: b"nasty", "/readme.txt": b"read"})
+    opening.open_dataset(version.dataset)
+    code = by_title(snippets.snippets_of(everything(version)))["Python"].code
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()) == [b"nasty", b"read"]
+    assert not list(tmp_path.rglob("owned"))
+
+
+def test_lines_hold_the_selection_and_no_token(world, publish_real, real_ada):
+    version = publish_real()
+    request = run_until(sharing.request_share(user=real_ada, wanted=[Wanted(version, FileQuery(globs=("*.txt",)))]), Status.OPEN)
+    found = by_title(snippets.snippets_of_share(request))
+    assert set(found) == {"Globus CLI", "curl", "wget", "Python"}
+    for one in found.values():
+        assert "readme.txt" in one.code
+        assert "jan.nc" not in one.code
+    assert "$TOKEN" in found["curl"].code
+    assert world.environment["GLOBUS_SDK_VERIFY_SSL"] in found["wget"].code
+    assert f"https://auth.globus.org/scopes/{request.collection_id}/https" in found["curl"].note

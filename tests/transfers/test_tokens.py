@@ -1,0 +1,81 @@
+from datetime import timedelta
+
+import pytest
+from cryptography.fernet import Fernet
+from django.utils import timezone
+
+from transfers import globus, tokens
+from transfers.errors import ConsentNeededError
+from transfers.models import GlobusToken
+
+SCOPE = globus.TRANSFER_SCOPE
+TRANSFER = {
+    "access_token": "secret-access",
+    "refresh_token": "secret-refresh",
+    "resource_server": globus.TRANSFER_SERVER,
+    "scope": SCOPE,
+    "expires_in": 3600,
+}
+ANSWER = {
+    "access_token": "signing-in",
+    "resource_server": "auth.globus.org",
+    "scope": "openid",
+    "expires_in": 3600,
+    "other_tokens": [TRANSFER],
+}
+
+
+def test_tokens_are_stored_encrypted_and_read_back(ada):
+    tokens.store_tokens(ada, ANSWER)
+    row = GlobusToken.objects.get(resource_server=globus.TRANSFER_SERVER)
+    assert b"secret" not in bytes(row.access_token_encrypted) + bytes(row.refresh_token_encrypted)
+    assert tokens.access_token(ada, globus.TRANSFER_SERVER, [SCOPE]) == "secret-access"
+    assert ("auth.globus.org", "openid") in tokens.held_scopes(ada)
+
+
+def test_new_key_encrypts_and_the_old_one_still_reads(ada, settings):
+    tokens.store_tokens(ada, ANSWER)
+    settings.TOKEN_KEYS = [Fernet.generate_key().decode(), *settings.TOKEN_KEYS]
+    assert tokens.access_token(ada, globus.TRANSFER_SERVER, [SCOPE]) == "secret-access"
+    settings.TOKEN_KEYS = settings.TOKEN_KEYS[:1]
+    with pytest.raises(ConsentNeededError):
+        tokens.access_token(ada, globus.TRANSFER_SERVER, [SCOPE])
+
+
+def test_missing_scope_is_asked_for_by_name(ada):
+    tokens.store_tokens(ada, ANSWER)
+    with pytest.raises(ConsentNeededError) as caught:
+        tokens.access_token(ada, globus.TRANSFER_SERVER, [SCOPE, "more"])
+    assert caught.value.required_scopes == [SCOPE, "more"]
+
+
+def test_answer_without_a_refresh_token_keeps_the_old_one(ada):
+    tokens.store_tokens(ada, ANSWER)
+    before = bytes(GlobusToken.objects.get(resource_server=globus.TRANSFER_SERVER).refresh_token_encrypted)
+    tokens.store_tokens(ada, {**TRANSFER, "refresh_token": ""})
+    assert bytes(GlobusToken.objects.get(resource_server=globus.TRANSFER_SERVER).refresh_token_encrypted) == before
+
+
+def test_ended_token_is_renewed_at_globus(world, real_ada):
+    old = tokens.access_token(real_ada, globus.TRANSFER_SERVER, [SCOPE])
+    GlobusToken.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    new = tokens.access_token(real_ada, globus.TRANSFER_SERVER, [SCOPE])
+    assert new != old
+    assert globus.collection(world.campus_id, token=new).name
+    assert GlobusToken.objects.get(resource_server=globus.TRANSFER_SERVER).expires_at > timezone.now() + timedelta(hours=1)
+
+
+def test_permission_that_globus_ended_is_asked_for_again(world, real_ada):
+    tokens.access_token(real_ada, globus.TRANSFER_SERVER, [SCOPE])
+    tokens.store_tokens(real_ada, {**TRANSFER, "refresh_token": "ended", "expires_in": 0})
+    with pytest.raises(ConsentNeededError) as caught:
+        tokens.access_token(real_ada, globus.TRANSFER_SERVER, [SCOPE])
+    assert caught.value.required_scopes == [SCOPE]
+
+
+def test_signing_out_ends_tokens_at_globus(world, real_ada):
+    token = tokens.access_token(real_ada, globus.TRANSFER_SERVER, [SCOPE])
+    tokens.release_tokens(real_ada)
+    assert not GlobusToken.objects.filter(user=real_ada).exists()
+    with pytest.raises(ConsentNeededError):
+        globus.collection(world.campus_id, token=token)
