@@ -92,6 +92,9 @@ if HAS_STANDIN and not _may_standin:
 SHARE_LIFETIME_DAYS = number("CAUSEWAY_SHARE_LIFETIME_DAYS", 30)
 REMINDER_DAYS = number("CAUSEWAY_REMINDER_DAYS", 2)
 SWEEP_SECONDS = number("CAUSEWAY_SWEEP_SECONDS", 2)
+CLAIM_SECONDS = number("CAUSEWAY_CLAIM_SECONDS", 30)
+FAULTS = flag("CAUSEWAY_FAULTS")
+KILL_AFTER = text("CAUSEWAY_KILL_AFTER")
 
 # The site
 ALLOWED_HOSTS = [urlsplit(BASE_URL).hostname or "127.0.0.1", *words("CAUSEWAY_ALLOWED_HOSTS")]
@@ -220,7 +223,7 @@ STORAGES = {
 # Mail: smtp://user:password@host:port (smtps, smtp+tls), else files in a folder.
 MAIL_DIR = Path(text("CAUSEWAY_MAIL_DIR", str(STATE / "mail")))
 _mail = urlsplit(secret("EMAIL_URL", "file:", is_needed=False))
-EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _mail.scheme.startswith('smtp') else 'filebased'}.EmailBackend"
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend" if _mail.scheme.startswith("smtp") else "transfers.outbox.EmailBackend"
 EMAIL_FILE_PATH = str(MAIL_DIR)
 EMAIL_HOST, EMAIL_PORT = _mail.hostname or "localhost", _mail.port or 25
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(_mail.username or ""), unquote(_mail.password or "")

@@ -26,14 +26,15 @@ def outside_call(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def called(*args: P.args, **kwargs: P.kwargs) -> R:
         result = function(*args, **kwargs)
-        _die_if_asked(function.__name__)
+        after_call(function.__name__)
         return result
 
     return called
 
 
-def _die_if_asked(name: str) -> None:
-    asked: str = getattr(settings, "KILL_AFTER", "") if getattr(settings, "FAULTS", False) else ""
+def after_call(name: str) -> None:
+    """The n-th call of this name is over; die if that was asked for."""
+    asked = settings.KILL_AFTER if settings.FAULTS else ""
     wanted, _, count = asked.partition(":")
     if wanted != name:
         return

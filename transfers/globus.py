@@ -22,7 +22,7 @@ from globus_sdk.scopes import GCSCollectionScopes, GCSEndpointScopes
 from globus_sdk.transport import RequestsTransport, RetryConfig
 
 from transfers.errors import ConsentNeededError, GlobusRefusedError, GlobusUnavailableError
-from transfers.faults import outside_call
+from transfers.faults import after_call, outside_call
 from transfers.words import Arrived, Collection, CopyItem, Entry, Fault, Rule, Skipped, TaskProgress, fault_in_words
 
 TRANSFER_SERVER = "transfer.api.globus.org"
@@ -82,6 +82,7 @@ def delete_folder(collection_id: Id, path: str, *, submission_id: Id) -> str:
 # -- tasks --------------------------------------------------------------------------------------------------------------------
 
 
+@outside_call
 def new_submission_id(*, token: str | None = None) -> UUID:
     """A key for one submission: save it, then submit with it."""
     with _transfer(token) as client:
@@ -107,6 +108,7 @@ def submit_transfer(
         return str(client.submit_transfer(order)["task_id"])
 
 
+@outside_call
 def task_progress(task_id: str, *, token: str | None = None) -> TaskProgress:
     """How far a task is."""
     with _transfer(token) as client:
@@ -144,6 +146,7 @@ def successful_transfers(task_id: str, *, token: str | None = None) -> Iterator[
             algorithm = str(line.get("checksum_algorithm") or "").lower().replace("-", "")
             sha256 = str(line.get("checksum") or "") if algorithm in {"sha256", ""} and len(str(line.get("checksum") or "")) == 64 else ""
             yield Arrived(line["source_path"], line["destination_path"], int(line.get("size") or 0), sha256)
+    after_call("successful_transfers")
 
 
 def skipped_files(task_id: str, *, token: str | None = None) -> Iterator[Skipped]:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from datasets import access, files
-from datasets.errors import InvalidError
+from datasets.errors import ForbiddenError, InvalidError
 from datasets.files import FileQuery
 from datasets.globs import matches
 from datasets.models import Dataset, Variable, Version
@@ -35,7 +35,9 @@ def drawable_datasets(user: Any) -> Any:
 
 def choose(version: Version, variable: str, *, user: Any) -> Chosen:
     """What is drawn for a variable of a version (blank: its first). Raises ForbiddenError, or InvalidError in words."""
-    access.require_files(user, version.dataset)
+    decision = access.decide(user, version.dataset)
+    if not decision.is_allowed:
+        raise ForbiddenError(decision.words)
     return choose_files(version, variable)
 
 

@@ -27,6 +27,7 @@ from transfers.analysis.models import AnalysisJob, AnalysisSource
 from transfers.analysis.states import JOB_LIVE, ChartKind, JobStatus
 from transfers.analysis.steps import look_again, put_off, send_hint
 from transfers.errors import ConsentNeededError, NotClaimedError, NotYoursError, SignInNeededError
+from transfers.models import GlobusToken
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +90,8 @@ def _add(user: Any, sources: Sequence[Chosen], kinds: Sequence[str], years: tupl
             collection_id=source.collection_id, paths=list(source.paths),
         )  # fmt: skip
     job.events.create(new=job.status, actor_id=user.pk)
+    if not GlobusToken.objects.filter(user_id=user.pk, resource_server=graph.resource_server()).exists():
+        job.move_to(JobStatus.NEEDS_SIGN_IN, required_scopes=_complete(job, []))
     return job
 
 

@@ -6,6 +6,7 @@ here as text and the service's copy is cleaned up at once.
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from celery import shared_task
@@ -101,7 +102,8 @@ def _follow(look: QuickLook) -> None:
     else:
         reasons = [failure.get("reason", "") for failure in answer.failures]
         look.move_to(LookStatus.EMPTY, reason=next(filter(None, reasons), "It could not be drawn."))
-    graph.remove_graph(answer.id, token=token)
+    with suppress(RefusedError):  # the chart is kept; the service removes what is left in a month
+        graph.remove_graph(answer.id, token=token)
 
 
 def _guarded(look: QuickLook, act: Callable[[QuickLook], None]) -> None:

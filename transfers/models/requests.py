@@ -64,7 +64,7 @@ class DataRequestQuerySet(models.QuerySet["DataRequest"]):
 
 def claim_seconds() -> int:
     """How long a claim holds without being renewed: longer than the longest single call to Globus."""
-    return int(getattr(settings, "CLAIM_SECONDS", 30))
+    return int(settings.CLAIM_SECONDS)
 
 
 class DataRequest(models.Model):
