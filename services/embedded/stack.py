@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -210,7 +210,7 @@ class Stack:
         if self.load_archive:
             load = [*manage, "load_demo"]
             needed = ("worker", "beat", "graph-worker", "dtn-archive", "dtn-campus")
-            services.append(program("load-archive", load, after=needed, environment=portal))
+            services.append(replace(program("load-archive", load, after=needed, environment=portal), is_told=True))
         return services
 
     def _web(self) -> list[str]:

@@ -47,6 +47,7 @@ class Service:
     user: str | None = None
     stop_signal: int = signal.SIGTERM
     is_step: bool = False  # runs once and ends; ready when it ended well
+    is_told: bool = False  # a step whose lines are progress that people want to see
     timeout_s: float = 90
 
 
@@ -57,6 +58,7 @@ class Running:
     service: Service
     process: subprocess.Popen[bytes] | None = None
     offset: int = 0
+    told: str = ""
     started: float = 0.0
     next_start: float = 0.0
     pause_s: float = SHORTEST_PAUSE_S
@@ -189,6 +191,8 @@ class Supervisor:
                     self._launch(one)
                 elif one.process is not None and not one.is_ready and not one.service.is_step:
                     self._ask(one)
+                elif one.process is not None and one.service.is_told:
+                    self._tell_progress(one)
                 self._check_time(one)
 
     def _may_start(self, one: Running) -> bool:
@@ -213,6 +217,12 @@ class Supervisor:
         if one.service.probe(self.log_of(one.service.name), one.offset):
             one.is_ready = True
             self.tell(f"{one.service.name} is ready ({time.monotonic() - one.started:.1f} s)")
+
+    def _tell_progress(self, one: Running) -> None:
+        lines = read_from(self.log_of(one.service.name), one.offset).splitlines()
+        if lines and lines[-1] != one.told:
+            one.told = lines[-1]
+            self.tell(f"{one.service.name}: {one.told}")
 
     def _note_end(self, one: Running, status: int) -> None:
         assert one.process is not None  # noqa: S101 - asked by the only caller
