@@ -71,7 +71,7 @@ def dataset(request: HttpRequest, slug: str) -> HttpResponse:
     found, versions, version = _dataset_and_version(request, slug)
     decision = decide(request.user, found)
     total = files.measure(version, files.FileQuery()) if version else files.Measure(0, 0)
-    looks = [(variable, route("transfers:quick-look", slug, variable.name)) for variable in found.variables.all()]
+    looks = [(variable, route("analysis:quick-look", slug, variable.name)) for variable in found.variables.all()]
     context = {
         "dataset": found,
         "version": version,
@@ -83,7 +83,7 @@ def dataset(request: HttpRequest, slug: str) -> HttpResponse:
         "citation": cite(found, version),
         "looks": looks,
         "unreadable": _unreadable(found),
-        "graph_url": route("transfers:graph-new"),
+        "graph_url": route("analysis:graph-new"),
         "https_route": route("transfers:https", slug, version.number) if version else "",
         "add_url": route("transfers:basket-add"),
         "next_urls": {name: route(f"transfers:{name}") for name in ("basket", "request-new", "send")},

@@ -42,6 +42,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include(social_urls)),
     path("admin/", admin.site.urls),
 ]
-for module, prefix in (("datasets.urls", ""), ("transfers.urls", ""), ("datasets.api_urls", "api/v1/"), ("transfers.api_urls", "api/v1/")):
+for module, prefix in (
+    ("datasets.urls", ""),
+    ("transfers.urls", ""),
+    ("transfers.analysis.urls", ""),
+    ("datasets.api_urls", "api/v1/"),
+    ("transfers.api_urls", "api/v1/"),
+    ("transfers.analysis.api_urls", "api/v1/"),
+):
     if find_spec(module):
         urlpatterns.append(path(prefix, include(module)))

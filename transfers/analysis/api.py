@@ -22,7 +22,7 @@ class GraphViewSet(ReadOnlyModelViewSet[AnalysisJob]):
     serializer_class = AnalysisJobSerializer
 
     def get_queryset(self) -> Any:
-        jobs = AnalysisJob.objects.visible_to(self.request.user)  # type: ignore[attr-defined]
+        jobs = AnalysisJob.objects.visible_to(self.request.user)
         return jobs.prefetch_related("sources__version__dataset", "events")
 
     def create(self, request: Request) -> Response:

@@ -6,7 +6,8 @@ from transfers.analysis.api import GraphViewSet
 
 app_name = "analysis-api"
 
-router = SimpleRouter(trailing_slash="/?")
+router = SimpleRouter()
+router.trailing_slash = "/?"
 router.register("graphs", GraphViewSet, basename="graph")
 
 urlpatterns = router.urls

@@ -54,13 +54,14 @@ def request_graph(
     _check(wanted, kinds, years)
     sources = [choose(version, variable, user=user) for version, variable in wanted]
     key = _content_key(sources, chosen_kinds, years)
-    same = AnalysisJob.objects.filter(user_id=user.pk, content_key=key, status__in=JOB_LIVE).first()
+    same: AnalysisJob | None = AnalysisJob.objects.filter(user_id=user.pk, content_key=key, status__in=JOB_LIVE).first()
     if same:
         return same
     try:
         job = _add(user, sources, chosen_kinds, years, key)
     except IntegrityError:  # a second click was first
-        return AnalysisJob.objects.get(user_id=user.pk, content_key=key, status__in=JOB_LIVE)
+        first: AnalysisJob = AnalysisJob.objects.get(user_id=user.pk, content_key=key, status__in=JOB_LIVE)
+        return first
     hint(job)
     return job
 
@@ -172,7 +173,7 @@ def _follow(job: AnalysisJob) -> None:
 
 def _record(job: AnalysisJob, answer: graph.GraphAnswer) -> None:
     """Write down what the service says."""
-    facts = {"parts_done": answer.done, "parts_total": answer.total, "failures": answer.failures}
+    facts: dict[str, Any] = {"parts_done": answer.done, "parts_total": answer.total, "failures": answer.failures}
     if answer.status in {"done", "partial"}:
         status = JobStatus.DONE if answer.status == "done" else JobStatus.PARTIAL
         job.move_to(status, results=answer.results, folder_url=answer.folder_url, expires_at=timezone.now() + LIFETIME, **facts)
@@ -249,7 +250,7 @@ def sweep() -> int:
     """Hint at every step that is due, resume what got its permission, ask for quick looks that are missing. Safe to repeat."""
     now = timezone.now()
     resumed = 0
-    for job in AnalysisJob.objects.permitted_since():
+    for job in AnalysisJob.objects.permitted_since(graph.resource_server()):
         try:
             resume(job)
             resumed += 1

@@ -17,7 +17,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from datasets.models import Version
-from transfers import graph
 from transfers.analysis.states import JOB_LIVE, JOB_MOVES, JOB_WITH_RESULTS, JOB_WORKING, LOOK_MOVES, LOOK_WORKING, JobStatus, LookStatus
 from transfers.errors import IllegalMoveError, NotClaimedError, StaleStateError
 from transfers.models import GlobusToken
@@ -56,11 +55,9 @@ class AnalysisJobQuerySet(WorkQuerySet):
             return self.none()
         return self if getattr(user, "is_operator", False) else self.filter(user_id=user.pk)
 
-    def permitted_since(self) -> Self:
-        """Jobs that waited for a permission which has been given meanwhile."""
-        given = GlobusToken.objects.filter(
-            user=OuterRef("user"), resource_server=graph.resource_server(), stored_at__gt=OuterRef("moved_at")
-        )
+    def permitted_since(self, resource_server: str) -> Self:
+        """Jobs that waited for a permission at a service which has been given meanwhile."""
+        given = GlobusToken.objects.filter(user=OuterRef("user"), resource_server=resource_server, stored_at__gt=OuterRef("moved_at"))
         return self.filter(Exists(given)).filter(Q(status=JobStatus.NEEDS_SIGN_IN) | Q(status=JobStatus.CLEANING) & ~Q(required_scopes=[]))
 
 
@@ -91,7 +88,7 @@ class AnalysisJob(models.Model):
     failure = models.TextField(blank=True)
     required_scopes = models.JSONField(default=list, blank=True)
 
-    objects: ClassVar[models.Manager["AnalysisJob"]] = AnalysisJobQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[models.Manager["AnalysisJob"]] = AnalysisJobQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]
@@ -207,7 +204,7 @@ class QuickLook(models.Model):
     text_alternative = models.TextField(blank=True)
     reason = models.TextField(blank=True, help_text="Why it cannot be drawn")
 
-    objects: ClassVar[models.Manager["QuickLook"]] = WorkQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[models.Manager["QuickLook"]] = WorkQuerySet.as_manager()
 
     class Meta:
         ordering = ["variable"]

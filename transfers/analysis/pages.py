@@ -41,7 +41,7 @@ CHART_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sa
 def graphs(request: HttpRequest) -> HttpResponse:
     """`pages/graphs.html`: `page` of the person's own graphs, newest first; `kinds`."""
     _require_sign_in(request)
-    own = AnalysisJob.objects.filter(user_id=request.user.pk).prefetch_related("sources__version__dataset")
+    own = AnalysisJob.objects.filter(user=request.user.pk).prefetch_related("sources__version__dataset")
     return render(request, "pages/graphs.html", {"page": Paginator(own, 50).get_page(request.GET.get("page")), "kinds": KINDS})
 
 
@@ -188,7 +188,7 @@ def _image(svg: str, *, cache: str) -> HttpResponse:
 
 
 def _find_job(request: HttpRequest, job_id: uuid.UUID) -> AnalysisJob:
-    found: AnalysisJob | None = AnalysisJob.objects.visible_to(request.user).filter(pk=job_id).first()  # type: ignore[attr-defined]
+    found: AnalysisJob | None = AnalysisJob.objects.visible_to(request.user).filter(pk=job_id).first()
     if found is None:
         raise NotFoundError
     return found
