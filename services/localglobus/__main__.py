@@ -73,7 +73,7 @@ def listen(settings: Settings) -> list[socket.socket]:
     found = []
     for port in range(settings.port, settings.port + 1 + len(settings.nodes)):
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        opened = socket.socket(family, socket.SOCK_STREAM)
+        opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # said, or asyncio leaves Nagle on: 40 ms an answer
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             opened.bind((settings.host, port))

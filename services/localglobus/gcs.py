@@ -28,6 +28,7 @@ from services.localglobus.transfer.requests import nodes_of, read_document, stor
 
 CHANGEABLE = {"display_name": "display_name", "description": "description", "organization": "organization", "public": "is_public"}
 NAME_LENGTH = 128
+TEXT_LENGTH = 4096
 
 
 async def info(request: Request) -> Response:
@@ -135,8 +136,8 @@ def _create(
         display_name=_name(asked.get("display_name")),
         base_path=path,
         owner_id=owner_id,
-        description=asked.get("description"),
-        organization=asked.get("organization"),
+        description=_text(asked, "description"),
+        organization=_text(asked, "organization"),
         is_public=bool(asked.get("public", False)),
         user_credential_id=_credential(db, mapped, caller, asked.get("user_credential_id")),
     )
@@ -147,11 +148,18 @@ def _credential(db: sqlite3.Connection, mapped: Collection, caller: Caller, cred
     if credential_id is None:
         return collections.ensure_credential(db, gateway_id=mapped.gateway_id, identity_id=caller.identity_id)
     row = db.execute(
-        "SELECT identity_id FROM user_credential WHERE id = ? AND gateway_id = ?", (credential_id, mapped.gateway_id)
+        "SELECT identity_id FROM user_credential WHERE id = ? AND gateway_id = ?", (str(credential_id), mapped.gateway_id)
     ).fetchone()
     if row is None or row["identity_id"] not in caller.identity_ids:
         raise ApiError("bad_request", "user_credential_id is none of yours on this storage gateway", 400)
     return str(credential_id)
+
+
+def _text(asked: Mapping[str, Any], name: str) -> str | None:
+    value = asked.get(name)
+    if value is not None and (not isinstance(value, str) or len(value) > TEXT_LENGTH):
+        raise ApiError("bad_request", f"{name} must be a text of at most {TEXT_LENGTH} characters", 400)
+    return value
 
 
 def _name(value: object) -> str:
@@ -168,7 +176,7 @@ def _update(
         _name(asked["display_name"])
     for name, column in CHANGEABLE.items():
         if name in asked:
-            value = bool(asked[name]) if name == "public" else asked[name]
+            value = bool(asked[name]) if name == "public" else _text(asked, name)
             db.execute(f"UPDATE collection SET {column} = ? WHERE id = ?", (value, collection.id))  # noqa: S608 (our own names)
     return _one(db, endpoint, caller, collection.id)
 

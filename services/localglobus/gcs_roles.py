@@ -104,7 +104,8 @@ def _roles(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, collectio
 
 
 def _create_role(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, asked: Mapping[str, Any]) -> sqlite3.Row:
-    subject_id = _require_admin(db, endpoint, caller, asked.get("collection"))
+    collection_id = asked.get("collection")
+    subject_id = _require_admin(db, endpoint, caller, None if collection_id is None else str(collection_id))
     match = PRINCIPAL.fullmatch(str(asked.get("principal")))
     if match is None:
         raise ApiError("bad_request", "principal must be the URN of an identity or a group", 400)
@@ -144,7 +145,7 @@ def _credentials(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller) -> 
 
 def _create_credential(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, asked: Mapping[str, Any]) -> sqlite3.Row:
     identity_id = str(asked.get("identity_id") or caller.identity_id)
-    if identity_id not in caller.identity_ids or asked.get("storage_gateway_id") not in {None, endpoint.gateway_id}:
+    if identity_id not in caller.identity_ids or asked.get("storage_gateway_id") not in (None, endpoint.gateway_id):
         raise ApiError("permission_denied", "A user credential is made for yourself, on this endpoint's storage gateway", 403)
     credential_id = collections.ensure_credential(db, gateway_id=endpoint.gateway_id, identity_id=identity_id)
     row: sqlite3.Row = db.execute("SELECT * FROM user_credential WHERE id = ?", (credential_id,)).fetchone()

@@ -120,7 +120,8 @@ async def heartbeat(request: Request) -> Response:
 async def results(request: Request) -> Response:
     node = _node(request)
     batch = await read_document(request)
-    _whole(batch, "sequence", default=0)
+    if _whole(batch, "sequence", default=0) < 1:
+        raise ApiError("BadRequest", "sequence counts from 1", 400)
     accepted = await store_of(request).write(orders.store_results, node=node, order_id=request.path_params["order_id"], batch=batch)
     return JSONResponse({"accepted_sequence": accepted})
 
@@ -128,7 +129,7 @@ async def results(request: Request) -> Response:
 async def finish(request: Request) -> Response:
     node = _node(request)
     report = await read_document(request)
-    if report.get("status") not in {"SUCCEEDED", "FAILED"}:
+    if report.get("status") not in ("SUCCEEDED", "FAILED"):
         raise ApiError("BadRequest", "status must be SUCCEEDED or FAILED", 400)
     await store_of(request).write(orders.finish, node=node, order_id=request.path_params["order_id"], report=report)
     waiting_room(request.app).wake("tasks")

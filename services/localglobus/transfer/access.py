@@ -20,8 +20,8 @@ from services.localglobus.transfer.permissions import RULE_ROLES
 from services.localglobus.transfer.times import now_text, parse_future
 
 MOST_RULES = 1000
-OPEN_PRINCIPALS = frozenset({"all_authenticated_users", "anonymous"})
-PRINCIPAL_TYPES = OPEN_PRINCIPALS | {"identity", "group"}
+OPEN_PRINCIPALS = ("all_authenticated_users", "anonymous")
+PRINCIPAL_TYPES = (*OPEN_PRINCIPALS, "identity", "group")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MESSAGE_LENGTH = 2048
 
@@ -88,7 +88,7 @@ def update_rule(db: sqlite3.Connection, collection: Collection, rule_id: str, as
     """Changes permissions and expiration of a rule; principal and path may be repeated but not changed."""
     row = _row(db, collection, rule_id)
     for name in ("principal_type", "principal", "path"):
-        if asked.get(name) not in {None, row[name]}:
+        if asked.get(name) not in (None, row[name]):
             raise ApiError("BadRequest", f"The {name} of an access rule cannot be changed", 400)
     permissions = _permissions(asked.get("permissions", row["permissions"]), collection, row["principal_type"])
     expires_at = _expiration(asked) if "expiration_date" in asked else row["expires_at"]
@@ -125,7 +125,7 @@ def _principal(db: sqlite3.Connection, asked: Mapping[str, Any]) -> tuple[str, s
     if kind not in PRINCIPAL_TYPES:
         raise ApiError("BadRequest", f"principal_type must be one of {', '.join(sorted(PRINCIPAL_TYPES))}", 400)
     if kind in OPEN_PRINCIPALS:
-        if principal not in {None, ""}:
+        if principal not in (None, ""):
             raise ApiError("BadRequest", f"principal must be empty for {kind}", 400)
         return str(kind), ""
     if not isinstance(principal, str) or not UUID.fullmatch(principal.lower()):
@@ -136,7 +136,7 @@ def _principal(db: sqlite3.Connection, asked: Mapping[str, Any]) -> tuple[str, s
 
 
 def _permissions(value: object, collection: Collection, principal_type: str) -> str:
-    if value not in {"r", "rw"}:
+    if value not in ("r", "rw"):
         raise ApiError("BadRequest", "permissions must be 'r' or 'rw'", 400)
     if value == "rw" and principal_type == "anonymous" and not collection.has_anonymous_writes:
         raise ApiError("PermissionDenied", "The policy of this collection allows no anonymous writes", 403)
@@ -145,7 +145,7 @@ def _permissions(value: object, collection: Collection, principal_type: str) -> 
 
 def _expiration(asked: Mapping[str, Any]) -> str | None:
     value = asked.get("expiration_date")
-    return None if value in {None, ""} else parse_future(value, field="expiration_date")
+    return None if value in (None, "") else parse_future(value, field="expiration_date")
 
 
 def _note(asked: Mapping[str, Any], field: str) -> str | None:

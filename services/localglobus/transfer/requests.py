@@ -40,6 +40,10 @@ async def read_document(request: Request, *, data_type: str | None = None) -> di
         document = json.loads(await request.body())
     except ValueError as error:
         raise ApiError("BadRequest", "The body is not JSON", 400) from error
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ApiError("BadRequest", "The body holds half of a character", 400) from error
     if not isinstance(document, dict):
         raise ApiError("BadRequest", "The body must be a JSON object", 400)
     if data_type is not None and document.get("DATA_TYPE", data_type) != data_type:

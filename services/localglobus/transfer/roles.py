@@ -11,7 +11,7 @@ from services.localglobus.errors import ApiError
 from services.localglobus.transfer.access import UUID
 from services.localglobus.transfer.collections import Collection, grant_role, raise_rule_version
 
-ROLES = frozenset({"administrator", "access_manager", "activity_manager", "activity_monitor", "restricted_administrator"})
+ROLES = ("administrator", "access_manager", "activity_manager", "activity_monitor", "restricted_administrator")
 
 
 def describe(row: sqlite3.Row) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def create_role(db: sqlite3.Connection, collection: Collection, asked: Mapping[s
 def check_role(db: sqlite3.Connection, asked: Mapping[str, Any]) -> tuple[str, str, str]:
     """Returns (principal type, principal, role) of a role document. Raises `ApiError` 400 for what cannot be."""
     principal_type, principal, role = asked.get("principal_type"), asked.get("principal"), asked.get("role")
-    if principal_type not in {"identity", "group"}:
+    if principal_type not in ("identity", "group"):
         raise ApiError("BadRequest", "principal_type must be identity or group", 400)
     if not isinstance(principal, str) or not UUID.fullmatch(principal.lower()):
         raise ApiError("BadRequest", "principal must be a UUID", 400)

@@ -24,12 +24,12 @@ def read_transfer(
         for item in items:
             _refuse_into_itself(item)
     sync_level = document.get("sync_level")
-    if sync_level is not None and sync_level not in (0, 1, 2, 3):
+    if sync_level is not None and (isinstance(sync_level, bool) or sync_level not in (0, 1, 2, 3)):
         raise ApiError("BadRequest", "sync_level must be 0, 1, 2, 3 or null", 400)
     options = {
         "sync_level": sync_level,
         "filter_rules": _filter_rules(document),
-        "recursive_symlinks": document.get("recursive_symlinks", "ignore"),
+        "recursive_symlinks": "ignore",
         **_flags(document, TRANSFER_FLAGS, default=False),
         **_flags(document, NOTIFY_FLAGS, default=True),
     }
@@ -112,7 +112,7 @@ def _filter_rules(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         for rule in rules
     ]
     for rule in found:
-        if rule["method"] not in {"include", "exclude"} or rule["type"] not in {None, "file", "dir"}:
+        if rule["method"] not in ("include", "exclude") or rule["type"] not in (None, "file", "dir"):
             raise ApiError("BadRequest", "A filter_rule has the method include or exclude and the type file, dir or null", 400)
     return found
 
