@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import Count, Max, Min, Sum
+from django.db.models import Count, Max, Min, Q, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -16,6 +16,8 @@ from portal import auth, health, signin
 from portal.addresses import is_local, local_or_home
 from transfers import tokens
 
+FIRST_YEAR = 1000  # what starts earlier counts the years of a model, not ours
+
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
@@ -25,8 +27,8 @@ def home(request: HttpRequest) -> HttpResponse:
         n_datasets=Count("pk"),
         n_files=Sum("n_files"),
         size_bytes=Sum("size_bytes"),
-        first=Min("temporal_start"),
-        last=Max("temporal_end"),
+        first=Min("temporal_start", filter=Q(temporal_start__year__gte=FIRST_YEAR)),
+        last=Max("temporal_end", filter=Q(temporal_start__year__gte=FIRST_YEAR)),
     )
     newest = published.order_by("-listed_at", "-id")[:5]
     counted = published.values("subjects__name").annotate(count=Count("pk")).exclude(subjects__name=None)

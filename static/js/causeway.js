@@ -39,6 +39,11 @@ window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
 
+// Sheets (filters, folders) stand open without scripts; on a narrow screen they start closed so that the results come first.
+if (matchMedia("(max-width: 59.99rem)").matches) {
+  for (const sheet of document.querySelectorAll("details.sheet[open]")) sheet.open = false;
+}
+
 // The box in a table's head ticks all rows of that table.
 document.addEventListener("change", (event) => {
   const all = event.target.closest("input[data-tick-all]");
