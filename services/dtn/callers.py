@@ -48,7 +48,7 @@ def _credential(request: Request, sessions: Sessions, collection: Collection) ->
 
 
 def guard_for(node: Node, caller: Caller, collection: Collection, *, paths: tuple[str, ...], writes: bool = False) -> Guard:
-    return Guard(_book(node, caller.kind), collection.id, caller.credential, paths=paths, writes=writes)
+    return Guard(_book(node, caller.kind), collection.id, caller.credential, paths=paths, writes=writes, asked_at=caller.access.asked_at)
 
 
 def _book(node: Node, kind: str) -> AccessBook:

@@ -23,10 +23,10 @@ class RangeError(NodeError):
 def wanted_range(headers: Headers, stamp: Stamp) -> tuple[int, int] | None:
     """Return (offset, length) of the one range that is asked for and due, or None for the whole file.
 
-    Several ranges, other units and unreadable fields are ignored, as section 14.2 allows. Raises RangeError.
+    Several ranges, other units, unreadable fields and ranges of an empty file are ignored, as section 14.2 allows. Raises RangeError.
     """
     match = _RANGE.match(headers.get("range", ""))
-    if match is None or match.groups() == ("", "") or not _range_is_current(headers.get("if-range"), stamp):
+    if stamp.size == 0 or match is None or match.groups() == ("", "") or not _range_is_current(headers.get("if-range"), stamp):
         return None
     first, last = match.groups()
     if first == "":

@@ -121,7 +121,8 @@ def walk(root: Root, path: str, rules: Sequence[FilterRule] = ()) -> Iterator[En
             _, entries = list_folder(root, folder)
         except OSError as error:
             raise from_os_error(error, path=folder) from error
-        for found in sorted(entries, key=lambda one: str(one["name"]), reverse=True):
+        folders = []
+        for found in sorted(entries, key=lambda one: str(one["name"])):
             if found["link_target"] is not None or found["type"] not in {"file", "dir"}:
                 continue
             if not is_included(found["name"], found["type"], rules):
@@ -129,5 +130,6 @@ def walk(root: Root, path: str, rules: Sequence[FilterRule] = ()) -> Iterator[En
             is_folder = found["type"] == "dir"
             found_path = f"{folder}{found['name']}" + ("/" if is_folder else "")
             if is_folder:
-                waiting.append(found_path)
+                folders.append(found_path)
             yield {**found, "path": found_path}
+        waiting.extend(reversed(folders))

@@ -223,15 +223,13 @@ class Journal:
                 marked += db.execute("UPDATE event SET sequence = ? WHERE sequence IS NULL", (number,)).rowcount
                 if not marked:
                     return None
-        return (
-            int(number),
-            self._results(number),
-            [json.loads(row[0]) for row in self._rows("SELECT body FROM event WHERE sequence = ?", number)],
-        )
+        bodies = self._rows("SELECT body FROM event WHERE sequence = ?", number)
+        return int(number), self._results(number), [json.loads(body[0]) for body in bodies]
 
     def _results(self, number: int) -> list[dict[str, Any]]:
         rows = self._rows(
-            "SELECT source_path, destination_path, size, digest, status, error_code, error_details FROM entry WHERE sequence = ? ORDER BY id",
+            "SELECT source_path, destination_path, size, digest, status, error_code, error_details FROM entry"
+            " WHERE sequence = ? ORDER BY id",
             number,
         )
         names = ("source_path", "destination_path", "size", "checksum", "status", "error_code", "error_details")

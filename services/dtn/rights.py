@@ -96,13 +96,15 @@ class AccessBook:
 class Guard:
     """The right to one file while its bytes flow."""
 
-    def __init__(self, book: AccessBook, collection: str, bearer: str | None, *, paths: tuple[str, ...], writes: bool = False) -> None:
+    def __init__(
+        self, book: AccessBook, collection: str, bearer: str | None, *, paths: tuple[str, ...], writes: bool = False, asked_at: float = 0.0
+    ) -> None:
         self._book = book
         self._collection = collection
         self._bearer = bearer
         self._paths = paths  # the name that was asked for, and the real one
         self._writes = writes
-        self._asked_at = 0.0
+        self._asked_at = asked_at  # of the answer that let the request in
         self._ahead: asyncio.Task[Access] | None = None
 
     async def check(self) -> None:
@@ -112,9 +114,13 @@ class Guard:
             return
         if self._ahead is None:
             self._ahead = asyncio.ensure_future(self._book.get(self._collection, self._bearer, max_age_s=REFRESH_S))
-        if age >= FRESH_S - 0.1 or self._ahead.done():
+        if age >= FRESH_S - 0.1:
             access, self._ahead = await self._ahead, None
             self._judge(access)
+        elif self._ahead.done():
+            done, self._ahead = self._ahead, None
+            if done.exception() is None:  # else the second that is left may bring an answer
+                self._judge(done.result())
 
     def _judge(self, access: Access) -> None:
         is_allowed = access.may_write if self._writes else access.may_read

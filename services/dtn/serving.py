@@ -210,6 +210,11 @@ class FileAnswer(Response):
         connection: Connection = scope[SCOPE_KEY]
         try:
             await self._guard.check()
+        except NodeError:  # nothing is sent yet: it can still be said
+            self._guard.close()
+            os.close(self._fd)
+            raise
+        try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             await self._send_body(connection, send)
         except (DropError, NodeError, OSError):  # the answer has begun: only a cut connection says that it is not whole
@@ -225,7 +230,8 @@ class FileAnswer(Response):
         self._ahead = self._read_ahead(loop)
         while self._ahead is not None:
             chunk = await self._ahead
-            await self._guard.check()
+            if self._n_sent:
+                await self._guard.check()
             if not chunk:  # the file was cut short meanwhile
                 raise OSError("file ended early")
             self._offset += len(chunk)

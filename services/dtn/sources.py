@@ -139,7 +139,7 @@ class RemoteSource:
         try:
             with _network_faults():
                 response = self._ask(method, url, body, headers)
-                if not (response.status in {200, 202, 206} or _is_empty_file(response)):
+                if response.status not in {200, 202, 206}:
                     raise _refusal(response, path)
             yield response
             with _network_faults():
@@ -172,10 +172,6 @@ class RemoteSource:
             self._local.connection = None
 
 
-def _is_empty_file(response: http.client.HTTPResponse) -> bool:
-    return response.status == 416 and response.headers.get("Content-Range") == "bytes */0"
-
-
 def _refusal(response: http.client.HTTPResponse, path: str) -> PullError:
     try:
         said = json.loads(response.read(10_000))
@@ -198,13 +194,10 @@ class _RemoteFile:
         self.digest = from_field(headers.get("Repr-Digest", ""))
         modified = headers.get("Last-Modified")
         self.mtime_ns = int(parsedate_to_datetime(modified).timestamp()) * 10**9 if modified else 0
-        self.is_empty = response.status == 416
         _, _, total = headers.get("Content-Range", "").rpartition("/")
         self.size = int(total) if total else int(headers.get("Content-Length", "0"))
 
     def read_into(self, buffer: memoryview) -> int:
-        if self.is_empty:
-            return 0
         with _network_faults():
             return self._response.readinto(buffer)
 
