@@ -162,7 +162,7 @@ def first_file(check: Check, slug: str, *, folder: str = "") -> tuple[str, str]:
     rows = [row for row in call_api(visitor_of(check), path)["files"] if row.get("sha256")]
     if not rows:
         raise CheckError(f"the catalogue has no file with a digest in {path}")
-    return rows[0]["name"], rows[0]["sha256"]
+    return rows[0]["path"].rpartition("/")[2], rows[0]["sha256"]
 
 
 def find_file(visitor: Visitor, listing: Page, name: str, *, depth: int = 4) -> str:
@@ -226,7 +226,7 @@ def sends_to_her_collection(check: Check) -> str:
 
 def draws_a_graph(check: Check) -> str:
     visitor = visitor_of(check)
-    asked = {"datasets": list(DRAWN_DATASETS), "start_year": 1900, "end_year": 2000}
+    asked = {"datasets": [{"dataset": slug} for slug in DRAWN_DATASETS], "start_year": 1900, "end_year": 2000}
     headers = {"Accept": "application/json", "Referer": visitor.start}
 
     def submit() -> httpx.Response:
