@@ -44,7 +44,8 @@ def retry(request: DataRequest, *, user: Any) -> DataRequest:
 
 def ask_again(request: DataRequest, *, user: Any, idempotency_key: str = "") -> DataRequest:
     """Ask for the same files again, once the request is over; answers the new request."""
-    return (sharing if request.is_share else sending).ask_again(request, user=user, idempotency_key=idempotency_key)
+    story = sharing.ask_again if request.is_share else sending.ask_again
+    return story(request, user=user, idempotency_key=idempotency_key)
 
 
 ACTS = {"cancel": cancel, "extend": extend, "retry": retry, "ask-again": ask_again}

@@ -31,7 +31,7 @@ class DataRequestViewSet(ReadOnlyModelViewSet[DataRequest]):
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> Any:
-        found = DataRequest.objects.visible_to(self.request.user)  # type: ignore[attr-defined]
+        found = DataRequest.objects.visible_to(self.request.user)
         status = self.request.query_params.get("status")
         return found.filter(status=status) if status in Status.values else found
 

@@ -102,8 +102,14 @@ def submit_transfer(
         skip_source_errors=True, fail_on_quota_errors=True, notify_on_succeeded=False, notify_on_failed=False, notify_on_inactive=False,
     )  # fmt: skip
     for item in items:
-        checksum = {"external_checksum": item.sha256, "checksum_algorithm": "sha256"} if item.sha256 and not item.is_recursive else {}
-        order.add_item(item.source_path, item.destination_path, recursive=item.is_recursive, **checksum)
+        has_checksum = bool(item.sha256) and not item.is_recursive
+        order.add_item(
+            item.source_path,
+            item.destination_path,
+            recursive=item.is_recursive,
+            external_checksum=item.sha256 if has_checksum else globus_sdk.MISSING,
+            checksum_algorithm="sha256" if has_checksum else globus_sdk.MISSING,
+        )
     with _transfer(token) as client:
         return str(client.submit_transfer(order)["task_id"])
 
@@ -235,8 +241,7 @@ def search_collections(text: str = "", *, token: str) -> list[Collection]:
     found: dict[str, Collection] = {}
     with _transfer(token) as client:
         for scope in scopes:
-            query = {"filter_fulltext": text} if text else {}
-            for line in client.endpoint_search(filter_scope=scope, limit=50, **query)["DATA"]:
+            for line in client.endpoint_search(text or globus_sdk.MISSING, filter_scope=scope, limit=50)["DATA"]:
                 if "collection" in str(line.get("entity_type")):
                     found.setdefault(line["id"], _collection(line))
     return list(found.values())

@@ -17,7 +17,7 @@ from datasets.models import ScanRun, Version
 from transfers import globus
 
 
-@shared_task(name="transfers.ingest", queue="catalogue", soft_time_limit=3000, time_limit=3060)
+@shared_task(name="transfers.ingest", soft_time_limit=3000, time_limit=3060)
 def ingest(scan_id: int) -> None:
     """Run a scan that is due. Safe to repeat: the claim lets one worker in."""
     run = ScanRun.objects.select_related("version__dataset").filter(pk=scan_id).first()

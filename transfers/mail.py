@@ -16,8 +16,8 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from datasets.errors import UnavailableError
 from transfers import globus, manifests
-from transfers.errors import UnavailableError
 from transfers.faults import outside_call
 from transfers.models import DataRequest, SentMail
 

@@ -16,7 +16,8 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from transfers.errors import ConsentNeededError, GlobusRefusedError, GlobusUnavailableError, StaleStateError, UnavailableError
+from datasets.errors import UnavailableError
+from transfers.errors import ConsentNeededError, GlobusRefusedError, GlobusUnavailableError, StaleStateError
 from transfers.models import DataRequest
 from transfers.states import MOVES, Kind, Status
 

@@ -109,7 +109,7 @@ class DataRequest(models.Model):
     destination_path = models.TextField(blank=True)
     destination_name = models.CharField(max_length=200, blank=True)
 
-    objects: ClassVar[models.Manager["DataRequest"]] = DataRequestQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[models.Manager["DataRequest"]] = DataRequestQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]
