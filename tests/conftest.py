@@ -133,3 +133,4 @@ def started(stack: Stack) -> Iterator[Stack]:
     finally:
         stack.stop()
         stack.discard()
+        shutil.rmtree(stack.state, ignore_errors=True)

@@ -4,6 +4,7 @@ Each process gets only the secrets that it needs: the portal never sees the grap
 `Stack` is what `script/demo`, `script/localglobus` and the journeys use; how services are run is `supervisor.py`.
 """
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -104,9 +105,18 @@ class Stack:
             self._lock = None
 
     def discard(self) -> None:
-        """Delete the state of a stack that does not run: databases, archive, mails, secrets."""
-        Postgres(self.places.postgres, sockets=self.state).discard()
-        shutil.rmtree(self.state, ignore_errors=True)
+        """Delete the state of a stack that does not run, and nothing else in its folder; raises StartError while it runs."""
+        if not self.places.run.exists():
+            return
+        with take_lock(self.places.run):
+            end_stale(self.places.run)
+            Postgres(self.places.postgres, sockets=self.state).discard()
+            own = [*vars(self.places).values(), node_state(self.places.archive), node_state(self.places.campus)]
+            for folder in {*own} - {self.state}:
+                shutil.rmtree(folder, ignore_errors=True)
+            (self.state / "secrets.env").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody keeps something of her own in there
+            self.state.rmdir()
 
     @property
     def supervisor(self) -> Supervisor:
@@ -217,7 +227,7 @@ class Stack:
         return [
             *module("granian"),
             *("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(self.port)),
-            *("--workers", "1", "--blocking-threads", "8", "--respawn-failed-workers", "--no-ws"),
+            *("--workers", "1", "--blocking-threads", "4", "--respawn-failed-workers", "--no-ws"),
             "portal.wsgi:application",
         ]
 
@@ -276,7 +286,8 @@ def make_state(places: Places) -> None:
         places.state.mkdir(parents=True)
         places.state.chmod(0o711)
     nodes = [places.archive, places.campus, node_state(places.archive), node_state(places.campus)]
-    for private in {places.run, places.logs, *nodes} | ({places.globus, places.mail, places.graph} - {places.state}):
+    of_portal = [places.globus, places.mail, places.graph] if places.globus != places.state else []
+    for private in (places.run, places.logs, *nodes, *of_portal):
         private.mkdir(exist_ok=True, mode=0o700)
 
 

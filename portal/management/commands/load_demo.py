@@ -27,6 +27,8 @@ ASK_EVERY_S = 0.5
 class Command(BaseCommand):
     help = "Register, scan and publish the demonstration's archive. Needs a running worker, the graph service and the archive's node."
 
+    requires_system_checks: list[str] = []  # the processes that serve were checked already
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--steward", default="ben@archive.example", help="who curates the datasets (a username in Globus)")
         parser.add_argument("--timeout", type=float, default=900, help="seconds to wait for the scans")

@@ -41,6 +41,25 @@ def test_localglobus_command_prints_ready_after_writing_its_environment_and_stop
     assert not (tmp_path / "run" / "processes.json").exists()
 
 
+def test_discarding_leaves_alone_what_is_not_the_stacks_own(tmp_path):
+    stack = Stack(tmp_path / "state")
+    for path in ("run/processes.json", "archive/data/x.nc", "archive.state/y", "secrets.env", "notes.txt"):
+        (stack.state / path).parent.mkdir(parents=True, exist_ok=True)
+        (stack.state / path).write_text("{}")
+    stack.discard()
+    assert [path.name for path in stack.state.iterdir()] == ["notes.txt"]
+    (stack.state / "notes.txt").unlink()
+    (stack.state / "run").mkdir()
+    stack.discard()
+    assert not stack.state.exists()
+
+
+def test_running_stack_is_not_discarded(globus_stack):
+    with pytest.raises(StartError, match="runs already"):
+        Stack(globus_stack.state, with_portal=False).discard()
+    assert globus_stack.supervisor.is_ready("dtn-archive")
+
+
 @pytest.mark.journey
 def test_each_process_gets_only_the_secrets_that_it_needs(stack):
     for name in ("web", "worker", "beat"):
