@@ -10,13 +10,13 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, request_response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.dtn import operations, serving, uploading
 from services.dtn.accounting import SCOPE_KEY, Connection
 from services.dtn.conditions import RangeError
-from services.dtn.errors import BadRequestError, NodeError, UnauthorizedError
+from services.dtn.errors import BadRequestError, MissingError, NodeError, UnauthorizedError
 from services.dtn.faults import DropError
 from services.dtn.node import Node
 from services.dtn.pages import STYLE, refusal_page
@@ -39,10 +39,14 @@ def make_app(node: Node) -> ASGIApp:
     sessions = Sessions(node)
 
     async def files(request: Request) -> Response:
+        if request.scope["raw_path"].startswith(b"/.dtn/"):
+            raise MissingError("Nothing is here.")
         if request.method == "PUT":
             return await uploading.write_path(request, node, sessions)
         if request.method == "DELETE":
             return await uploading.delete_path(request, node, sessions)
+        if request.method not in {"GET", "HEAD"}:
+            raise BadRequestError("Files are read (GET, HEAD), written (PUT) and deleted (DELETE).", http_status=405)
         return await serving.read_path(request, node, sessions)
 
     async def callback(request: Request) -> Response:
@@ -95,9 +99,9 @@ def make_app(node: Node) -> ASGIApp:
     ]
     if node.faults.is_enabled:
         routes.append(Route("/.dtn/faults", faults, methods=["GET", "POST", "DELETE"]))
-    routes.append(Route("/{rest:path}", files, methods=["GET", "HEAD", "PUT", "DELETE"]))
     app = Starlette(routes=routes, exception_handlers={NodeError: refused, DropError: _drop})
     app.router.redirect_slashes = False
+    app.router.default = request_response(files)  # a route's pattern would not match every name
     return Edge(app)
 
 
