@@ -1,11 +1,10 @@
 """The Celery app: workers do the steps, beat says every few seconds that something may be due.
 
 A message is only a hint: the database is the queue of record, so a lost message costs one sweep, never a step.
-Task modules are imported when their packages are there; names and queues are interface and chosen here once.
+Names and queues of tasks are interface and chosen once.
 """
 
 import os
-from importlib.util import find_spec
 
 from celery import Celery
 from django.conf import settings
@@ -26,14 +25,9 @@ TASK_MODULES = (
 )
 
 
-def existing_modules() -> list[str]:
-    """The task modules that this installation has."""
-    return [name for name in TASK_MODULES if find_spec(name.rpartition(".")[0]) and find_spec(name)]
-
-
 app = Celery("causeway")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.conf.imports = existing_modules()
+app.conf.imports = TASK_MODULES
 app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
@@ -49,7 +43,15 @@ app.conf.update(
     # A hint is not worth waiting for: the sweep finds what is due.
     task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.2},
     # Longer than the longest limit of a task: no message is delivered twice while its worker still works.
-    broker_transport_options={"visibility_timeout": 3600, "global_keyprefix": "causeway.", "socket_timeout": 30},
+    broker_transport_options={
+        "visibility_timeout": 3600,
+        "global_keyprefix": "causeway.",
+        "socket_timeout": 30,
+        # A broker that is out must not hold up the page that wanted to hint at a step: the sweep finds it.
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0,
+    },
     broker_connection_retry_on_startup=True,
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,

@@ -99,6 +99,12 @@ def exact_time(moment: datetime | None) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment else "never"
 
 
+class Nobody(AnonymousUser):
+    """Who is not signed in, with the roles that templates ask everybody about."""
+
+    is_steward = is_operator = False
+
+
 def count_basket(request: HttpRequest) -> int:
     """How many selections lie in the basket of this person or session; asked only by templates that show it."""
     if request.user.is_authenticated:
@@ -114,11 +120,11 @@ def site(request: HttpRequest) -> dict[str, Any]:
     """
     known = {"has_standin": settings.HAS_STANDIN, "globus_app_url": settings.GLOBUS_APP_URL, "known_trouble": health.known_trouble}
     try:
-        user = getattr(request, "user", AnonymousUser())
+        user = request.user if request.user.is_authenticated else Nobody()
         own = {"user": user, "is_signed_in": user.is_authenticated, "messages": get_messages(request)}
         return known | own | {"count_basket": lambda: count_basket(request)}
     except DatabaseError:
-        return known | {"user": AnonymousUser(), "is_signed_in": False, "messages": (), "count_basket": lambda: 0}
+        return known | {"user": Nobody(), "is_signed_in": False, "messages": (), "count_basket": lambda: 0}
 
 
 def environment(**options: Any) -> Environment:

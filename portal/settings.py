@@ -107,7 +107,7 @@ INSTALLED_APPS = [
     "portal",
     "datasets",
     "transfers",
-    *(["transfers.analysis"] if (BASE_DIR / "transfers" / "analysis" / "models.py").exists() else []),
+    "transfers.analysis",
     "portal.apps.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",

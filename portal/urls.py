@@ -1,9 +1,8 @@
 """Every address of the site. Pages of the catalogue and of requests are in their apps, the API under /api/v1/."""
 
-from importlib.util import find_spec
-
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.decorators.http import require_GET
 from social_django import views as social
 
 from portal import errors, health, pages
@@ -32,7 +31,7 @@ portal_urls = (
 social_urls = (
     [
         path("login/<str:backend>/", social.auth, name="begin"),
-        path("complete/<str:backend>/", social.complete, name="complete"),
+        path("complete/<str:backend>/", require_GET(social.complete), name="complete"),
     ],
     "social",
 )
@@ -40,15 +39,11 @@ social_urls = (
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include(portal_urls)),
     path("", include(social_urls)),
+    path("", include("datasets.urls")),
+    path("", include("transfers.urls")),
+    path("", include("transfers.analysis.urls")),
+    path("api/v1/", include("datasets.api_urls")),
+    path("api/v1/", include("transfers.api_urls")),
+    path("api/v1/", include("transfers.analysis.api_urls")),
     path("admin/", admin.site.urls),
 ]
-for module, prefix in (
-    ("datasets.urls", ""),
-    ("transfers.urls", ""),
-    ("transfers.analysis.urls", ""),
-    ("datasets.api_urls", "api/v1/"),
-    ("transfers.api_urls", "api/v1/"),
-    ("transfers.analysis.api_urls", "api/v1/"),
-):
-    if find_spec(module):
-        urlpatterns.append(path(prefix, include(module)))

@@ -1,5 +1,6 @@
 """The cast, as the portal knows them after sign-in."""
 
+import socket
 import uuid
 from collections.abc import Callable
 
@@ -66,3 +67,11 @@ def archive(people) -> dict[str, Version]:
         assert run.status == "done", run.error
         made[slug] = version if slug == "draft" else publishing.publish(version, user=people["ben"])
     return made
+
+
+@pytest.fixture
+def closed_address() -> str:
+    """An address of this machine where nothing listens."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{one.getsockname()[1]}"

@@ -1,4 +1,3 @@
-import socket
 from collections.abc import Iterator
 
 import pytest
@@ -15,14 +14,6 @@ def unkept() -> Iterator[None]:
     yield
     health._kept.until = 0.0
     cache.clear()
-
-
-@pytest.fixture
-def closed_address() -> str:
-    """An address of this machine where nothing listens."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{one.getsockname()[1]}"
 
 
 @pytest.fixture

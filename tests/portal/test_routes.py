@@ -6,10 +6,10 @@ body, so 400 means "let in, but the form is empty".
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
+from django.db import transaction
 from django.urls import URLResolver, get_resolver
 
 from datasets.files import FileQuery
@@ -18,9 +18,88 @@ from transfers.requesting import Wanted
 
 WHO = ("nobody", "cy", "ada", "ben", "dee")
 
+DATASET = "api/v1/^datasets/(?P<slug>[a-z0-9-]+)"
+VERSION = DATASET + "/versions/(?P<number>[0-9]{1,9})"
+ASKED = "api/v1/^data-requests/(?P<pk>[^/.]+)"
+
 # fmt: off
 # (route, method, path): (nobody, cy, ada, ben, dee)
 TABLE: dict[tuple[str, str], tuple[str, tuple[int, int, int, int, int]]] = {
+    ("", "GET"): ("/", (200, 200, 200, 200, 200)),
+    (ASKED + "/?$", "GET"): ("/api/v1/data-requests/{request}/", (401, 404, 200, 404, 200)),
+    (ASKED + "/ask-again/?$", "POST"): ("/api/v1/data-requests/{request}/ask-again/", (401, 404, 409, 404, 409)),
+    (ASKED + "/cancel/?$", "POST"): ("/api/v1/data-requests/{request}/cancel/", (401, 404, 202, 404, 202)),
+    (ASKED + "/extend/?$", "POST"): ("/api/v1/data-requests/{request}/extend/", (401, 404, 409, 404, 409)),
+    (ASKED + "/manifest/?$", "GET"): ("/api/v1/data-requests/{request}/manifest/", (401, 404, 200, 404, 200)),
+    (ASKED + "/retry/?$", "POST"): ("/api/v1/data-requests/{request}/retry/", (401, 404, 409, 404, 409)),
+    ("api/v1/^data-requests/?$", "GET"): ("/api/v1/data-requests/", (401, 200, 200, 200, 200)),
+    ("api/v1/^data-requests/?$", "POST"): ("/api/v1/data-requests/", (401, 415, 415, 415, 415)),
+    (DATASET + "/?$", "GET"): ("/api/v1/datasets/open/", (200, 200, 200, 200, 200)),
+    (DATASET + "/?$", "PATCH"): ("/api/v1/datasets/open/", (401, 403, 403, 200, 200)),
+    (DATASET + "/grants/(?P<grant_id>[0-9]{1,18})/?$", "DELETE"): ("/api/v1/datasets/open/grants/1/", (401, 403, 403, 404, 404)),
+    (DATASET + "/grants/?$", "GET"): ("/api/v1/datasets/open/grants/", (403, 403, 403, 200, 200)),
+    (DATASET + "/grants/?$", "POST"): ("/api/v1/datasets/open/grants/", (401, 415, 415, 415, 415)),
+    (VERSION + "/?$", "GET"): ("/api/v1/datasets/open/versions/1/", (200, 200, 200, 200, 200)),
+    (VERSION + "/?$", "DELETE"): ("/api/v1/datasets/open/versions/1/", (401, 403, 403, 409, 409)),
+    (VERSION + "/files/?$", "GET"): ("/api/v1/datasets/open/versions/1/files/", (200, 200, 200, 200, 200)),
+    (VERSION + "/location/?$", "PUT"): ("/api/v1/datasets/open/versions/1/location/", (401, 400, 400, 400, 400)),
+    (VERSION + "/publication/?$", "POST"): ("/api/v1/datasets/open/versions/1/publication/", (401, 403, 403, 409, 409)),
+    (VERSION + "/scans/?$", "GET"): ("/api/v1/datasets/open/versions/1/scans/", (403, 403, 403, 200, 200)),
+    (VERSION + "/scans/?$", "POST"): ("/api/v1/datasets/open/versions/1/scans/", (401, 403, 403, 202, 202)),
+    (DATASET + "/versions/?$", "GET"): ("/api/v1/datasets/open/versions/", (200, 200, 200, 200, 200)),
+    (DATASET + "/versions/?$", "POST"): ("/api/v1/datasets/open/versions/", (401, 415, 415, 415, 415)),
+    ("api/v1/^datasets/?$", "GET"): ("/api/v1/datasets/", (200, 200, 200, 200, 200)),
+    ("api/v1/^datasets/?$", "POST"): ("/api/v1/datasets/", (401, 415, 415, 415, 415)),
+    ("api/v1/^graphs/(?P<pk>[^/.]+)/?$", "GET"): ("/api/v1/graphs/{request}/", (401, 404, 404, 404, 404)),
+    ("api/v1/^graphs/(?P<pk>[^/.]+)/?$", "DELETE"): ("/api/v1/graphs/{request}/", (401, 404, 404, 404, 404)),
+    ("api/v1/^graphs/?$", "GET"): ("/api/v1/graphs/", (401, 200, 200, 200, 200)),
+    ("api/v1/^graphs/?$", "POST"): ("/api/v1/graphs/", (401, 415, 415, 415, 415)),
+    ("api/v1/^suggestions/?$", "GET"): ("/api/v1/suggestions/", (200, 200, 200, 200, 200)),
+    ("basket/", "GET"): ("/basket/", (200, 200, 200, 200, 200)),
+    ("basket/<int:selection_id>/change/", "POST"): ("/basket/{selection}/change/", (404, 404, 302, 404, 404)),
+    ("basket/<int:selection_id>/remove/", "POST"): ("/basket/{selection}/remove/", (404, 404, 302, 404, 404)),
+    ("basket/add/", "POST"): ("/basket/add/", (404, 404, 404, 404, 404)),
+    ("basket/empty/", "POST"): ("/basket/empty/", (404, 404, 302, 404, 404)),
+    ("complete/<str:backend>/", "GET"): ("/complete/globus/", (403, 403, 403, 403, 403)),
+    ("consent/", "GET"): ("/consent/", (302, 400, 400, 400, 400)),
+    ("consent/", "POST"): ("/consent/", (302, 400, 400, 400, 400)),
+    ("datasets/", "GET"): ("/datasets/", (200, 200, 200, 200, 200)),
+    ("datasets/<slug:slug>/", "GET"): ("/datasets/open/", (200, 200, 200, 200, 200)),
+    ("datasets/<slug:slug>/ask/", "GET"): ("/datasets/open/ask/", (302, 200, 200, 200, 200)),
+    ("datasets/<slug:slug>/ask/", "POST"): ("/datasets/open/ask/", (302, 400, 400, 400, 400)),
+    ("datasets/<slug:slug>/files/", "GET"): ("/datasets/open/files/", (200, 200, 200, 200, 200)),
+    ("datasets/<slug:slug>/files/measure/", "GET"): ("/datasets/open/files/measure/", (200, 200, 200, 200, 200)),
+    ("graphs/", "GET"): ("/graphs/", (303, 200, 200, 200, 200)),
+    ("graphs/<uuid:job_id>/", "GET"): ("/graphs/{request}/", (303, 404, 404, 404, 404)),
+    ("graphs/<uuid:job_id>/<int:number>.svg", "GET"): ("/graphs/{request}/1.svg", (404, 404, 404, 404, 404)),
+    ("graphs/<uuid:job_id>/<slug:act>/", "POST"): ("/graphs/{request}/cancel/", (303, 404, 404, 404, 404)),
+    ("graphs/new/", "GET"): ("/graphs/new/", (200, 200, 200, 200, 200)),
+    ("graphs/new/", "POST"): ("/graphs/new/", (303, 400, 400, 400, 400)),
+    ("livez", "GET"): ("/livez", (200, 200, 200, 200, 200)),
+    ("login/<str:backend>/", "POST"): ("/login/globus/", (503, 503, 503, 503, 503)),
+    ("profile/", "GET"): ("/profile/", (302, 200, 200, 200, 200)),
+    ("profile/forget/<str:resource_server>/", "POST"): ("/profile/forget/transfer.api.globus.org/", (302, 302, 302, 302, 302)),
+    ("quick-looks/<int:look_id>.svg", "GET"): ("/quick-looks/1.svg", (404, 404, 404, 404, 404)),
+    ("quick-looks/<slug:slug>/<path:variable>/", "GET"): ("/quick-looks/open/t/", (404, 404, 404, 404, 404)),
+    ("readyz", "GET"): ("/readyz", (200, 200, 200, 200, 200)),
+    ("requests/", "GET"): ("/requests/", (303, 200, 200, 200, 200)),
+    ("requests/<uuid:request_id>/", "GET"): ("/requests/{request}/", (303, 404, 200, 404, 200)),
+    ("requests/<uuid:request_id>/<slug:act>/", "POST"): ("/requests/{request}/cancel/", (404, 404, 302, 404, 302)),
+    ("requests/<uuid:request_id>/manifest.csv", "GET"): ("/requests/{request}/manifest.csv", (404, 404, 200, 404, 200)),
+    ("requests/new/", "GET"): ("/requests/new/", (303, 200, 200, 200, 200)),
+    ("requests/new/", "POST"): ("/requests/new/", (303, 409, 409, 409, 409)),
+    ("send/", "GET"): ("/send/", (303, 303, 303, 303, 303)),
+    ("send/confirm/", "POST"): ("/send/confirm/", (303, 409, 409, 409, 409)),
+    ("send/review/", "GET"): ("/send/review/", (303, 400, 400, 400, 400)),
+    ("signin/", "GET"): ("/signin/", (200, 200, 200, 200, 200)),
+    ("signout/", "POST"): ("/signout/", (302, 302, 302, 302, 302)),
+    ("status/", "GET"): ("/status/", (200, 200, 200, 200, 200)),
+    ("steward/", "GET"): ("/steward/", (302, 403, 403, 200, 200)),
+    ("steward/datasets/<slug:slug>/", "GET"): ("/steward/datasets/open/", (302, 403, 403, 200, 200)),
+    ("steward/datasets/<slug:slug>/<slug:act>/", "POST"): ("/steward/datasets/open/cancel/", (302, 403, 403, 404, 404)),
+    ("steward/datasets/<slug:slug>/scan-progress/", "GET"): ("/steward/datasets/open/scan-progress/", (302, 403, 403, 200, 200)),
+    ("steward/register/", "GET"): ("/steward/register/", (302, 403, 403, 200, 200)),
+    ("steward/register/", "POST"): ("/steward/register/", (302, 403, 403, 400, 400)),
 }
 # fmt: on
 
@@ -43,31 +122,40 @@ def test_every_route_has_a_row_and_every_row_a_route():
 
 
 @pytest.fixture
-def places(people, archive) -> dict[str, object]:
-    """What the paths of the table name: ada's request and her basket's selection."""
+def places(people, archive, settings, closed_address) -> dict[str, object]:
+    """What the paths of the table name: ada's request, her basket's selection, her graph; and a Globus that does not answer."""
+    settings.SOCIAL_AUTH_GLOBUS_OIDC_ENDPOINT = settings.GLOBUS_AUTH_URL = settings.GLOBUS_TRANSFER_URL = closed_address
     asked = sharing.request_share(user=people["ada"], wanted=[Wanted(archive["open"], FileQuery())], lifetime_days=7)
     basket = selecting.open_basket(user=people["ada"], session_key=None)
     chosen = selecting.add_selection(basket, version=archive["open"], query=FileQuery())
-    return {"request": asked.pk, "selection": chosen.pk, "unknown": uuid.UUID(int=1)}
+    return {"request": asked.pk, "selection": chosen.pk}
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("route", "method"), list(TABLE))
-def test_the_route_answers_everybody_as_the_table_says(browser, people, places, route, method):
-    path, expected = TABLE[route, method]
-    answers = tuple(getattr(browser(people.get(who)), method.lower())(path.format(**places)).status_code for who in WHO)
-    assert answers == expected
+@pytest.mark.parametrize("who", WHO)
+def test_everybody_is_answered_as_the_table_says(browser, people, places, who):
+    client, others = browser(people.get(who)), {}
+    cookies = {name: one.value for name, one in client.cookies.items()}
+    for (route, method), (path, expected) in TABLE.items():
+        client.cookies.load(cookies)
+        with transaction.atomic():
+            status = getattr(client, method.lower())(path.format(**places)).status_code
+            transaction.set_rollback(True)
+        if status != expected[WHO.index(who)]:
+            others[route, method] = status
+    assert others == {}
 
 
 ADMIN = [route for route in ROUTES if route.startswith("admin/") and "<" not in route and "(?P" not in route]
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("route", ADMIN)
-def test_the_administration_is_closed_to_all_but_operators(browser, people, route):
-    for who in ("nobody", "cy", "ada", "ben"):
+@pytest.mark.parametrize("who", ["nobody", "cy", "ada", "ben"])
+def test_the_administration_is_closed_to_all_but_operators(browser, people, who):
+    client = browser(people.get(who))
+    for route in ADMIN:
         for method in ("get", "post"):
-            response = getattr(browser(people.get(who)), method)(f"/{route}")
-            assert response.status_code in {302, 403, 404, 405}
-            assert response.headers.get("Location", "/signin/").startswith(("/signin/", "/admin/login/", "/"))
-            assert b"Users" not in response.content
+            response = getattr(client, method)(f"/{route}")
+            is_signing_out = route == "admin/logout/" and method == "post"
+            assert is_signing_out or response.status_code in {302, 403, 404, 405}
+            assert b"Causeway administration" not in response.content
