@@ -10,7 +10,9 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 from transfers.analysis import graphs
 from transfers.analysis.models import AnalysisJob
 from transfers.analysis.serializers import AnalysisJobSerializer, AnalysisJobWriteSerializer
+from transfers.analysis.states import JobStatus
 from transfers.api import NewestFirst
+from transfers.errors import ConsentNeededError
 
 
 class GraphViewSet(ReadOnlyModelViewSet[AnalysisJob]):
@@ -26,11 +28,16 @@ class GraphViewSet(ReadOnlyModelViewSet[AnalysisJob]):
         return jobs.prefetch_related("sources__version__dataset", "events")
 
     def create(self, request: Request) -> Response:
-        """Ask for graphs of one to four datasets: answers 202 and where to look. The same request answers with the same graph."""
+        """Ask for graphs of one to four datasets: answers 202 and where to look. The same request answers with the same graph.
+
+        403 with `required_scopes` when the person has to agree first: the graph waits, and goes on by itself once she did.
+        """
         asked = AnalysisJobWriteSerializer(data=request.data, context=self.get_serializer_context())
         asked.is_valid(raise_exception=True)
         wanted = asked.validated_data
         job = graphs.request_graph(user=request.user, wanted=wanted["wanted"], kinds=wanted.get("kinds", ()), years=wanted["years"])
+        if job.status == JobStatus.NEEDS_SIGN_IN:
+            raise ConsentNeededError(required_scopes=job.required_scopes)
         return self._accepted(job)
 
     def destroy(self, request: Request, pk: str) -> Response:

@@ -56,13 +56,20 @@ def request_graph(
     key = _content_key(sources, chosen_kinds, years)
     same: AnalysisJob | None = AnalysisJob.objects.filter(user_id=user.pk, content_key=key, status__in=JOB_LIVE).first()
     if same:
-        return same
+        return _resumed(same)
     try:
         job = _add(user, sources, chosen_kinds, years, key)
     except IntegrityError:  # a second click was first
         first: AnalysisJob = AnalysisJob.objects.get(user_id=user.pk, content_key=key, status__in=JOB_LIVE)
         return first
     hint(job)
+    return job
+
+
+def _resumed(job: AnalysisJob) -> AnalysisJob:
+    """A job that she has already; goes on at once when it waited for a permission that is there now."""
+    if job.status == JobStatus.NEEDS_SIGN_IN and AnalysisJob.objects.permitted_since(graph.resource_server()).filter(pk=job.pk).exists():
+        resume(job)
     return job
 
 
