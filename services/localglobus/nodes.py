@@ -80,10 +80,10 @@ async def lease(request: Request) -> Response:
     asked = await read_document(request)
     most = min(_whole(asked, "most", default=1), MOST_ORDERS)
     until = time.monotonic() + min(float(asked.get("wait_s") or 0), MOST_WAIT_S)
-    store = store_of(request)
+    store, instance = store_of(request), str(asked.get("instance"))
     while True:
-        if await store.read(orders.has_ready, node):
-            found = await store.write(orders.lease, node=node, instance=str(asked.get("instance")), most=most)
+        if await store.read(orders.has_ready, node=node, instance=instance):
+            found = await store.write(orders.lease, node=node, instance=instance, most=most)
             if found:
                 return JSONResponse({"orders": found})
         left_s = until - time.monotonic()

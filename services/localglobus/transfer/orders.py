@@ -29,21 +29,16 @@ READY = (
 )
 
 
-def has_ready(db: sqlite3.Connection, node: str) -> bool:
-    """Whether an order waits for this node: a cheap look before `lease` writes."""
+def has_ready(db: sqlite3.Connection, *, node: str, instance: str) -> bool:
+    """Whether an order waits for this node: a cheap look before `lease` writes. Raises `ApiError` 409 `InstanceUnknown`."""
+    _require_registered(db, node, instance)
     now = time.time()
     return db.execute(READY, (node, now, now, 1)).fetchone() is not None
 
 
 def lease(db: sqlite3.Connection, *, node: str, instance: str, most: int) -> list[dict[str, Any]]:
-    """Leases up to `most` orders to an instance of a node; returns them as ORDERs.
-
-    Raises `ApiError` 409 `InstanceUnknown` unless it is the one that registered last: the question of a process that was killed may still
-    wait here, and must not take what its successor is to have.
-    """
-    registered = db.execute("SELECT node_instance FROM endpoint WHERE node = ?", (node,)).fetchone()
-    if registered is None or registered["node_instance"] != instance:
-        raise ApiError("InstanceUnknown", "This instance is not the one that registered last; register again", 409)
+    """Leases up to `most` orders to an instance of a node; returns them as ORDERs. Raises `ApiError` 409 `InstanceUnknown`."""
+    _require_registered(db, node, instance)
     now = time.time()
     found = []
     for row in db.execute(READY, (node, now, now, most)).fetchall():
@@ -149,7 +144,7 @@ def finish(db: sqlite3.Connection, *, node: str, order_id: str, report: Mapping[
 
 
 def count(db: sqlite3.Connection, task_id: str, counters: Mapping[str, Any]) -> None:
-    """Keeps the totals of a node; a total never gets less, whatever a late message says. `faults` adds control's own to the node's."""
+    """Keeps the totals of a node; a total never gets less, whatever a late message says."""
     known = {name: int(counters.get(name) or 0) for name in COUNTERS}
     changes = ", ".join(f"{name} = max({name}, :{name})" for name in COUNTERS)
     db.execute(f"UPDATE task SET {changes} WHERE id = :task_id AND completed_at IS NULL", {**known, "task_id": task_id})  # noqa: S608 (our own names)
@@ -184,6 +179,13 @@ def _own(db: sqlite3.Connection, node: str, order_id: str) -> sqlite3.Row:
     if row is None:
         raise ApiError("ClientError.NotFound", f"No order '{order_id}' for this node", 404)
     return row
+
+
+def _require_registered(db: sqlite3.Connection, node: str, instance: str) -> None:
+    """The question of a process that was killed may still wait here, and must not take what its successor is to have."""
+    row = db.execute("SELECT node_instance FROM endpoint WHERE node = ?", (node,)).fetchone()
+    if row is None or row["node_instance"] != instance:
+        raise ApiError("InstanceUnknown", "This instance is not the one that registered last; register again", 409)
 
 
 def _hold(db: sqlite3.Connection, order_id: str, task: sqlite3.Row, code: str, description: str) -> None:

@@ -61,9 +61,9 @@ def test_new_collection_takes_rules_and_shows_them_to_nobody_else(sites, folder,
 
 
 def test_creation_asks_for_the_consent_of_the_mapped_collection(sites, document):
-    """The demo client never agreed to data access on this endpoint."""
+    """The graph client never agreed to data access on this endpoint."""
     with pytest.raises(GCSAPIError) as refused:
-        sites.manager("demo", has_consent=False).create_collection(document)
+        sites.manager("graph", has_consent=False).create_collection(document)
     assert (refused.value.http_status, refused.value.code) == (403, "ConsentRequired")
 
 
@@ -78,7 +78,7 @@ def test_folder_must_be_there_and_confined(sites, document):
 def test_only_the_administrator_deletes(sites, document):
     collection_id = sites.manager("portal").create_collection(document)["id"]
     with pytest.raises(GCSAPIError) as refused:
-        sites.manager("graph").delete_collection(collection_id)
+        sites.manager("graph", has_consent=False).delete_collection(collection_id)
     assert refused.value.http_status in {403, 404}
     sites.manager("portal").delete_collection(collection_id)
 
