@@ -6,14 +6,19 @@ body, so 400 means "let in, but the form is empty".
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
 from django.db import transaction
+from django.test import Client
 from django.urls import URLResolver, get_resolver
+from django.utils import timezone
 
 from datasets.files import FileQuery
 from transfers import selecting, sharing
+from transfers.analysis.models import AnalysisJob, AnalysisSource, QuickLook
+from transfers.analysis.states import LookStatus
 from transfers.requesting import Wanted
 
 WHO = ("nobody", "cy", "ada", "ben", "dee")
@@ -23,84 +28,103 @@ VERSION = DATASET + "/versions/(?P<number>[0-9]{1,9})"
 ASKED = "api/v1/^data-requests/(?P<pk>[^/.]+)"
 
 # fmt: off
-# (route, method, path): (nobody, cy, ada, ben, dee)
-TABLE: dict[tuple[str, str], tuple[str, tuple[int, int, int, int, int]]] = {
-    ("", "GET"): ("/", (200, 200, 200, 200, 200)),
-    (ASKED + "/?$", "GET"): ("/api/v1/data-requests/{request}/", (401, 404, 200, 404, 200)),
-    (ASKED + "/ask-again/?$", "POST"): ("/api/v1/data-requests/{request}/ask-again/", (401, 404, 409, 404, 409)),
-    (ASKED + "/cancel/?$", "POST"): ("/api/v1/data-requests/{request}/cancel/", (401, 404, 202, 404, 202)),
-    (ASKED + "/extend/?$", "POST"): ("/api/v1/data-requests/{request}/extend/", (401, 404, 409, 404, 409)),
-    (ASKED + "/manifest/?$", "GET"): ("/api/v1/data-requests/{request}/manifest/", (401, 404, 200, 404, 200)),
-    (ASKED + "/retry/?$", "POST"): ("/api/v1/data-requests/{request}/retry/", (401, 404, 409, 404, 409)),
-    ("api/v1/^data-requests/?$", "GET"): ("/api/v1/data-requests/", (401, 200, 200, 200, 200)),
-    ("api/v1/^data-requests/?$", "POST"): ("/api/v1/data-requests/", (401, 415, 415, 415, 415)),
-    (DATASET + "/?$", "GET"): ("/api/v1/datasets/open/", (200, 200, 200, 200, 200)),
-    (DATASET + "/?$", "PATCH"): ("/api/v1/datasets/open/", (401, 403, 403, 200, 200)),
-    (DATASET + "/grants/(?P<grant_id>[0-9]{1,18})/?$", "DELETE"): ("/api/v1/datasets/open/grants/1/", (401, 403, 403, 404, 404)),
-    (DATASET + "/grants/?$", "GET"): ("/api/v1/datasets/open/grants/", (403, 403, 403, 200, 200)),
-    (DATASET + "/grants/?$", "POST"): ("/api/v1/datasets/open/grants/", (401, 415, 415, 415, 415)),
-    (VERSION + "/?$", "GET"): ("/api/v1/datasets/open/versions/1/", (200, 200, 200, 200, 200)),
-    (VERSION + "/?$", "DELETE"): ("/api/v1/datasets/open/versions/1/", (401, 403, 403, 409, 409)),
-    (VERSION + "/files/?$", "GET"): ("/api/v1/datasets/open/versions/1/files/", (200, 200, 200, 200, 200)),
-    (VERSION + "/location/?$", "PUT"): ("/api/v1/datasets/open/versions/1/location/", (401, 400, 400, 400, 400)),
-    (VERSION + "/publication/?$", "POST"): ("/api/v1/datasets/open/versions/1/publication/", (401, 403, 403, 409, 409)),
-    (VERSION + "/scans/?$", "GET"): ("/api/v1/datasets/open/versions/1/scans/", (403, 403, 403, 200, 200)),
-    (VERSION + "/scans/?$", "POST"): ("/api/v1/datasets/open/versions/1/scans/", (401, 403, 403, 202, 202)),
-    (DATASET + "/versions/?$", "GET"): ("/api/v1/datasets/open/versions/", (200, 200, 200, 200, 200)),
-    (DATASET + "/versions/?$", "POST"): ("/api/v1/datasets/open/versions/", (401, 415, 415, 415, 415)),
-    ("api/v1/^datasets/?$", "GET"): ("/api/v1/datasets/", (200, 200, 200, 200, 200)),
-    ("api/v1/^datasets/?$", "POST"): ("/api/v1/datasets/", (401, 415, 415, 415, 415)),
-    ("api/v1/^graphs/(?P<pk>[^/.]+)/?$", "GET"): ("/api/v1/graphs/{request}/", (401, 404, 404, 404, 404)),
-    ("api/v1/^graphs/(?P<pk>[^/.]+)/?$", "DELETE"): ("/api/v1/graphs/{request}/", (401, 404, 404, 404, 404)),
-    ("api/v1/^graphs/?$", "GET"): ("/api/v1/graphs/", (401, 200, 200, 200, 200)),
-    ("api/v1/^graphs/?$", "POST"): ("/api/v1/graphs/", (401, 415, 415, 415, 415)),
-    ("api/v1/^suggestions/?$", "GET"): ("/api/v1/suggestions/", (200, 200, 200, 200, 200)),
-    ("basket/", "GET"): ("/basket/", (200, 200, 200, 200, 200)),
-    ("basket/<int:selection_id>/change/", "POST"): ("/basket/{selection}/change/", (404, 404, 302, 404, 404)),
-    ("basket/<int:selection_id>/remove/", "POST"): ("/basket/{selection}/remove/", (404, 404, 302, 404, 404)),
-    ("basket/add/", "POST"): ("/basket/add/", (404, 404, 404, 404, 404)),
-    ("basket/empty/", "POST"): ("/basket/empty/", (404, 404, 302, 404, 404)),
-    ("complete/<str:backend>/", "GET"): ("/complete/globus/", (403, 403, 403, 403, 403)),
-    ("consent/", "GET"): ("/consent/", (302, 400, 400, 400, 400)),
-    ("consent/", "POST"): ("/consent/", (302, 400, 400, 400, 400)),
-    ("datasets/", "GET"): ("/datasets/", (200, 200, 200, 200, 200)),
-    ("datasets/<slug:slug>/", "GET"): ("/datasets/open/", (200, 200, 200, 200, 200)),
-    ("datasets/<slug:slug>/ask/", "GET"): ("/datasets/open/ask/", (302, 200, 200, 200, 200)),
-    ("datasets/<slug:slug>/ask/", "POST"): ("/datasets/open/ask/", (302, 400, 400, 400, 400)),
-    ("datasets/<slug:slug>/files/", "GET"): ("/datasets/open/files/", (200, 200, 200, 200, 200)),
-    ("datasets/<slug:slug>/files/measure/", "GET"): ("/datasets/open/files/measure/", (200, 200, 200, 200, 200)),
-    ("graphs/", "GET"): ("/graphs/", (303, 200, 200, 200, 200)),
-    ("graphs/<uuid:job_id>/", "GET"): ("/graphs/{request}/", (303, 404, 404, 404, 404)),
-    ("graphs/<uuid:job_id>/<int:number>.svg", "GET"): ("/graphs/{request}/1.svg", (404, 404, 404, 404, 404)),
-    ("graphs/<uuid:job_id>/<slug:act>/", "POST"): ("/graphs/{request}/cancel/", (303, 404, 404, 404, 404)),
-    ("graphs/new/", "GET"): ("/graphs/new/", (200, 200, 200, 200, 200)),
-    ("graphs/new/", "POST"): ("/graphs/new/", (303, 400, 400, 400, 400)),
-    ("livez", "GET"): ("/livez", (200, 200, 200, 200, 200)),
-    ("login/<str:backend>/", "POST"): ("/login/globus/", (503, 503, 503, 503, 503)),
-    ("profile/", "GET"): ("/profile/", (302, 200, 200, 200, 200)),
-    ("profile/forget/<str:resource_server>/", "POST"): ("/profile/forget/transfer.api.globus.org/", (302, 302, 302, 302, 302)),
-    ("quick-looks/<int:look_id>.svg", "GET"): ("/quick-looks/1.svg", (404, 404, 404, 404, 404)),
-    ("quick-looks/<slug:slug>/<path:variable>/", "GET"): ("/quick-looks/open/t/", (404, 404, 404, 404, 404)),
-    ("readyz", "GET"): ("/readyz", (200, 200, 200, 200, 200)),
-    ("requests/", "GET"): ("/requests/", (303, 200, 200, 200, 200)),
-    ("requests/<uuid:request_id>/", "GET"): ("/requests/{request}/", (303, 404, 200, 404, 200)),
-    ("requests/<uuid:request_id>/<slug:act>/", "POST"): ("/requests/{request}/cancel/", (404, 404, 302, 404, 302)),
-    ("requests/<uuid:request_id>/manifest.csv", "GET"): ("/requests/{request}/manifest.csv", (404, 404, 200, 404, 200)),
-    ("requests/new/", "GET"): ("/requests/new/", (303, 200, 200, 200, 200)),
-    ("requests/new/", "POST"): ("/requests/new/", (303, 409, 409, 409, 409)),
-    ("send/", "GET"): ("/send/", (303, 303, 303, 303, 303)),
-    ("send/confirm/", "POST"): ("/send/confirm/", (303, 409, 409, 409, 409)),
-    ("send/review/", "GET"): ("/send/review/", (303, 400, 400, 400, 400)),
-    ("signin/", "GET"): ("/signin/", (200, 200, 200, 200, 200)),
-    ("signout/", "POST"): ("/signout/", (302, 302, 302, 302, 302)),
-    ("status/", "GET"): ("/status/", (200, 200, 200, 200, 200)),
-    ("steward/", "GET"): ("/steward/", (302, 403, 403, 200, 200)),
-    ("steward/datasets/<slug:slug>/", "GET"): ("/steward/datasets/open/", (302, 403, 403, 200, 200)),
-    ("steward/datasets/<slug:slug>/<slug:act>/", "POST"): ("/steward/datasets/open/cancel/", (302, 403, 403, 404, 404)),
-    ("steward/datasets/<slug:slug>/scan-progress/", "GET"): ("/steward/datasets/open/scan-progress/", (302, 403, 403, 200, 200)),
-    ("steward/register/", "GET"): ("/steward/register/", (302, 403, 403, 200, 200)),
-    ("steward/register/", "POST"): ("/steward/register/", (302, 403, 403, 400, 400)),
-}
+# A row: the route, the method, a path of it, and what nobody, cy, ada, ben and dee are answered.
+TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
+    ("", "GET", "/", (200, 200, 200, 200, 200)),
+    (ASKED + "/?$", "GET", "/api/v1/data-requests/{request}/", (401, 404, 200, 404, 200)),
+    (ASKED + "/ask-again/?$", "POST", "/api/v1/data-requests/{request}/ask-again/", (401, 404, 409, 404, 409)),
+    (ASKED + "/cancel/?$", "POST", "/api/v1/data-requests/{request}/cancel/", (401, 404, 202, 404, 202)),
+    (ASKED + "/extend/?$", "POST", "/api/v1/data-requests/{request}/extend/", (401, 404, 409, 404, 409)),
+    (ASKED + "/manifest/?$", "GET", "/api/v1/data-requests/{request}/manifest/", (401, 404, 200, 404, 200)),
+    (ASKED + "/retry/?$", "POST", "/api/v1/data-requests/{request}/retry/", (401, 404, 409, 404, 409)),
+    ("api/v1/^data-requests/?$", "GET", "/api/v1/data-requests/", (401, 200, 200, 200, 200)),
+    ("api/v1/^data-requests/?$", "POST", "/api/v1/data-requests/", (401, 400, 400, 400, 400)),
+    (DATASET + "/?$", "GET", "/api/v1/datasets/open/", (200, 200, 200, 200, 200)),
+    (DATASET + "/?$", "GET", "/api/v1/datasets/draft/", (404, 404, 404, 200, 200)),
+    (DATASET + "/?$", "GET", "/api/v1/datasets/closed/", (200, 200, 200, 200, 200)),
+    (DATASET + "/?$", "PATCH", "/api/v1/datasets/open/", (401, 403, 403, 200, 200)),
+    (DATASET + "/grants/(?P<grant_id>[0-9]{1,18})/?$", "DELETE", "/api/v1/datasets/open/grants/1/", (401, 403, 403, 404, 404)),
+    (DATASET + "/grants/?$", "GET", "/api/v1/datasets/open/grants/", (403, 403, 403, 200, 200)),
+    (DATASET + "/grants/?$", "GET", "/api/v1/datasets/draft/grants/", (404, 404, 404, 200, 200)),
+    (DATASET + "/grants/?$", "GET", "/api/v1/datasets/closed/grants/", (403, 403, 403, 200, 200)),
+    (DATASET + "/grants/?$", "POST", "/api/v1/datasets/open/grants/", (401, 400, 400, 400, 400)),
+    (VERSION + "/?$", "GET", "/api/v1/datasets/open/versions/1/", (200, 200, 200, 200, 200)),
+    (VERSION + "/?$", "GET", "/api/v1/datasets/draft/versions/1/", (404, 404, 404, 200, 200)),
+    (VERSION + "/?$", "GET", "/api/v1/datasets/closed/versions/1/", (200, 200, 200, 200, 200)),
+    (VERSION + "/?$", "DELETE", "/api/v1/datasets/open/versions/1/", (401, 403, 403, 409, 409)),
+    (VERSION + "/?$", "DELETE", "/api/v1/datasets/draft/versions/1/", (401, 404, 404, 409, 409)),
+    (VERSION + "/files/?$", "GET", "/api/v1/datasets/open/versions/1/files/", (200, 200, 200, 200, 200)),
+    (VERSION + "/files/?$", "GET", "/api/v1/datasets/draft/versions/1/files/", (404, 404, 404, 200, 200)),
+    (VERSION + "/files/?$", "GET", "/api/v1/datasets/closed/versions/1/files/", (403, 403, 403, 200, 200)),
+    (VERSION + "/location/?$", "PUT", "/api/v1/datasets/open/versions/1/location/", (401, 400, 400, 400, 400)),
+    (VERSION + "/publication/?$", "POST", "/api/v1/datasets/open/versions/1/publication/", (401, 403, 403, 409, 409)),
+    (VERSION + "/publication/?$", "POST", "/api/v1/datasets/draft/versions/1/publication/", (401, 404, 404, 201, 201)),
+    (VERSION + "/scans/?$", "GET", "/api/v1/datasets/open/versions/1/scans/", (403, 403, 403, 200, 200)),
+    (VERSION + "/scans/?$", "POST", "/api/v1/datasets/open/versions/1/scans/", (401, 403, 403, 202, 202)),
+    (DATASET + "/versions/?$", "GET", "/api/v1/datasets/open/versions/", (200, 200, 200, 200, 200)),
+    (DATASET + "/versions/?$", "POST", "/api/v1/datasets/open/versions/", (401, 403, 403, 201, 201)),
+    ("api/v1/^datasets/?$", "GET", "/api/v1/datasets/", (200, 200, 200, 200, 200)),
+    ("api/v1/^datasets/?$", "POST", "/api/v1/datasets/", (401, 400, 400, 400, 400)),
+    ("api/v1/^graphs/(?P<pk>[^/.]+)/?$", "GET", "/api/v1/graphs/{graph}/", (401, 404, 200, 404, 200)),
+    ("api/v1/^graphs/(?P<pk>[^/.]+)/?$", "DELETE", "/api/v1/graphs/{graph}/", (401, 404, 202, 404, 202)),
+    ("api/v1/^graphs/?$", "GET", "/api/v1/graphs/", (401, 200, 200, 200, 200)),
+    ("api/v1/^graphs/?$", "POST", "/api/v1/graphs/", (401, 400, 400, 400, 400)),
+    ("api/v1/^suggestions/?$", "GET", "/api/v1/suggestions/", (200, 200, 200, 200, 200)),
+    ("basket/", "GET", "/basket/", (200, 200, 200, 200, 200)),
+    ("basket/<int:selection_id>/change/", "POST", "/basket/{selection}/change/", (404, 404, 302, 404, 404)),
+    ("basket/<int:selection_id>/remove/", "POST", "/basket/{selection}/remove/", (404, 404, 302, 404, 404)),
+    ("basket/add/", "POST", "/basket/add/", (404, 404, 404, 404, 404)),
+    ("basket/empty/", "POST", "/basket/empty/", (404, 404, 302, 404, 404)),
+    ("complete/<str:backend>/", "GET", "/complete/globus/", (403, 403, 403, 403, 403)),
+    ("consent/", "GET", "/consent/", (302, 400, 400, 400, 400)),
+    ("consent/", "POST", "/consent/", (302, 400, 400, 400, 400)),
+    ("datasets/", "GET", "/datasets/", (200, 200, 200, 200, 200)),
+    ("datasets/<slug:slug>/", "GET", "/datasets/open/", (200, 200, 200, 200, 200)),
+    ("datasets/<slug:slug>/", "GET", "/datasets/draft/", (404, 404, 404, 200, 200)),
+    ("datasets/<slug:slug>/", "GET", "/datasets/closed/", (200, 200, 200, 200, 200)),
+    ("datasets/<slug:slug>/ask/", "GET", "/datasets/open/ask/", (302, 200, 200, 200, 200)),
+    ("datasets/<slug:slug>/ask/", "GET", "/datasets/draft/ask/", (302, 404, 404, 200, 200)),
+    ("datasets/<slug:slug>/ask/", "GET", "/datasets/closed/ask/", (302, 200, 200, 200, 200)),
+    ("datasets/<slug:slug>/ask/", "POST", "/datasets/open/ask/", (302, 400, 400, 400, 400)),
+    ("datasets/<slug:slug>/files/", "GET", "/datasets/open/files/", (200, 200, 200, 200, 200)),
+    ("datasets/<slug:slug>/files/", "GET", "/datasets/draft/files/", (404, 404, 404, 200, 200)),
+    ("datasets/<slug:slug>/files/", "GET", "/datasets/closed/files/", (200, 200, 200, 200, 200)),
+    ("datasets/<slug:slug>/files/measure/", "GET", "/datasets/open/files/measure/", (200, 200, 200, 200, 200)),
+    ("graphs/", "GET", "/graphs/", (303, 200, 200, 200, 200)),
+    ("graphs/<uuid:job_id>/", "GET", "/graphs/{graph}/", (303, 404, 200, 404, 200)),
+    ("graphs/<uuid:job_id>/<int:number>.svg", "GET", "/graphs/{graph}/1.svg", (404, 404, 404, 404, 404)),
+    ("graphs/<uuid:job_id>/<slug:act>/", "POST", "/graphs/{graph}/clean-up/", (303, 404, 302, 404, 302)),
+    ("graphs/new/", "GET", "/graphs/new/", (200, 200, 200, 200, 200)),
+    ("graphs/new/", "POST", "/graphs/new/", (303, 400, 400, 400, 400)),
+    ("livez", "GET", "/livez", (200, 200, 200, 200, 200)),
+    ("login/<str:backend>/", "POST", "/login/globus/", (503, 503, 503, 503, 503)),
+    ("profile/", "GET", "/profile/", (302, 200, 200, 200, 200)),
+    ("profile/forget/<str:resource_server>/", "POST", "/profile/forget/transfer.api.globus.org/", (302, 302, 302, 302, 302)),
+    ("quick-looks/<int:look_id>.svg", "GET", "/quick-looks/{look}.svg", (200, 200, 200, 200, 200)),
+    ("quick-looks/<slug:slug>/<path:variable>/", "GET", "/quick-looks/open/t/", (404, 404, 404, 404, 404)),
+    ("readyz", "GET", "/readyz", (200, 200, 200, 200, 200)),
+    ("requests/", "GET", "/requests/", (303, 200, 200, 200, 200)),
+    ("requests/<uuid:request_id>/", "GET", "/requests/{request}/", (303, 404, 200, 404, 200)),
+    ("requests/<uuid:request_id>/<slug:act>/", "POST", "/requests/{request}/cancel/", (404, 404, 302, 404, 302)),
+    ("requests/<uuid:request_id>/manifest.csv", "GET", "/requests/{request}/manifest.csv", (404, 404, 200, 404, 200)),
+    ("requests/new/", "GET", "/requests/new/", (303, 200, 200, 200, 200)),
+    ("requests/new/", "POST", "/requests/new/", (303, 409, 409, 409, 409)),
+    ("send/", "GET", "/send/", (303, 303, 303, 303, 303)),
+    ("send/confirm/", "POST", "/send/confirm/", (303, 409, 409, 409, 409)),
+    ("send/review/", "GET", "/send/review/", (303, 400, 400, 400, 400)),
+    ("signin/", "GET", "/signin/", (200, 200, 200, 200, 200)),
+    ("signout/", "POST", "/signout/", (302, 302, 302, 302, 302)),
+    ("status/", "GET", "/status/", (200, 200, 200, 200, 200)),
+    ("steward/", "GET", "/steward/", (302, 403, 403, 200, 200)),
+    ("steward/datasets/<slug:slug>/", "GET", "/steward/datasets/open/", (302, 403, 403, 200, 200)),
+    ("steward/datasets/<slug:slug>/", "GET", "/steward/datasets/draft/", (302, 404, 404, 200, 200)),
+    ("steward/datasets/<slug:slug>/", "GET", "/steward/datasets/closed/", (302, 403, 403, 200, 200)),
+    ("steward/datasets/<slug:slug>/<slug:act>/", "POST", "/steward/datasets/open/publish/", (302, 403, 403, 400, 400)),
+    ("steward/datasets/<slug:slug>/<slug:act>/", "POST", "/steward/datasets/draft/publish/", (302, 404, 404, 302, 302)),
+    ("steward/datasets/<slug:slug>/scan-progress/", "GET", "/steward/datasets/open/scan-progress/", (302, 403, 403, 200, 200)),
+    ("steward/register/", "GET", "/steward/register/", (302, 403, 403, 200, 200)),
+    ("steward/register/", "POST", "/steward/register/", (302, 403, 403, 400, 400)),
+]
 # fmt: on
 
 
@@ -118,7 +142,7 @@ ROUTES = sorted(set(walk(get_resolver())))
 
 
 def test_every_route_has_a_row_and_every_row_a_route():
-    assert sorted({route for route, _ in TABLE}) == [route for route in ROUTES if not route.startswith("admin/")]
+    assert sorted({row[0] for row in TABLE}) == [route for route in ROUTES if not route.startswith("admin/")]
 
 
 @pytest.fixture
@@ -128,7 +152,10 @@ def places(people, archive, settings, closed_address) -> dict[str, object]:
     asked = sharing.request_share(user=people["ada"], wanted=[Wanted(archive["open"], FileQuery())], lifetime_days=7)
     basket = selecting.open_basket(user=people["ada"], session_key=None)
     chosen = selecting.add_selection(basket, version=archive["open"], query=FileQuery())
-    return {"request": asked.pk, "selection": chosen.pk}
+    graph = AnalysisJob.objects.create(user=people["ada"], content_key="a graph", due_at=timezone.now())
+    AnalysisSource.objects.create(job=graph, position=0, version=archive["open"], variable="t", collection_id=uuid.uuid4(), paths=["/a"])
+    look = QuickLook.objects.create(version=archive["open"], variable="t", status=LookStatus.READY, svg="<svg/>")
+    return {"request": asked.pk, "selection": chosen.pk, "graph": graph.pk, "look": look.pk}
 
 
 @pytest.mark.django_db
@@ -136,14 +163,22 @@ def places(people, archive, settings, closed_address) -> dict[str, object]:
 def test_everybody_is_answered_as_the_table_says(browser, people, places, who):
     client, others = browser(people.get(who)), {}
     cookies = {name: one.value for name, one in client.cookies.items()}
-    for (route, method), (path, expected) in TABLE.items():
+    for _, method, path, expected in TABLE:
         client.cookies.load(cookies)
         with transaction.atomic():
-            status = getattr(client, method.lower())(path.format(**places)).status_code
+            status = answer(client, method, path.format(**places))
             transaction.set_rollback(True)
         if status != expected[WHO.index(who)]:
-            others[route, method] = status
+            others[method, path] = status
     assert others == {}
+
+
+def answer(client: Client, method: str, path: str) -> int:
+    """The status for an empty form, or for an empty object of the API."""
+    if method == "GET":
+        return client.get(path).status_code
+    kind = "application/json" if path.startswith("/api/") else "application/x-www-form-urlencoded"
+    return client.generic(method, path, "{}" if kind.endswith("json") else "", content_type=kind).status_code
 
 
 ADMIN = [route for route in ROUTES if route.startswith("admin/") and "<" not in route and "(?P" not in route]
