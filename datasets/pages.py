@@ -118,8 +118,8 @@ def list_files(request: HttpRequest, slug: str) -> HttpResponse:
         "here": request.get_full_path(),
     }
     if context["can_list"]:
-        context["tree"] = [(row, files_url(found, version, row.path)) for row in files.tree(version, folder)]
         try:
+            context["tree"] = [(row, files_url(found, version, row.path)) for row in files.tree(version, folder)]
             listing = files.list_folder(version, folder, after=after or None, limit=FILES_ON_A_PAGE, glob=glob or None)
         except InvalidError as error:
             context["error"] = " ".join(words for texts in error.fields.values() for words in texts) or error.detail
@@ -226,7 +226,7 @@ def _chips(query: SearchQuery) -> list[Chip]:
 
 def _filter_words(query: SearchQuery, name: str) -> str:
     if name == "filters":
-        return "All filters"
+        return "any filter"
     if name == "time":
         return f"Years {query.start.year if query.start else '…'} to {query.end.year if query.end else '…'}"
     if name == "box" and query.box:

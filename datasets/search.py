@@ -80,6 +80,7 @@ class Results:
 
 def search(query: SearchQuery, *, user: Visitor) -> Results:
     """A page of what this person may find, with exact counts. Where nothing fits a misspelt word, the nearest spelling does."""
+    query.position()  # a forged cursor is told even where there is nothing to page
     found = _search(query, user)
     if found.total or not query.words or query.cursor or found.found_without.get("filters"):
         return found
@@ -134,7 +135,7 @@ def _search(query: SearchQuery, user: Visitor) -> Results:
         total=total,
         facets=_facets(query, counts),
         next_cursor=next_cursor,
-        found_without={value: count for (kind, value), count in counts.items() if kind == "without"} if not total else {},
+        found_without={value: count for (kind, value), count in counts.items() if kind == "without" and count} if not total else {},
     )
 
 

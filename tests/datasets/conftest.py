@@ -22,7 +22,8 @@ COLLECTION = uuid.UUID("7d5a4f1e-0000-4000-8000-000000000002")
 
 
 def make_person(username: str, *, role: str = "", linked: str = "") -> User:
-    user = User.objects.create(id=uuid.uuid5(uuid.NAMESPACE_DNS, username), username=username, name=username.split("@")[0], email=username)
+    name = username.partition("@")[0].title()
+    user = User.objects.create(id=uuid.uuid5(uuid.NAMESPACE_DNS, username), username=username, name=name, email=username)
     if role:
         RoleGrant.objects.create(role=role, principal_type="identity", principal=user.id)
     if linked:

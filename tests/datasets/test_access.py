@@ -76,7 +76,9 @@ def test_a_grant_to_a_group_ends_with_the_membership(published, ada, ben):
 
 def test_a_grant_ends_at_its_date_and_when_it_is_taken_back(published, ada, ben):
     dataset = published(access_policy="restricted").dataset
-    given = granting.grant(dataset, principal_type="identity", principal=ada.id, granted_by=ben, expires_at=timezone.now() + dt.timedelta(days=1))
+    given = granting.grant(
+        dataset, principal_type="identity", principal=ada.id, granted_by=ben, expires_at=timezone.now() + dt.timedelta(days=1)
+    )
     assert decide(ada, dataset).is_allowed
     type(given).objects.filter(pk=given.pk).update(expires_at=timezone.now() - dt.timedelta(seconds=1))
     assert not decide(ada, dataset).is_allowed

@@ -54,7 +54,7 @@ def test_a_second_scan_touches_only_what_changed(draft, disk, ben):
 @pytest.mark.parametrize("seed", range(12))
 def test_after_any_history_each_version_holds_what_the_disk_held(published, disk, ben, seed):
     """The invariant of validity: whatever happened between scans, a version equals the disk at its own scan."""
-    dice = random.Random(seed)  # noqa: S311
+    dice = random.Random(seed)
     version = published(files={f"/{n % 2}/{n}": str(n) for n in range(6)})
     expected = {version.number: content(version)}
     for day in range(2, 6):
@@ -159,7 +159,14 @@ def test_headers_state_variables_and_coverage_where_the_dataset_does_not(draft, 
             if path.endswith("pp"):
                 yield Inspected(path, sha256="00" * 32, error="No reader for this format")
             else:
-                yield Inspected(path, sha256="11" * 32, variables=(tas, lat), time_start="1990-02-30T00:00:00", time_end="1999-12-30", bbox=(225, 15, 315, 60))
+                yield Inspected(
+                    path,
+                    sha256="11" * 32,
+                    variables=(tas, lat),
+                    time_start="1990-02-30T00:00:00",
+                    time_end="1999-12-30",
+                    bbox=(225, 15, 315, 60),
+                )
 
     File.objects.all().update(sha256=None, inspected_at=None)
     run = ingesting.scan(version, disk.list_folder, inspect, user=ben)

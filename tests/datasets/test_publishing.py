@@ -1,0 +1,170 @@
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from datasets import ingesting, publishing, registering
+from datasets.errors import ConflictError, ForbiddenError, IllegalMoveError, InvalidError, NotReadyError
+from datasets.models import Dataset, File, Folder, FolderState, SearchTerm, Version
+from datasets.models.dataset import check_orcid
+from tests.datasets.conftest import COLLECTION, scan
+
+
+def test_publishing_freezes_totals_and_digest_and_shows_the_dataset(draft, ben):
+    version = draft(files={"/a": "12", "/b/c": "345"})
+    assert not Dataset.objects.published().exists()
+    publishing.publish(version, user=ben, note="first")
+    dataset = Dataset.objects.published().get()
+    assert (dataset.n_files, dataset.size_bytes, dataset.listed_at) == (2, 5, version.published_at)
+    assert len(version.digest_hex) == 64
+    assert list(version.events.values_list("old", "new", "note"))[-1] == ("draft", "published", "first")
+    with pytest.raises(IllegalMoveError):
+        publishing.publish(version, user=ben)
+
+
+def test_what_is_missing_is_told_all_at_once(ben, disk):
+    version = registering.register(user=ben, slug="bare", title="Bare")
+    with pytest.raises(NotReadyError) as refused:
+        publishing.publish(version, user=ben)
+    assert set(refused.value.fields) == {"abstract", "location", "files"}
+    registering.place(version, user=ben, collection_id=COLLECTION, base_path="/bare/")
+    ingesting.request_scan(version, user=ben)
+    with pytest.raises(NotReadyError) as refused:
+        publishing.publish(version, user=ben)
+    assert set(refused.value.fields) == {"abstract", "files", "scan"}
+
+
+def test_a_new_version_supersedes_the_one_before(published, disk, ben):
+    first = published()
+    disk.write("/sea/b", "b")
+    second = publishing.open_draft(first.dataset, user=ben, reason="one more file")
+    assert publishing.open_draft(first.dataset, user=ben) == second
+    scan(second, disk, ben)
+    publishing.publish(second, user=ben)
+    first.refresh_from_db()
+    assert (first.status, second.status) == ("superseded", "published")
+    assert first.superseded_at is not None
+    assert (second.number, second.reason, second.dataset.n_files) == (2, "one more file", 2)
+    assert second.primary_location.base_path == "/sea/"
+
+
+def test_a_dataset_has_one_open_draft_and_one_current_version(published, ben):
+    version = published()
+    publishing.open_draft(version.dataset, user=ben)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Version.objects.create(dataset=version.dataset, number=3)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Version.objects.filter(number=2).update(status="published", published_at=timezone.now(), digest=bytes(32))
+
+
+def test_discarding_a_draft_gives_back_exactly_what_was(published, disk, ben):
+    version = published(files={"/a": "1", "/b": "2"})
+
+    def everything():
+        files = File.objects.values_list("folder__path", "name", "first_version", "last_version", "size_bytes").order_by("pk")
+        return list(files), list(FolderState.objects.order_by("pk").values_list("folder__path", "from_version", "n_files"))
+
+    before = everything()
+    disk.write("/sea/a", "changed", day=4)
+    disk.remove("/sea/b")
+    disk.write("/sea/c", "3")
+    draft = publishing.open_draft(version.dataset, user=ben)
+    scan(draft, disk, ben)
+    assert everything() != before
+    publishing.discard_draft(draft, user=ben)
+    assert everything() == before
+    with pytest.raises(ConflictError):
+        publishing.discard_draft(version, user=ben)
+
+
+def test_the_first_draft_stays(draft, ben):
+    with pytest.raises(ConflictError):
+        publishing.discard_draft(draft(), user=ben)
+
+
+@pytest.mark.parametrize("verb", [publishing.publish, publishing.discard_draft])
+def test_only_curators_publish_and_discard(draft, ada, verb):
+    with pytest.raises(ForbiddenError):
+        verb(draft(), user=ada)
+
+
+def test_only_stewards_and_operators_register(ada, cy, dee):
+    for user in (ada, cy):
+        with pytest.raises(ForbiddenError):
+            registering.register(user=user, slug="mine", title="Mine")
+    assert registering.register(user=dee, slug="mine", title="Mine").dataset.stewards.get() == dee
+
+
+def test_every_wrong_field_is_named(ben):
+    registering.register(user=ben, slug="taken", title="Taken")
+    with pytest.raises(ConflictError):
+        registering.register(user=ben, slug="taken", title="Again")
+    with pytest.raises(InvalidError) as refused:
+        registering.register(user=ben, slug="No Slug", title="x")
+    assert "slug" in refused.value.fields
+    with pytest.raises(InvalidError) as refused:
+        registering.register(user=ben, slug="wrong", title="x", contact="nobody", source_url="no url", access_policy="secret")
+    assert {"contact", "source_url", "access_policy"} <= set(refused.value.fields)
+    assert not Dataset.objects.filter(slug="wrong").exists()
+    dataset = Dataset.objects.get(slug="taken")
+    for wrong in (
+        {"west": 0, "south": 5, "east": 10, "north": 1},
+        {"west": 1},
+        {"temporal_start": "2001-01-01", "temporal_end": "2000-01-01"},
+        {"temporal_end": "yesterday"},
+        {"number_of_moons": 1},
+    ):
+        with pytest.raises(InvalidError):
+            registering.describe(dataset, user=ben, **wrong)
+
+
+def test_a_published_version_stays_where_it_is(published, ben):
+    with pytest.raises(ConflictError):
+        registering.place(published(), user=ben, collection_id=COLLECTION, base_path="/elsewhere/")
+
+
+@pytest.mark.parametrize("path", ["relative/", "/no-folder", "/../x/"])
+def test_a_location_is_a_folder(draft, ben, path):
+    with pytest.raises(InvalidError):
+        registering.place(draft(), user=ben, collection_id=COLLECTION, base_path=path)
+
+
+@pytest.mark.parametrize(
+    ("orcid", "is_right"),
+    [
+        ("0000-0002-1825-0097", True),
+        ("0000-0002-1694-233X", True),
+        ("0000-0002-1825-0098", False),
+        ("0000000218250097", False),
+        ("0000-0002-1825-00971", False),
+    ],
+)
+def test_the_check_digit_of_an_orcid(orcid, is_right):
+    from django.core.exceptions import ValidationError
+
+    if is_right:
+        check_orcid(orcid)
+    else:
+        with pytest.raises(ValidationError):
+            check_orcid(orcid)
+
+
+def test_words_of_suggestions_come_and_go_with_published_text(draft, published, ben):
+    draft("hidden", title="Clandestine measurements")
+    assert not SearchTerm.objects.exists()
+    first = published("one", title="Glacier velocity")
+    published("two", title="Glacier thickness")
+    assert SearchTerm.objects.get(word="glacier").n_datasets == 2
+    registering.describe(first.dataset, user=ben, title="Iceberg velocity")
+    assert SearchTerm.objects.get(word="glacier").n_datasets == 1
+    registering.describe(Dataset.objects.get(slug="two"), user=ben, title="Iceberg thickness")
+    assert not SearchTerm.objects.filter(word="glacier").exists()
+    assert not SearchTerm.objects.filter(word="clandestine").exists()
+
+
+def test_a_folder_path_holds_each_name_once(draft):
+    version = draft(files={"/a/b": "1"})
+    folder = Folder.objects.get(path="/a/")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        File.objects.create(folder=folder, name="b", first_version=2, size_bytes=1)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Folder.objects.create(dataset=version.dataset, parent=folder, path="/a/", name="a", depth=1)

@@ -1,0 +1,252 @@
+import datetime as dt
+from urllib.parse import urlencode
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.http import QueryDict
+
+from datasets import search
+from datasets.errors import InvalidError
+from datasets.models import Dataset
+from datasets.searchquery import SearchQuery
+
+NOBODY = AnonymousUser()
+SST = [{"name": "tos", "standard_name": "sea_surface_temperature", "units": "K"}]
+TAS = [{"name": "tas", "standard_name": "air_temperature", "units": "K"}]
+
+
+def find(asked: str, user=NOBODY):
+    return search.search(SearchQuery.from_parameters(QueryDict(asked)), user=user)
+
+
+def slugs(asked: str, user=NOBODY) -> set[str]:
+    return {hit.dataset.slug for hit in find(asked, user).hits}
+
+
+@pytest.fixture
+def archive(published, draft):
+    published(
+        "tropics",
+        {"/a.nc": "aa"},
+        title="Sea surface temperature of the tropics",
+        subjects=["Ocean"],
+        variables=SST,
+        licence="CC0-1.0",
+        temporal_start="2006-04-01",
+        temporal_end="2010-09-30",
+        west=-180,
+        south=-5,
+        east=180,
+        north=5,
+    )
+    published(
+        "america",
+        {"/b.nc": "b", "/c.nc": "c"},
+        title="Air temperature over North America",
+        subjects=["Atmosphere", "Climate"],
+        variables=TAS,
+        licence="OGL-UK-3.0",
+        temporal_start="1860-01-01",
+        temporal_end="2099-12-30",
+        west=-135,
+        south=15,
+        east=-45,
+        north=60,
+    )
+    published(
+        "airports",
+        {"/w.csv": "www"},
+        title="Hourly weather at airports",
+        abstract="Wind and Präzision in New York",
+        subjects=["Atmosphere"],
+        temporal_start="2013-01-01",
+        temporal_end="2013-12-30",
+        west=-74.2,
+        south=40.6,
+        east=-73.8,
+        north=40.8,
+    )
+    published(
+        "dateline",
+        {"/d.pp": "dddd"},
+        title="Ice around the date line",
+        subjects=["Ocean"],
+        access_policy="restricted",
+        west=170,
+        south=-10,
+        east=-170,
+        north=10,
+    )
+    draft("secret", {"/e.nc": "e"}, title="Temperature of a clandestine volcano", subjects=["Espionage"])
+
+
+WORDS = [
+    ("temperature", {"tropics", "america"}),
+    ("temperatures", {"tropics", "america"}),
+    ("tempeature", {"tropics", "america"}),
+    ("temp", {"tropics", "america"}),
+    ('"air temperature"', {"america"}),
+    ('"temperature air"', set()),
+    ("temperature -america", {"tropics"}),
+    ("ice or airports", {"dateline", "airports"}),
+    ("prazision", {"airports"}),
+    ("sea_surface_temperature", {"tropics"}),
+    ("clandestine", set()),
+    ("espionage", set()),
+    ("qqqqqqqq", set()),
+    ("'); drop table datasets_dataset; --", set()),
+    ("((( & | ! :*", {"tropics", "america", "airports", "dateline"}),
+]
+
+
+def test_what_words_find(archive):
+    assert [(words, slugs(urlencode({"q": words}))) for words, _ in WORDS] == WORDS
+
+
+def test_a_typing_error_says_what_was_searched_instead(archive):
+    results = find("q=tempeature")
+    assert (results.corrected, results.total) == ("temperature", 2)
+    assert find("q=temperature").corrected == ""
+    assert search.nearest_spelling("Oceen of tropcs and air") == "ocean of tropics and air"
+
+
+def test_a_word_of_a_draft_is_never_suggested(archive, ben):
+    assert search.nearest_spelling("clandestin") == "clandestin"
+    assert search.suggest("clan") == []
+    assert "temperature" in search.suggest("sea temp")
+
+
+def test_drafts_never_leak_in_rows_counts_or_facets(archive, ada, ben, cy, dee):
+    for user in (NOBODY, ada, cy):
+        results = find("", user)
+        assert "secret" not in {hit.dataset.slug for hit in results.hits}
+        assert results.total == 4
+        assert "Espionage" not in {value.value for value in results.facets["subject"]}
+        assert find("subject=Espionage", user).total == 0
+    for user in (ben, dee):
+        assert slugs("q=clandestine", user) == {"secret"}
+        assert "Espionage" in {value.value for value in find("", user).facets["subject"]}
+
+
+def counts(results, facet):
+    return {value.value: value.count for value in results.facets[facet]}
+
+
+def test_facets_count_exactly_and_select_more_than_one_value(archive):
+    results = find("")
+    assert counts(results, "subject") == {"Ocean": 2, "Atmosphere": 2, "Climate": 1}
+    assert counts(results, "format") == {"NetCDF": 2, "CSV": 1, "Met Office PP": 1}
+    assert counts(results, "licence") == {"not-stated": 2, "CC0-1.0": 1, "OGL-UK-3.0": 1}
+    assert counts(results, "access") == {"public": 3, "restricted": 1}
+    assert counts(results, "decade")["2010"] == 3
+    chosen = find("subject=Ocean")
+    assert slugs("subject=Ocean") == {"tropics", "dateline"}
+    assert counts(chosen, "subject") == {"Ocean": 2, "Atmosphere": 2, "Climate": 1}, "its own choice does not change a facet"
+    assert counts(chosen, "format") == {"NetCDF": 1, "Met Office PP": 1}
+    assert slugs("subject=Ocean&subject=Climate") == {"tropics", "dateline", "america"}
+    assert slugs("subject=Ocean&format=NetCDF") == {"tropics"}
+    assert slugs("licence=not-stated") == {"airports", "dateline"}
+    assert slugs("decade=1900") == {"america"}
+
+
+def test_each_count_is_what_choosing_the_value_gives(archive):
+    for start in ("", "q=temperature", "subject=Atmosphere", "format=NetCDF&from=2000"):
+        for name, values in find(start).facets.items():
+            bare = "&".join(part for part in start.split("&") if part and not part.startswith(f"{name}="))
+            for value in values:
+                assert find(f"{bare}&{name}={value.value}").total == value.count, (start, name, value)
+
+
+PLACES = [
+    ("from=2011&to=2012", {"america"}),
+    ("from=2010-09-30", {"tropics", "america", "airports"}),
+    ("to=1900", {"america"}),
+    ("bbox=-75,40,-73,41", {"america", "airports"}),
+    ("bbox=-180,0,-175,1", {"tropics", "dateline"}),
+    ("bbox=160,-1,165,1", {"tropics"}),
+    ("bbox=175,-1,-175,1", {"tropics", "dateline"}),
+    ("bbox=0,70,10,80", set()),
+]
+
+
+def test_time_and_box(archive):
+    assert [(asked, slugs(asked)) for asked, _ in PLACES] == PLACES
+
+
+def test_zero_results_name_the_filter_to_drop(archive):
+    results = find("q=temperature&format=CSV&subject=Ocean")
+    assert results.total == 0
+    assert results.found_without == {"format": 1, "filters": 2}
+    assert results.corrected == ""
+
+
+def test_pages_by_key_show_each_dataset_once_in_order(published):
+    for number in range(8):
+        published(f"wind-{number}", {"/a": "x" * (number % 3 + 1)}, title=f"Wind {number % 4}", abstract="wind " * (number % 5 + 1))
+    for sort in ("relevance", "newest", "title", "size"):
+        whole = [hit.dataset for hit in find(f"q=wind&sort={sort}").hits]
+        seen, cursor = [], ""
+        while True:
+            results = find(f"q=wind&sort={sort}&limit=3&cursor={cursor}")
+            assert results.total == 8
+            seen += [hit.dataset for hit in results.hits]
+            cursor = results.next_cursor
+            if not cursor:
+                break
+        assert seen == whole
+        assert len(set(seen)) == 8
+        keys = {"newest": [row.listed_at for row in seen], "size": [row.size_bytes for row in seen], "title": [row.title for row in seen]}
+        if sort in keys:
+            assert keys[sort] == sorted(keys[sort], reverse=sort != "title")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["cursor=forged", "cursor=a:b:c", "sort=luck", "limit=0", "limit=1000", "from=soon", "bbox=1,2,3", "bbox=0,50,10,40", "decade=x"],
+)
+def test_what_makes_no_sense_is_named(db, asked):
+    with pytest.raises(InvalidError) as refused:
+        find(asked)
+    assert set(refused.value.fields) == {asked.split("=")[0]}
+
+
+def test_a_cursor_belongs_to_its_sort(db):
+    cursor = SearchQuery(sort="title").cursor_after("x", "7d5a4f1e-0000-4000-8000-000000000002")
+    with pytest.raises(InvalidError):
+        find(f"sort=size&cursor={cursor}")
+
+
+def test_the_address_holds_the_whole_state():
+    asked = (
+        "?q=sea+ice&subject=Ocean&subject=Ice&format=NetCDF&decade=1990&from=1990-01-01&to=2000-12-31&bbox=-10,35,30,60&sort=title&limit=5"
+    )
+    query = SearchQuery.from_parameters(QueryDict(asked[1:]))
+    again = SearchQuery.from_parameters(QueryDict(query.url()[1:]))
+    assert again == query
+    assert query.start == dt.date(1990, 1, 1)
+    assert query.without("subject", "Ice").facets["subject"] == ("Ocean",)
+    assert "subject" not in query.without("subject").facets
+    assert query.without("box").box is None
+
+
+def test_the_matching_words_are_marked(archive, published):
+    published("marked", abstract="A <b>bold</b> glacier melts.", title="Marked")
+    hit = find("q=glacier").hits[0]
+    assert f"{search.MARK_START}glacier{search.MARK_END}" in hit.excerpt
+
+
+def test_a_page_costs_few_statements_whatever_it_shows(archive, django_assert_max_num_queries):
+    for asked in ("", "q=temperature&subject=Ocean&from=1990"):
+        with django_assert_max_num_queries(3):
+            find(asked)
+    with django_assert_max_num_queries(5):
+        find("q=tempeature")
+
+
+def test_the_catalogue_row_follows_the_description(archive, ben):
+    from datasets import registering
+
+    dataset = Dataset.objects.get(slug="airports")
+    registering.describe(dataset, user=ben, title="Aerodrome weather", subjects=["Aviation"])
+    assert slugs("q=aerodrome") == {"airports"}
+    assert slugs("subject=Aviation") == {"airports"}
