@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from services.localglobus.app import make_apps
 from services.localglobus.certificates import Authority, is_loopback
 from services.localglobus.settings import Settings
+from services.localglobus.transfer import waiting
 
 
 class Listener(uvicorn.Server):
@@ -113,6 +114,7 @@ async def serve(settings: Settings) -> None:
     def stop() -> None:
         for listener in listeners:
             listener.should_exit = True
+        waiting.ROOM.close()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -26,7 +26,7 @@ from services.localglobus.transfer import collections, orders, tasks, times
 from services.localglobus.transfer.collections import Collection
 from services.localglobus.transfer.permissions import Person, person_behind, rights_of
 from services.localglobus.transfer.requests import nodes_of, read_document, store_of
-from services.localglobus.transfer.waiting import waiting_room
+from services.localglobus.transfer.waiting import ROOM
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ async def run(app: Starlette) -> None:
         try:
             if await store.read(tasks.needs_settling):
                 await store.write(tasks.settle)
-                waiting_room(app).wake("tasks")
+                ROOM.wake("tasks")
         except sqlite3.Error:
             log.exception("tasks could not be settled; trying again")
         await asyncio.sleep(LOOK_S)
@@ -59,7 +59,7 @@ async def register(request: Request) -> Response:
     certificate = request.app.state.authority.sign(asked["csr"]) if asked.get("csr") else None
     store = store_of(request)
     await store.write(_note_node, node, str(asked["url"]).rstrip("/"), str(asked["instance"]))
-    waiting_room(request.app).wake("orders")
+    ROOM.wake("orders")
     found = await _collections(request, node)
     log.info("node %s registered as instance %s at %s", node, asked["instance"], asked["url"])
     return JSONResponse({"certificate": certificate, "ca": request.app.state.authority.pem, "collections": found})
@@ -87,9 +87,9 @@ async def lease(request: Request) -> Response:
             if found:
                 return JSONResponse({"orders": found})
         left_s = until - time.monotonic()
-        if left_s <= 0 or await request.is_disconnected():
+        if left_s <= 0 or ROOM.is_closed or await request.is_disconnected():
             return JSONResponse({"orders": []})
-        await waiting_room(request.app).wait("orders", min(left_s, LOOK_S))
+        await ROOM.wait("orders", min(left_s, LOOK_S))
 
 
 async def items(request: Request) -> Response:
@@ -132,7 +132,7 @@ async def finish(request: Request) -> Response:
     if report.get("status") not in ("SUCCEEDED", "FAILED"):
         raise ApiError("BadRequest", "status must be SUCCEEDED or FAILED", 400)
     await store_of(request).write(orders.finish, node=node, order_id=request.path_params["order_id"], report=report)
-    waiting_room(request.app).wake("tasks")
+    ROOM.wake("tasks")
     return JSONResponse({})
 
 

@@ -15,7 +15,7 @@ from services.localglobus.errors import ApiError
 from services.localglobus.transfer import collections, listing, operations, submitting, tasks
 from services.localglobus.transfer.documents import event_document, skipped_document, successful_document, task_document
 from services.localglobus.transfer.requests import done, nodes_of, read_document, store_of, transfer_caller
-from services.localglobus.transfer.waiting import waiting_room
+from services.localglobus.transfer.waiting import ROOM
 
 TASK_FIELDS = frozenset({"task_id", "type", "status", "label", "request_time", "completion_time"})
 EVENT_FIELDS = frozenset({"code", "is_error", "time"})
@@ -75,10 +75,10 @@ async def cancel_task(request: Request) -> Response:
     if await store.write(tasks.ask_cancel, task_id, caller.identity_id):
         return done(request, "TaskComplete", "The task completed before the cancel request was processed.")
     deadline = time.monotonic() + CANCEL_WAIT_S
-    while (left_s := deadline - time.monotonic()) > 0:
+    while (left_s := deadline - time.monotonic()) > 0 and not ROOM.is_closed:
         if (await store.read(tasks.get, task_id, caller.identity_id))["completed_at"]:
             return done(request, "Canceled", "The task has been cancelled successfully.")
-        await waiting_room(request.app).wait("tasks", min(left_s, 1.0))
+        await ROOM.wait("tasks", min(left_s, 1.0))
     return done(request, "CancelAccepted", "The task is being cancelled.", status=202)
 
 
@@ -135,7 +135,7 @@ def _submit(db: sqlite3.Connection, document: dict[str, Any], caller: Caller) ->
 
 async def _submitted(request: Request, kind: str, submitted: tuple[str, str, str]) -> Response:
     submission, task_id, code = submitted
-    waiting_room(request.app).wake("orders")
+    ROOM.wake("orders")
     words = {
         "Accepted": f"The {kind} has been accepted and a task has been created and queued for execution",
         "Duplicate": f"The {kind} was accepted before under this submission_id; nothing was created",

@@ -6,17 +6,18 @@ from __future__ import annotations
 
 import asyncio
 
-from starlette.applications import Starlette
-
 
 class WaitingRoom:
-    """One event per topic, replaced when it is called out."""
+    """One event per topic, replaced when it is called out. A closed room keeps nobody, so that the program can stop at once."""
 
     def __init__(self) -> None:
         self._events: dict[str, asyncio.Event] = {}
+        self.is_closed = False
 
     async def wait(self, topic: str, timeout_s: float) -> None:
         """Returns when `wake` is called for the topic, or after `timeout_s`."""
+        if self.is_closed:
+            return
         event = self._events.setdefault(topic, asyncio.Event())
         try:
             async with asyncio.timeout(timeout_s):
@@ -29,10 +30,12 @@ class WaitingRoom:
         if event is not None:
             event.set()
 
+    def close(self) -> None:
+        """Sends everybody on: the program is about to stop. Safe to repeat."""
+        self.is_closed = True
+        for topic in list(self._events):
+            self.wake(topic)
 
-def waiting_room(app: Starlette) -> WaitingRoom:
-    """Returns the program's one waiting room."""
-    if not hasattr(app.state, "waiting_room"):
-        app.state.waiting_room = WaitingRoom()
-    room: WaitingRoom = app.state.waiting_room
-    return room
+
+ROOM = WaitingRoom()
+"""The program's one room: there is one event loop."""
