@@ -222,7 +222,7 @@ class QuickLook(models.Model):
         return f"{self.variable} of {self.version}"
 
     def get_absolute_url(self) -> str:
-        return reverse("analysis:quick-look", args=[self.pk])
+        return reverse("analysis:quick-look", args=[self.version.dataset.slug, self.variable])
 
     def move_to(self, new: str, **facts: Any) -> None:
         """Change the status, the only way in which it changes. Raises IllegalMoveError or StaleStateError."""
