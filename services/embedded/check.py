@@ -56,7 +56,7 @@ def no_data_bytes_in_the_control_plane(check: Check) -> str:
     time.sleep(check.settle_s)
     places = check.stack.places
     journals = [node_state(root) / "connections.jsonl" for root in (places.archive, places.campus)]
-    passed = count_bytes(journals, places.run, since=check.stack.started_at)
+    passed = count_bytes(journals, places.run, since=check.stack.started_at, ourselves="this check, as the browser of a person")
     if not any(one.data_bytes for one in passed):
         raise CheckError(f"the nodes counted no data byte at all ({', '.join(map(str, journals))}), so this shows nothing")
     guilty = [one for one in passed if one.is_control_plane and one.data_bytes]

@@ -3,6 +3,7 @@ by the service that the peer's process group belongs to, as `run/history.jsonl` 
 """
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,9 +30,12 @@ class Passed:
         return self.who in CONTROL_PLANE or self.who == UNKNOWN
 
 
-def count_bytes(journals: Iterable[Path], run: Path, *, since: datetime | None = None) -> list[Passed]:
-    """Everybody who talked to a node, most data first. Connections that ended before `since` (aware) do not count."""
-    services = read_groups(run)
+def count_bytes(journals: Iterable[Path], run: Path, *, since: datetime | None = None, ourselves: str = "") -> list[Passed]:
+    """Everybody who talked to a node, most data first. Connections that ended before `since` (aware) do not count.
+
+    `ourselves` names what this process itself exchanged.
+    """
+    services = read_groups(run) | ({os.getpgrp(): ourselves} if ourselves else {})
     sums: dict[str, Passed] = {}
     for journal in journals:
         for line in last_lines(journal):
