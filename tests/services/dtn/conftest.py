@@ -1,7 +1,6 @@
 """Real nodes (processes) and a scripted control (a server in a thread) for them."""
 
 import contextlib
-import os
 import select
 import signal
 import socket
@@ -42,7 +41,7 @@ class NodeProcess:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "services.dtn", "--name", self.name, "--data", self.data, "--state", self.state, "--url", self.url,
                  "--control", self.control.url, "--secret-file", self.folder / f"{self.name}.secret", *self.options],
-                cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=log, env={**os.environ, "PYTHONDEVMODE": "0"},
+                cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip
         return self
 
@@ -119,6 +118,15 @@ def nodes(control, tmp_path_factory):
     yield made
     for node in made.values():
         node.stop()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running(control):
+    """An order that a failed test leaves would take the next test's faults."""
+    yield
+    for order in control.orders:
+        if order not in control.finished:
+            control.actions[order] = "cancel"
 
 
 @pytest.fixture

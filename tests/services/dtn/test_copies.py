@@ -154,7 +154,8 @@ def test_cancel_ends_the_copy_and_leaves_nothing_unfinished(control, archive, en
 def test_an_order_lost_to_another_instance_is_dropped_at_once(control, archive, ends):
     (source, there), (destination, here) = ends
     fill(there / "big.nc", 128 * MIB)
-    archive.order_fault("get", times=100, delay_s=0.3)
+    archive.order_fault("get", times=2)
+    archive.order_fault("get", times=100, delay_s=2)
     order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")])
     control.wait(lambda: control.heartbeats[order])
     control.leases[order] = "somebody else"

@@ -1,6 +1,7 @@
 """HTTPS access as a client sees it: rules, ranges, conditions, digests, listings, uploads, memory."""
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import json
@@ -180,11 +181,11 @@ def test_climbing_is_refused_on_the_wire(archive, client, opened):
     (folder.parent / "outside").write_text("secret")
     (folder / "link").symlink_to("../outside")
     for raw in ("/../outside", "/%2e%2e/outside", "/..%2foutside", "/%252e%252e/outside", "/a%00b", "/a%0d%0ab", "/..%5coutside/../x"):
-        connection = http.client.HTTPSConnection(archive.address, context=archive.trust())  # which sends what it is given
-        connection.request("GET", base + raw, headers=ADA)
-        answer = connection.getresponse()
-        assert (answer.status, json.loads(answer.read())["code"]) == (400, "InvalidPath"), raw
-        connection.close()
+        with contextlib.closing(http.client.HTTPSConnection(archive.address, context=archive.trust())) as connection:
+            connection.request("GET", base + raw, headers=ADA)  # sends what it is given
+            answer = connection.getresponse()
+            said = answer.read()
+        assert (answer.status, json.loads(said)["code"]) == (400, "InvalidPath"), (raw, said)
     assert client.get(f"{base}/link", headers=ADA).status_code == 403
     assert client.get(f"{base}/" + "x" * 256, headers=ADA).json()["code"] == "InvalidPath"
 
