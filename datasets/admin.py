@@ -1,0 +1,113 @@
+"""The catalogue in the administration: to look at, with actions that call verbs. Curating itself happens on the steward's pages."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from datasets import granting, ingesting, publishing
+from datasets.errors import RefusedError
+from datasets.indexing import index_dataset
+from datasets.models import Dataset, DatasetEvent, Grant, ScanRun, Version
+
+
+def each(request: HttpRequest, rows: QuerySet[Any], verb: Callable[[Any], object], done: str) -> None:
+    """Call a verb for each chosen row, and say of each what came of it."""
+    for row in rows:
+        try:
+            verb(row)
+        except RefusedError as error:
+            reasons = " ".join(words for texts in error.fields.values() for words in texts)
+            messages.error(request, f"{row}: {error.detail} {reasons}".strip())
+        else:
+            messages.success(request, f"{row}: {done}")
+
+
+class LookOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """Rows are read here, never edited: their fields and states have rules. `hidden` names fields that say nothing to a reader."""
+
+    hidden: tuple[str, ...] = ()
+    extra_fields: tuple[str, ...] = ()
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:  # type: ignore[override]  # names alone
+        concrete = [field.name for field in (*self.opts.fields, *self.opts.many_to_many)]
+        return [name for name in concrete if name not in self.hidden] + list(self.extra_fields)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return self.get_fields(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Dataset)
+class DatasetAdmin(LookOnlyAdmin):
+    list_display = ("slug", "title", "access_policy", "licence", "n_files", "size_bytes", "published_at")
+    list_filter = ("access_policy", "share_variant", "licence")
+    search_fields = ("slug", "title")
+    hidden = ("search_vector", "search_terms")
+    actions = ("index_again",)
+
+    @admin.action(description="Write the catalogue row again")
+    def index_again(self, request: HttpRequest, rows: QuerySet[Dataset]) -> None:
+        each(request, rows, index_dataset, "indexed")
+
+
+@admin.register(Version)
+class VersionAdmin(LookOnlyAdmin):
+    list_display = ("dataset", "number", "status", "published_at", "damaged_at")
+    list_filter = ("status", "damaged_at")
+    search_fields = ("dataset__slug",)
+    list_select_related = ("dataset",)
+    hidden = ("digest",)
+    extra_fields = ("digest_hex",)
+    actions = ("check_files", "publish")
+
+    @admin.action(description="Scan the location")
+    def check_files(self, request: HttpRequest, rows: QuerySet[Version]) -> None:
+        each(request, rows, lambda version: ingesting.request_scan(version, user=request.user), "a scan is queued")
+
+    @admin.action(description="Publish")
+    def publish(self, request: HttpRequest, rows: QuerySet[Version]) -> None:
+        each(request, rows, lambda version: publishing.publish(version, user=request.user), "published")
+
+
+@admin.register(ScanRun)
+class ScanRunAdmin(LookOnlyAdmin):
+    list_display = ("version", "status", "step", "n_files", "n_inspected", "asked_at", "finished_at", "error")
+    list_filter = ("status",)
+    list_select_related = ("version__dataset",)
+    actions = ("retry",)
+
+    @admin.action(description="Try again")
+    def retry(self, request: HttpRequest, rows: QuerySet[ScanRun]) -> None:
+        each(request, rows, lambda run: ingesting.retry_scan(run, user=request.user), "queued")
+
+
+@admin.register(Grant)
+class GrantAdmin(LookOnlyAdmin):
+    list_display = ("dataset", "principal_type", "label", "principal", "granted_by", "granted_at", "expires_at", "revoked_at")
+    list_filter = ("principal_type",)
+    search_fields = ("dataset__slug", "label", "principal")
+    list_select_related = ("dataset", "granted_by")
+    actions = ("revoke",)
+
+    @admin.action(description="Take access back")
+    def revoke(self, request: HttpRequest, rows: QuerySet[Grant]) -> None:
+        each(request, rows, lambda given: granting.revoke(given, revoked_by=request.user), "taken back")
+
+
+@admin.register(DatasetEvent)
+class DatasetEventAdmin(LookOnlyAdmin):
+    list_display = ("at", "dataset", "act", "old", "new", "actor", "note")
+    list_filter = ("act",)
+    search_fields = ("dataset__slug",)
+    list_select_related = ("dataset", "actor")
