@@ -1,12 +1,11 @@
 """The worker's tasks: thin edges around the verbs. A message is only a hint; a task whose job is taken or done ends at once."""
 
-from typing import NoReturn
 
 from services.graph import graphs, inspections
 from services.graph.service import CLEAN_TASK, QUEUE, TASKS, Service
 
 
-def run_worker(service: Service, *, concurrency: int) -> NoReturn:
+def run_worker(service: Service, *, concurrency: int) -> None:
     """Run the Celery worker in the foreground until it is told to stop."""
 
     @service.celery.task(name=TASKS["graph"])
