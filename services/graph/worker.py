@@ -1,6 +1,5 @@
 """The worker's tasks: thin edges around the verbs. A message is only a hint; a task whose job is taken or done ends at once."""
 
-
 from services.graph import graphs, inspections
 from services.graph.service import CLEAN_TASK, QUEUE, TASKS, Service
 
