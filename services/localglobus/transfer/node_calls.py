@@ -27,11 +27,14 @@ class NodeCalls:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._secrets: dict[str, str] = {}
         self._client: httpx.AsyncClient | None = None
 
     def secret(self, node: str) -> str:
-        """Returns the node's secret, which `DIR/dtn-<node>.secret` holds."""
-        return (self._folder / f"dtn-{node}.secret").read_text().strip()
+        """Returns the node's secret, which `DIR/dtn-<node>.secret` holds; it does not change while the program runs."""
+        if node not in self._secrets:
+            self._secrets[node] = (self._folder / f"dtn-{node}.secret").read_text().strip()
+        return self._secrets[node]
 
     async def call(self, collection: Collection, verb: str, **asked: Any) -> dict[str, Any]:
         """Returns the node's answer. Raises `ApiError`: 404, 403, 400 as the disk says, 502 `ExternalError` if the node is out of reach."""
