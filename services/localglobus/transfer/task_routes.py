@@ -20,8 +20,8 @@ from services.localglobus.transfer.waiting import ROOM
 TASK_FIELDS = frozenset({"task_id", "type", "status", "label", "request_time", "completion_time"})
 EVENT_FIELDS = frozenset({"code", "is_error", "time"})
 MARKER_PAGE = 1000
-CANCEL_WAIT_S = 10.0
-"""How long Globus waits for a canceled task to end before it says `CancelAccepted`."""
+CANCEL_WAIT_S = 8.0
+"""How long a cancellation waits for the task to end before it says `CancelAccepted`; Globus says at most ten."""
 
 
 async def submission_id(request: Request) -> Response:
