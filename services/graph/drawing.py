@@ -96,7 +96,7 @@ def _trim_svg(svg: str) -> str:
 
 def _write_caption(figure: Figure, caption: Caption, note: str) -> None:
     source = f"Source: {caption.title}, version {caption.version}. {note}"
-    lines = textwrap.wrap(source, 118)[:3]
+    lines = textwrap.wrap(source, 135)[:3]
     figure.text(0.02, 0.02, "\n".join(lines), fontsize=7.5, color=QUIET, va="bottom", linespacing=1.4)
 
 

@@ -7,6 +7,7 @@ per cell the mean over time. `drawing.py` draws what is found here; nothing here
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import cftime
@@ -57,6 +58,13 @@ class Summary:
     @property
     def span_years(self) -> float:
         return times.decimal_year(self.times[-1]) - times.decimal_year(self.times[0]) if self.times else 0.0
+
+    @property
+    def step_days(self) -> float:
+        """The usual distance between two time steps; a month where there is but one."""
+        if len(self.times) < 2:
+            return 30.0
+        return float(np.median([(after - before).total_seconds() / 86400 for before, after in pairwise(self.times)]))
 
 
 def choose_variable(dataset: xr.Dataset, asked: str | None) -> str:

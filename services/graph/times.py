@@ -60,14 +60,14 @@ def to_civil_iso(time: cftime.datetime) -> str:
     return f"{year:04d}-{time.month:02d}-{day:02d}T{time.hour:02d}:{time.minute:02d}:{time.second:02d}Z"
 
 
-def to_words(time: cftime.datetime, *, span_years: float) -> str:
-    """A time as precise as a span of so many years deserves: `in 1860`, `in June 1860`, `on 4 June 1860`, `at 05:00 on 4 June 1860`."""
+def to_words(time: cftime.datetime, *, step_days: float) -> str:
+    """A time as precise as steps of so many days: `in 1860`, `in June 1860`, `on 4 June 1860`, `at 05:00 on 4 June 1860`."""
     month = MONTHS[time.month - 1]
-    if span_years > 20:
+    if step_days > 300:
         return f"in {time.year}"
-    if span_years > 1:
+    if step_days > 20:
         return f"in {month} {time.year}"
-    if span_years > 1 / 12:
+    if step_days > 0.9:
         return f"on {time.day} {month} {time.year}"
     return f"at {time.hour:02d}:{time.minute:02d} on {time.day} {month} {time.year}"
 

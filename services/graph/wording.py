@@ -73,13 +73,13 @@ def _ends(moments: list[cftime.datetime], values: Floats) -> tuple[Floats, Float
 
 def _extremes(summary: Summary, values: Floats) -> str:
     moments = [time for time, keep in zip(summary.times, np.isfinite(summary.mean), strict=True) if keep]
-    span, spread = summary.span_years, float(values.max() - values.min())
+    step, spread = summary.step_days, float(values.max() - values.min())
     if len(values) == 1 or spread == 0:
-        return f"is {number(float(values[0]), summary.units)} {times.to_words(moments[0], span_years=span)}"
+        return f"is {number(float(values[0]), summary.units)} {times.to_words(moments[0], step_days=step)}"
     low, high = int(values.argmin()), int(values.argmax())
     return (
-        f"is lowest {times.to_words(moments[low], span_years=span)} ({number(float(values[low]), summary.units, like=spread)})"
-        f" and highest {times.to_words(moments[high], span_years=span)} ({number(float(values[high]), summary.units, like=spread)})"
+        f"is lowest {times.to_words(moments[low], step_days=step)} ({number(float(values[low]), summary.units, like=spread)})"
+        f" and highest {times.to_words(moments[high], step_days=step)} ({number(float(values[high]), summary.units, like=spread)})"
     )
 
 
@@ -134,5 +134,5 @@ def when_words(summary: Summary) -> str:
     """The years the values cover."""
     first, last = summary.times[0], summary.times[-1]
     if first.year == last.year:
-        return str(first.year) if first.month != last.month else times.to_words(first, span_years=2).removeprefix("in ")
+        return str(first.year) if first.month != last.month else times.to_words(first, step_days=30).removeprefix("in ")
     return f"{first.year} to {last.year}"

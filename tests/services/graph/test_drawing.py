@@ -39,6 +39,14 @@ def test_the_finding_of_the_scenario_is_said_with_its_numbers(warming):
     assert f"warms by {change:.1f} K from 1860-1889 to 2070-2099" in text
 
 
+def test_times_are_as_precise_as_the_steps_of_the_data(warming, seasons, open_sample):  # noqa: F811
+    assert "lowest in 1860" in draw("series", warming, CAPTION).text_alternative
+    assert "highest in April 2010" in draw("series", seasons, CAPTION).text_alternative
+    months = summarise([open_sample("SOI_Darwin.nc")], "SOI_Darwin")
+    lowest = months.times[int(np.nanargmin(months.mean))]
+    assert f"lowest in {times.MONTHS[lowest.month - 1]} {lowest.year} (" in draw("series", months, CAPTION).text_alternative
+
+
 def test_axes_carry_units_and_the_caption_names_source_and_version(warming):
     words = words_of(draw("series", warming, CAPTION).svg)
     assert "Mean (K)" in words
