@@ -25,6 +25,7 @@ from datasets.searchquery import FACETS, SORTS, SearchQuery
 TITLES = {"subject": "Subject", "variable": "Variable", "format": "Format", "licence": "Licence", "access": "Access", "decade": "Years"}
 FILES_ON_A_PAGE = 100
 FIRST_YEAR, LAST_YEAR = 1850, 2100
+VALUES_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def catalogue(request: HttpRequest) -> HttpResponse:
         "query": query,
         "results": results,
         "rows": [(hit.dataset, marked(hit.excerpt)) for hit in results.hits],
-        "facets": [(name, TITLES[name], results.facets[name]) for name in FACETS],
+        "facets": [(name, TITLES[name], _shown_values(results.facets[name])) for name in FACETS],
         "chips": _chips(query),
         "drops": [(_filter_words(query, name), query.without(name).url(), count) for name, count in results.found_without.items() if count],
         "sorts": [(name, words) for name, words in SORTS.items() if name != "relevance" or query.words],
@@ -81,6 +82,7 @@ def dataset(request: HttpRequest, slug: str) -> HttpResponse:
         "can_list": may_list(request.user, found),
         "is_curator": is_curator(request.user, found),
         "citation": cite(found, version),
+        "box": _box_words(found),
         "looks": looks,
         "unreadable": _unreadable(found),
         "graph_url": route("analysis:graph-new"),
@@ -222,6 +224,25 @@ def _chips(query: SearchQuery) -> list[Chip]:
     if query.box:
         chips.append(Chip(_filter_words(query, "box"), query.without("box").url()))
     return chips
+
+
+def _shown_values(values: list[search.FacetValue]) -> list[search.FacetValue]:
+    """The chosen values and the most frequent others; rarer ones are found by their words."""
+    if len(values) <= VALUES_SHOWN or values[0].value.isdecimal():
+        return values
+    return [one for at, one in enumerate(values) if one.is_chosen or at < VALUES_SHOWN]
+
+
+def _box_words(dataset: Dataset) -> str:
+    if dataset.bbox is None:
+        return ""
+    west, south, east, north = dataset.bbox
+    return f"{_degrees(west, east, ('E', 'W'))}, {_degrees(south, north, ('N', 'S'))}"
+
+
+def _degrees(low: float, high: float, names: tuple[str, str]) -> str:
+    """135° W to 45° W."""
+    return " to ".join(f"{abs(side):g}°{f' {names[side < 0]}' if side else ''}" for side in (low, high))
 
 
 def _filter_words(query: SearchQuery, name: str) -> str:

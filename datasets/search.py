@@ -19,6 +19,7 @@ from datasets.models import AccessPolicy, Dataset
 from datasets.searchquery import FACETS, UNSTATED, SearchQuery
 
 MOST_VALUES = 40
+EXCERPT = 280
 MARK_START, MARK_END = "\x02", "\x03"  # around matching words; control characters cannot be part of an abstract's meaning
 LAST_WORD = re.compile(r"(?:^|(?<=\s))([^\W_]{2,})$")
 WORD = re.compile(r"[^\W\d_]{4,}")
@@ -131,7 +132,7 @@ def _search(query: SearchQuery, user: Visitor) -> Results:
     next_cursor = query.cursor_after(shown[-1][1], shown[-1][0]) if len(rows) > query.limit else ""
     return Results(
         query=query,
-        hits=[Hit(datasets[dataset_id], excerpt) for dataset_id, _, excerpt in shown if dataset_id in datasets],
+        hits=[Hit(datasets[dataset_id], _shortened(excerpt)) for dataset_id, _, excerpt in shown if dataset_id in datasets],
         total=total,
         facets=_facets(query, counts),
         next_cursor=next_cursor,
@@ -151,9 +152,9 @@ def _page(query: SearchQuery, user: Visitor) -> list[tuple[uuid.UUID, Any, str]]
         sign = "<" if direction == "desc" else ">"
         beyond = f"and ({key}, d.id) {sign} (%(after_key)s::{kind}, %(after_id)s::uuid)"
         parameters |= {"after_key": position[0], "after_id": position[1]}
-    excerpt = "left(d.abstract, 280)"
+    excerpt = f"left(d.abstract, {EXCERPT})"
     if query.words:
-        options = f"StartSel={MARK_START}, StopSel={MARK_END}, MaxWords=40, MinWords=25"
+        options = f"StartSel={MARK_START}, StopSel={MARK_END}, MaxFragments=1, MaxWords=45, MinWords=30"
         excerpt = f"ts_headline('causeway', d.abstract, {tsquery}, %(headline)s)"
         parameters["headline"] = options
     sql = f"""
@@ -243,6 +244,11 @@ def _longitudes(n_spans: int) -> str:
             f"(d.west <= d.east and d.west <= {high} and d.east >= {low}) or (d.west > d.east and (d.west <= {high} or d.east >= {low}))"
         )
     return " or ".join(parts)
+
+
+def _shortened(excerpt: str) -> str:
+    """An abstract that was cut ends with its last whole word."""
+    return f"{excerpt.rpartition(' ')[0]} …" if len(excerpt) == EXCERPT else excerpt
 
 
 def _facets(query: SearchQuery, counts: Mapping[tuple[str, str], int]) -> dict[str, list[FacetValue]]:
