@@ -69,13 +69,7 @@ def set_django_up() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
     import django
 
-    try:
-        django.setup()
-    except Exception as error:  # noqa: BLE001
-        print(f"portal is not whole yet, going on without Django: {error}")
-        import django.conf
-
-        django.conf.settings._wrapped = django.conf.empty
+    django.setup()
 
 
 def refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:

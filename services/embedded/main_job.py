@@ -187,7 +187,9 @@ def a_stranger_is_refused(check: Check) -> str:
     sign_in(cy, person=CY)
     page = cy.open(f"/requests/{check.facts['share']}/")
     file = pass_globus(cy, cy.open(check.facts["downloaded"]), person=CY)
-    anonymous = httpx.get(check.facts["downloaded"], verify=str(check.stack.ca_file), trust_env=False)
+    nobody = Visitor(ca_file=check.stack.ca_file, start=check.stack.base_url + "/")
+    anonymous = nobody.client.get(check.facts["downloaded"], headers={"Accept": "*/*"})
+    nobody.close()
     cy.close()
     if (page.status, file.status, anonymous.status_code) != (404, 403, 401):
         raise CheckError(f"request page {page.status}, file as {CY} {file.status}, file without sign-in {anonymous.status_code}")

@@ -85,7 +85,7 @@ class Stack:
             self.tell(f"{name} was left running by an earlier start, ended it")
         self.started_at = datetime.now(UTC)
         self.addresses.require_free(with_portal=self.with_portal)
-        self._sockets = make_socket_folder()
+        self._sockets = remember_sockets(self.places.run)
         self.postgres = Postgres(self.places.postgres, sockets=self._sockets, durable=self.durable)
         self.valkey = Valkey(self.places.valkey, sockets=self._sockets, durable=self.durable)
         lay_out_archive(self.places.archive)
@@ -273,6 +273,16 @@ def program(
 
 def module(name: str) -> list[str]:
     return [sys.executable, "-m", name]
+
+
+def remember_sockets(run: Path) -> Path:
+    """A new folder for sockets; the one of an earlier start that nobody cleaned up after is removed."""
+    noted = run / "sockets"
+    if noted.exists():
+        shutil.rmtree(noted.read_text(), ignore_errors=True)
+    folder = make_socket_folder()
+    noted.write_text(str(folder))
+    return folder
 
 
 def node_state(root: Path) -> Path:

@@ -21,7 +21,7 @@ from datasets.states import ScanStatus
 from portal import auth, signin
 from portal.models import User
 
-ASK_EVERY_S = 0.5
+ASK_EVERY_S = 1.0
 
 
 class Command(BaseCommand):
