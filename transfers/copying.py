@@ -96,9 +96,10 @@ def follow_task(task: DataRequestTask, *, token: str | None = None) -> None:
     task.save()
 
 
-def record_missing(request: DataRequest, *, token: str | None = None) -> int:
-    """Compare what arrived with the catalogue, write down what did not, and answer how many files that are."""
-    missing = manifests.find_missing(request, arrived_files(request, token=token))
+def compare(request: DataRequest, *, token: str | None = None) -> manifests.Comparison:
+    """Compare what arrived with the catalogue, and write down what did not."""
+    found = manifests.compare(request, arrived_files(request, token=token))
+    missing = found.missing
     reasons = _reasons(request, token=token) if missing else {}
     with transaction.atomic():
         request.failed_files.all().delete()
@@ -114,7 +115,7 @@ def record_missing(request: DataRequest, *, token: str | None = None) -> int:
         )  # fmt: skip
     n_arrived = request.n_files - len(missing)
     request.record(files_done=n_arrived, bytes_done=request.size_bytes - sum(file.size_bytes for file, _ in missing))
-    return len(missing)
+    return found
 
 
 def arrived_files(request: DataRequest, *, token: str | None = None) -> Iterator[Arrived]:

@@ -1,6 +1,7 @@
-"""The kill switch of the fault tests: `CAUSEWAY_KILL_AFTER=<function>:<n>` kills this process after the n-th such call to the outside.
+"""The kill switch of the fault tests: `CAUSEWAY_KILL_AFTER=<function>:<n>` kills the worker after the n-th such call to the outside.
 
-Only honoured where `settings.FAULTS` is on. It stands after the call and before anything is recorded, the moment where a crash costs most.
+The whole process group goes, as in a power cut: the pool's parent does not live to requeue the task. Only honoured where
+`settings.FAULTS` is on. It stands after the call and before anything is recorded, the moment where a crash costs most.
 The site's cache remembers that a switch has fired, so that a worker's next process does not die of the same one.
 """
 
@@ -40,4 +41,4 @@ def after_call(name: str) -> None:
         return
     _calls[name] += 1
     if _calls[name] >= int(count or 1) and cache.add(f"killed-after:{asked}", 1, timeout=None):
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.killpg(os.getpgrp(), signal.SIGKILL)

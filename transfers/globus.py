@@ -79,6 +79,19 @@ def delete_folder(collection_id: Id, path: str, *, submission_id: Id) -> str:
         return str(client.submit_delete(order)["task_id"])
 
 
+@outside_call
+def delete_files(collection_id: Id, paths: Iterable[str], *, submission_id: Id) -> str:
+    """Start deleting single files; the answer is the task id. Safe to repeat with the same submission id."""
+    order = globus_sdk.DeleteData(
+        collection_id, label="Causeway removes files", submission_id=submission_id, recursive=False, ignore_missing=True,
+        notify_on_succeeded=False, notify_on_failed=False, notify_on_inactive=False,
+    )  # fmt: skip
+    for path in paths:
+        order.add_item(path)
+    with _transfer(None) as client:
+        return str(client.submit_delete(order)["task_id"])
+
+
 # -- tasks --------------------------------------------------------------------------------------------------------------------
 
 
@@ -360,7 +373,7 @@ def revoke_token(token: str) -> None:
 
 def own_token(scope: str) -> str:
     """The portal's own token for a scope, such as that of the graph service."""
-    with _errors():
+    with _errors(is_own=True):
         return str(_own_authorizer(scope).get_authorization_header()).removeprefix("Bearer ")
 
 
@@ -369,7 +382,7 @@ def own_token(scope: str) -> str:
 
 @contextmanager
 def _transfer(token: str | None) -> Iterator[globus_sdk.TransferClient]:
-    with _errors():
+    with _errors(is_own=token is None):
         authorizer = globus_sdk.AccessTokenAuthorizer(token) if token else _own_authorizer(TRANSFER_SCOPE)
         with globus_sdk.TransferClient(authorizer=authorizer, transport=_transport(), retry_config=_retries()) as client:
             yield client
@@ -379,7 +392,7 @@ def _transfer(token: str | None) -> Iterator[globus_sdk.TransferClient]:
 def _gcs(mapped_id: Id) -> Iterator[globus_sdk.GCSClient]:
     """The GCS Manager as the portal. Managing guest collections needs the consent for the storage beneath them."""
     address = settings.GCS_ADDRESS
-    with _errors():
+    with _errors(is_own=True):
         scope = GCSEndpointScopes(_gcs_endpoint(address)).manage_collections.with_dependency(
             GCSCollectionScopes(str(mapped_id)).data_access
         )
@@ -422,11 +435,14 @@ def _retries() -> RetryConfig:
 
 
 @contextmanager
-def _errors() -> Iterator[None]:
+def _errors(*, is_own: bool = False) -> Iterator[None]:
     try:
         yield
     except globus_sdk.GlobusAPIError as error:
-        raise _translated(error) from error
+        translated = _translated(error)
+        if is_own and isinstance(translated, ConsentNeededError):  # no person can give it: an operator has to mend the portal's client
+            raise GlobusUnavailableError("Globus does not accept the portal itself at the moment.") from error
+        raise translated from error
     except globus_sdk.NetworkError as error:
         raise GlobusUnavailableError("Globus cannot be reached.") from error
 

@@ -47,6 +47,7 @@ class Source:
     paths: tuple[str, ...]
     variable: str = ""
     units: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ def request_graph(sources: Iterable[Source], *, kinds: Iterable[str], years: tup
                 "collection_id": str(source.collection_id),
                 "paths": list(source.paths),
                 "variable": source.variable or None,
+                "label": source.label or None,
                 "units": source.units or None,
             }
             for source in sources

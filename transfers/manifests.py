@@ -101,22 +101,31 @@ def _expected(request: DataRequest, selection: Selection, query: files.FileQuery
         yield Expected(selection, file.path, file.collection_path, root + file.path.removeprefix("/"), file.size_bytes, file.sha256)
 
 
-def find_missing(request: DataRequest, arrived: Iterable[Arrived]) -> list[tuple[Expected, str]]:
-    """The files that did not arrive as the catalogue describes them, each with the reason in words.
+@dataclass
+class Comparison:
+    """What arrived against the catalogue: files that are missing or differ, with the reason in words, and files that nobody asked for."""
 
-    Names and sizes are compared, and SHA-256 where both sides know it.
+    missing: list[tuple[Expected, str]]
+    extra_paths: list[str]
+
+
+def compare(request: DataRequest, arrived: Iterable[Arrived]) -> Comparison:
+    """Names and sizes are compared, and SHA-256 where both sides know it.
+
+    A recursive copy brings whatever lies in the folder, such as files of a draft: these are the extra ones.
     """
     came = {file.destination_path: (file.size_bytes, file.sha256) for file in arrived}
-    missing = []
+    found = Comparison([], [])
     for file in expected_files(request):
-        size_bytes, sha256 = came.get(file.destination_path, (-1, ""))
+        size_bytes, sha256 = came.pop(file.destination_path, (-1, ""))
         if size_bytes < 0:
-            missing.append((file, "It did not arrive"))
+            found.missing.append((file, "It did not arrive"))
         elif size_bytes != file.size_bytes:
-            missing.append((file, f"It arrived with {size_bytes} bytes instead of {file.size_bytes}"))
+            found.missing.append((file, f"It arrived with {size_bytes} bytes instead of {file.size_bytes}"))
         elif file.sha256 and sha256 and sha256 != file.sha256:
-            missing.append((file, "Its checksum is not that of the catalogue"))
-    return missing
+            found.missing.append((file, "Its checksum is not that of the catalogue"))
+    found.extra_paths = sorted(came)
+    return found
 
 
 def selections_of(request: DataRequest) -> list[Selection]:

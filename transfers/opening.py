@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.core.cache import cache
+from django.db.models import Exists, OuterRef, Q
 
 from datasets.models import AccessPolicy, Dataset, Location, LocationKind
 from transfers import globus
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 PRINCIPAL_TYPES = {AccessPolicy.PUBLIC: "anonymous", AccessPolicy.REGISTERED: "all_authenticated_users"}
 WAIT_AFTER_REFUSAL_S = 300
+SWEPT_EVERY_S = 3
+MOST = 100
 
 
 @dataclass(frozen=True)
@@ -56,18 +59,46 @@ def open_dataset(dataset: Dataset) -> None:
 
 
 def open_what_is_published() -> None:
-    """The sweep over all datasets. One that Globus refuses does not stop the others, and is tried again some minutes later."""
-    rules: dict[UUID, set[Opening]] = {}
-    for rule in ArchiveRule.objects.all():
-        rules.setdefault(rule.dataset_id, set()).add(Opening(rule.collection_id, rule.path, rule.principal_type))
-    for dataset in Dataset.objects.all():
-        if openings_of(dataset) == rules.get(dataset.pk, set()) or cache.get(_refused(dataset)):
+    """The sweep: datasets whose rules are not what their policy asks for, at most once in some seconds.
+
+    One that Globus refuses does not stop the others, and is tried again some minutes later.
+    """
+    if not cache.add("opening-swept", 1, timeout=SWEPT_EVERY_S):
+        return
+    for dataset in Dataset.objects.filter(pk__in=[*_not_opened(), *_wrongly_open()]):
+        if cache.get(_refused(dataset)):
             continue
         try:
             open_dataset(dataset)
         except (GlobusRefusedError, GlobusUnavailableError, ConsentNeededError) as error:
             cache.set(_refused(dataset), error.detail, timeout=WAIT_AFTER_REFUSAL_S)
             log.exception("a dataset could not be opened", extra={"dataset": dataset.slug})
+
+
+def _not_opened() -> set[UUID]:
+    """Datasets with a published folder that lacks its rule."""
+    found: set[UUID] = set()
+    for policy, principal_type in PRINCIPAL_TYPES.items():
+        held = ArchiveRule.objects.filter(
+            collection_id=OuterRef("collection_id"), path=OuterRef("base_path"), principal_type=principal_type
+        )
+        places = Location.objects.filter(
+            ~Exists(held),
+            kind=LocationKind.COLLECTION,
+            version__published_at__isnull=False,
+            version__dataset__published_at__isnull=False,
+            version__dataset__access_policy=policy,
+        )
+        found |= set(places.values_list("version__dataset_id", flat=True)[:MOST])
+    return found
+
+
+def _wrongly_open() -> set[UUID]:
+    """Datasets with a rule that their policy does not ask for any more."""
+    rightly = Q()
+    for policy, principal_type in PRINCIPAL_TYPES.items():
+        rightly |= Q(dataset__access_policy=policy, principal_type=principal_type)
+    return set(ArchiveRule.objects.exclude(rightly).values_list("dataset_id", flat=True)[:MOST])
 
 
 def _refused(dataset: Dataset) -> str:

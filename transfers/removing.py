@@ -44,18 +44,42 @@ def delete_files(request: DataRequest) -> bool:
     """Delete the share's folder by a Globus task and answer whether it is gone. Safe to repeat."""
     if request.staging_collection_id is None:
         return True
-    task = request.tasks.filter(kind=TaskKind.DELETE).order_by("-sequence").first()
-    if task is None or task.status == TaskStatus.FAILED:
-        task = DataRequestTask.objects.create(
-            request=request, sequence=copying.next_sequence(request), kind=TaskKind.DELETE, submission_id=globus.new_submission_id()
-        )
-    request.keep_claim()
+    task = _delete_task(request, [])
     if not task.task_id:
         task.record_submission(globus.delete_folder(request.staging_collection_id, request.folder, submission_id=task.submission_id))
+    return _is_over(task)
+
+
+def delete_extra_files(request: DataRequest, paths: list[str]) -> bool:
+    """Delete what a recursive copy brought beyond the selection, before anybody may see it; answers whether it is gone. Safe to repeat."""
+    if request.staging_collection_id is None or not paths:
+        return True
+    task = _delete_task(request, paths)
+    if not task.task_id:
+        task.record_submission(globus.delete_files(request.staging_collection_id, paths, submission_id=task.submission_id))
+    return _is_over(task)
+
+
+def _delete_task(request: DataRequest, paths: list[str]) -> DataRequestTask:
+    """The latest task that deletes this, made when there is none or it failed; no paths mean the whole folder."""
+    request.keep_claim()
+    task = request.tasks.filter(kind=TaskKind.DELETE, paths=paths).order_by("-sequence").first()
+    if task is not None and task.status != TaskStatus.FAILED:
+        return task
+    return DataRequestTask.objects.create(
+        request=request,
+        sequence=copying.next_sequence(request),
+        kind=TaskKind.DELETE,
+        paths=paths,
+        submission_id=globus.new_submission_id(),
+    )
+
+
+def _is_over(task: DataRequestTask) -> bool:
     if task.status == TaskStatus.ACTIVE:
         copying.follow_task(task)
     if task.status == TaskStatus.FAILED:
-        raise GlobusUnavailableError(f"The folder could not be deleted. {task.last_fault}")
+        raise GlobusUnavailableError(f"The files could not be deleted. {task.last_fault}")
     return task.status == TaskStatus.SUCCEEDED
 
 

@@ -152,8 +152,8 @@ def follow(request_id: str) -> None:
         if not copying.follow_tasks(request, token=token):
             request.record(due_at=copying.next_look(request), attempts=0)
             return
-        if n_missing := copying.record_missing(request, token=token):
-            steps.fail(request, copying.failure_words(request, n_missing))
+        if missing := copying.compare(request, token=token).missing:
+            steps.fail(request, copying.failure_words(request, len(missing)))
             return
         mail.try_sending(mail.send_sent, request)
         request.move_to(Status.SENT)

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from datasets.files import FileQuery
 from datasets.models import Dataset, Version
 from transfers import acts, globus
+from transfers.errors import GlobusRefusedError, GlobusUnavailableError
 from transfers.models import DataRequest, DataRequestEvent, DataRequestTask, FailedFile, Selection
 from transfers.requesting import Wanted
 from transfers.states import Kind
@@ -84,9 +85,16 @@ class DataRequestSerializer(serializers.ModelSerializer[DataRequest]):
                 "path": request.granted_path,
                 "rule_id": request.rule_id,
                 "file_manager_url": globus.file_manager_link(request.collection_id, request.granted_path),
-                "https_url": globus.https_url(request.collection_id, request.granted_path),
+                "https_url": self._https_url(request),
             }
         return share
+
+    def _https_url(self, request: DataRequest) -> str:
+        """Empty while Globus does not answer: the rest of the document does not wait for it."""
+        try:
+            return globus.https_url(request.collection_id or "", request.granted_path)
+        except (GlobusUnavailableError, GlobusRefusedError):
+            return ""
 
     def get_destination(self, request: DataRequest) -> dict[str, Any] | None:
         if request.is_share:

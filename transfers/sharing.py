@@ -75,10 +75,14 @@ def check(request_id: str) -> None:
 def open_share(request_id: str) -> None:
     """Compare what arrived with the catalogue, then let the person read the folder. Safe to repeat: an existing rule is found."""
     with steps.step(request_id, expected={Status.GRANTING}) as request:
-        if n_missing := copying.record_missing(request):
-            steps.fail(request, copying.failure_words(request, n_missing))
+        found = copying.compare(request)
+        if found.missing:
+            steps.fail(request, copying.failure_words(request, len(found.missing)))
             return
         request.keep_claim()
+        if not removing.delete_extra_files(request, found.extra_paths):
+            request.record(due_at=timezone.now() + timedelta(seconds=1))
+            return
         collection_id = request.collection_id or _collection_for(request)
         request.record(collection_id=collection_id)
         rule_id = globus.add_rule(collection_id, path=request.granted_path, principal=request.user_id)

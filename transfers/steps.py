@@ -16,8 +16,8 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from datasets.errors import UnavailableError
-from transfers.errors import ConsentNeededError, GlobusRefusedError, GlobusUnavailableError, StaleStateError
+from datasets.errors import RefusedError, UnavailableError
+from transfers.errors import ConsentNeededError, GlobusUnavailableError, StaleStateError
 from transfers.models import DataRequest
 from transfers.states import MOVES, Kind, Status
 
@@ -60,17 +60,16 @@ def recording(request: DataRequest) -> Iterator[None]:
     try:
         yield
     except ConsentNeededError as error:
-        if request.kind == Kind.TRANSFER and Status.NEEDS_SIGN_IN in MOVES[request.kind][request.status]:
+        if Status.NEEDS_SIGN_IN in MOVES[request.kind][request.status]:
             request.move_to(Status.NEEDS_SIGN_IN, note=error.detail, required_scopes=error.required_scopes)
         else:
-            log.exception("the portal itself lacks a consent", extra={"request_id": str(request.pk), "scopes": error.required_scopes})
-            put_off(request, "The portal lacks a permission at Globus; an operator has to look at it.")
+            put_off(request, error.detail)
     except UnavailableError as error:
         put_off(request, error.detail, seconds=error.retry_after_s if isinstance(error, GlobusUnavailableError) else 0)
-    except GlobusRefusedError as error:
-        fail(request, error.detail)
     except StaleStateError:
         log.info("the request moved meanwhile", extra={"request_id": str(request.pk)})
+    except RefusedError as error:
+        fail(request, error.detail)
 
 
 def put_off(request: DataRequest, words: str, *, seconds: int = 0) -> None:

@@ -4,6 +4,7 @@ import time
 import uuid
 
 import pytest
+from django.core.cache import cache
 
 from transfers import globus, opening
 from transfers.errors import ConsentNeededError, GlobusRefusedError, GlobusUnavailableError
@@ -79,6 +80,15 @@ def test_folder_is_deleted_and_gone_is_success(shares, folder):
     assert len(ids) == 1
     assert finish(ids.pop()).status == "succeeded"
     assert finish(globus.delete_folder(shares, folder, submission_id=globus.new_submission_id())).status == "succeeded"
+
+
+def test_single_files_are_deleted(world, shares, folder):
+    kept, gone = world.shares / folder.strip("/") / "kept", world.shares / folder.strip("/") / "gone"
+    for path in (kept, gone):
+        path.write_bytes(b"x")
+    task_id = globus.delete_files(shares, [f"{folder}gone", f"{folder}never"], submission_id=globus.new_submission_id())
+    assert finish(task_id).status == "succeeded"
+    assert (kept.exists(), gone.exists()) == (True, False)
 
 
 def test_rule_that_exists_is_found_and_gone_is_success(shares, folder, real_ada):
@@ -160,12 +170,20 @@ def test_submission_whose_answer_was_lost_is_the_same_task(world, archive, share
 def test_published_dataset_is_opened_and_closed_by_its_policy(publish_real, dee):
     version = publish_real()
     dataset = version.dataset
-    opening.open_dataset(dataset)
+    cache.delete("opening-swept")
+    opening.open_what_is_published()
     opening.open_dataset(dataset)
     (rule,) = dataset.archive_rules.all()
     found = globus.find_rule(rule.collection_id, path=f"/{dataset.slug}/", principal_type="anonymous")
     assert found.rule_id == rule.rule_id
     dataset.access_policy = "restricted"
     dataset.save()
-    opening.open_dataset(dataset)
+    cache.delete("opening-swept")
+    opening.open_what_is_published()
     assert globus.find_rule(rule.collection_id, path=f"/{dataset.slug}/", principal_type="anonymous") is None
+
+
+def test_portal_that_globus_does_not_know_is_no_persons_consent(world, shares, settings):
+    settings.GLOBUS_CLIENT_SECRET = "wrong"
+    with pytest.raises(GlobusUnavailableError):
+        globus.collection(shares)

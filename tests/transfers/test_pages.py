@@ -3,11 +3,12 @@ import uuid
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from tests.transfers.conftest import everything, run_until
-from transfers import selecting, sharing
+from transfers import selecting, sending, sharing
 from transfers.models import Basket, DataRequest
-from transfers.states import Status
+from transfers.states import FINISHED, MOVES, WORKING, Kind, Status
 
 
 @pytest.fixture
@@ -176,3 +177,28 @@ def test_sending_by_page_from_choice_to_request(world, publish_real, real_ada, c
     run_until(request, Status.SENT)
     assert "Sent" in client.get(request.get_absolute_url()).content.decode()
     assert "Campus storage" in client.get(reverse("transfers:send")).content.decode()
+
+
+SHARE_FACTS = {"rule_id": "r", "collection_id": uuid.uuid4(), "expires_at": timezone.now(), "due_at": timezone.now()}
+
+
+@pytest.mark.parametrize(("kind", "status"), [(kind, status) for kind in Kind for status in MOVES[kind]])
+def test_page_of_every_state_says_the_state(as_ada, publish, ada, kind, status):
+    wanted = everything(publish())
+    if kind == Kind.SHARE:
+        request = sharing.request_share(user=ada, wanted=wanted)
+    else:
+        request = sending.request_transfer(user=ada, wanted=wanted, collection_id=uuid.uuid4(), path="/x/", name="Mine")
+    facts = {} if kind == Kind.TRANSFER else SHARE_FACTS | ({"rule_id": ""} if status == Status.EXPIRED else {})
+    if status in FINISHED:
+        facts |= {"finished_at": timezone.now(), "due_at": None}
+    DataRequest.objects.filter(pk=request.pk).update(status=status, last_fault="Slow", faults=2, required_scopes=["urn:x"], **facts)
+    request.failed_files.create(selection=request.selections.get(), path="/readme.txt", reason="It may not be read")
+    page = as_ada.get(request.get_absolute_url())
+    assert page.status_code == 200
+    text = page.content.decode()
+    assert Status(status).label in text
+    assert ("hx-trigger" in text) == (status in WORKING)
+    assert ("/readme.txt" in text) == (status == Status.FAILED)
+    assert ("Give the permission" in text) == (status == Status.NEEDS_SIGN_IN)
+    assert as_ada.get(reverse("transfers:requests")).status_code == 200

@@ -94,6 +94,17 @@ def test_missing_file_fails_the_request_and_retry_sends_only_it(world, publish_r
     assert retried.n_files == 1
 
 
+def test_file_that_is_not_of_the_version_is_gone_before_anybody_may_look(world, publish_real, real_ada):
+    version = publish_real()
+    (world.archive / version.dataset.slug / "2020" / "draft.nc").write_bytes(b"not published")
+    request = run_until(sharing.request_share(user=real_ada, wanted=everything(version)), Status.OPEN)
+    folder = world.shares / request.folder.strip("/")
+    assert {path.name for path in folder.rglob("*") if path.is_file()} == {"jan.nc", "feb.nc", "readme.txt"}
+    acts.cancel(request, user=real_ada)
+    run_until(request, Status.EXPIRED)
+    assert not folder.exists()
+
+
 def run_until_told(request):
     sharing.tell_failure(str(request.pk))
     request.refresh_from_db()

@@ -22,6 +22,7 @@ class Chosen:
 
     version: Version
     variable: str
+    label: str
     units: str
     collection_id: UUID
     paths: tuple[str, ...]
@@ -55,7 +56,7 @@ def choose_files(version: Version, variable: str) -> Chosen:
         raise InvalidError(f"The file that holds {found.name} is not part of version {version.number}.")
     if len(paths) > MOST_FILES:
         raise InvalidError(f"{found.name} is spread over more than {MOST_FILES} files; graphs are drawn of up to so many.")
-    return Chosen(version, found.name, found.units, location.collection_id, paths)
+    return Chosen(version, found.name, found.long_name or found.label, found.units, location.collection_id, paths)
 
 
 def _alike(version: Version, example: str) -> Any:

@@ -24,7 +24,7 @@ from transfers import graph, tokens
 from transfers.analysis import quick_looks
 from transfers.analysis.choosing import Chosen, choose
 from transfers.analysis.models import AnalysisJob, AnalysisSource
-from transfers.analysis.states import JOB_LIVE, ChartKind, JobStatus
+from transfers.analysis.states import JOB_LIVE, JOB_WITH_RESULTS, ChartKind, JobStatus
 from transfers.analysis.steps import look_again, put_off, send_hint
 from transfers.errors import ConsentNeededError, NotClaimedError, NotYoursError, SignInNeededError
 from transfers.models import GlobusToken
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 MOST_DATASETS = 4
 POLL_S = 1.0
 LIFETIME = timedelta(days=30)
+NOTHING_LEFT: dict[str, Any] = {"results": [], "failures": [], "folder_url": "", "service_id": ""}
 STEPS = {
     JobStatus.QUEUED: "transfers.analysis.submit",
     JobStatus.RUNNING: "transfers.analysis.follow",
@@ -141,7 +142,7 @@ def submit(job_id: UUID | str) -> None:
 
 
 def _submit(job: AnalysisJob) -> None:
-    sources = list(job.sources.select_related("version__dataset"))
+    sources = list(job.sources.select_related("version__dataset").prefetch_related("version__dataset__variables"))
     answer = graph.request_graph(
         [
             graph.Source(
@@ -152,6 +153,7 @@ def _submit(job: AnalysisJob) -> None:
                 paths=tuple(source.paths),
                 variable=source.variable,
                 units=source.units,
+                label=_label(source),
             )
             for source in sources
         ],
@@ -161,6 +163,12 @@ def _submit(job: AnalysisJob) -> None:
     )
     job.move_to(JobStatus.RUNNING, service_id=answer.id, parts_done=answer.done, parts_total=answer.total)
     _record(job, answer)
+
+
+def _label(source: AnalysisSource) -> str:
+    """The variable in the catalogue's words."""
+    named = [one.long_name or one.label for one in source.version.dataset.variables.all() if one.name == source.variable]
+    return named[0] if named else ""
 
 
 @shared_task(name="transfers.analysis.follow", acks_late=True, soft_time_limit=120)
@@ -202,7 +210,7 @@ def remove(job_id: UUID | str) -> None:
 def _remove(job: AnalysisJob) -> None:
     answer = graph.remove_graph(job.service_id, token=_token(job)) if job.service_id else None
     if answer is None or answer.status == "cleaned":
-        job.move_to(JobStatus.CLEANED, results=[], failures=[], folder_url="", service_id="")
+        job.move_to(JobStatus.CLEANED, **NOTHING_LEFT)
     else:
         look_again(job, seconds=POLL_S)
 
@@ -229,7 +237,9 @@ def _guarded(job: AnalysisJob, act: Callable[[AnalysisJob], None]) -> None:
         act(job)
     except ConsentNeededError as error:
         scopes = _complete(job, error.required_scopes)
-        if job.status == JobStatus.CLEANING:
+        if job.status == JobStatus.CLEANING and job.expires_at and job.expires_at <= timezone.now():
+            job.move_to(JobStatus.CLEANED, note="The graph service removed the results at their end.", **NOTHING_LEFT)
+        elif job.status == JobStatus.CLEANING:
             job.record(required_scopes=scopes)
             put_off(job, seconds=3600)
         else:
@@ -263,6 +273,8 @@ def sweep() -> int:
             resumed += 1
         except StaleStateError:
             continue
+    for job in AnalysisJob.objects.filter(status__in=JOB_WITH_RESULTS, expires_at__lte=now)[:200]:
+        job.move_to(JobStatus.CLEANING, note="The results were kept for a month.")
     later = now + timedelta(seconds=max(10, 5 * settings.SWEEP_SECONDS))
     n_hints = resumed
     for job in AnalysisJob.objects.due(now)[:200]:

@@ -79,6 +79,7 @@ def _submit(look: QuickLook) -> None:
         paths=chosen.paths,
         variable=chosen.variable,
         units=chosen.units,
+        label=chosen.label,
     )
     answer = graph.request_graph([source], kinds=KINDS, years=None, token=graph.own_token([chosen.collection_id]))
     look.move_to(LookStatus.DRAWING, service_id=answer.id)

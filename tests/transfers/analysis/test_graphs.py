@@ -110,6 +110,19 @@ def test_a_job_that_the_service_forgot_is_submitted_again(drawable, permitted_ad
     run_until(job, "done")
 
 
+def test_results_end_after_a_month_even_if_the_permission_ended_before(drawable, permitted_ada, service):
+    kept, lost = (run_until(ask(permitted_ada, drawable(), kinds=[kind]), "done") for kind in ("map", "series"))
+    AnalysisJob.objects.update(expires_at=timezone.now())
+    graphs.sweep()
+    kept.refresh_from_db()
+    assert run_until(kept, "cleaned").results == []
+    assert rules_on(service, kept) == []
+    GlobusToken.objects.filter(user=permitted_ada).delete()
+    lost.refresh_from_db()
+    assert lost.status == "cleaning"
+    assert run_until(lost, "cleaned").results == []
+
+
 def test_a_step_that_another_worker_holds_is_left_alone(drawable, permitted_ada):
     job = ask(permitted_ada, drawable())
     with AnalysisJob.objects.claim(job.pk, expected={"queued"}):
