@@ -156,7 +156,7 @@ Causeway is at  {stack.base_url}
     let Chromium trust it:  {trust}
     let curl trust it:      curl --cacert {stack.ca_file} ...
   Mails: {stack.places.mail}   logs: {stack.places.logs}
-  For manage.py:  . {stack.places.run / "portal.env"}
+  For manage.py:  (. {stack.places.run / "portal.env"}; .venv/bin/python manage.py operator list)
 Ctrl-C stops all of it."""
 
 

@@ -245,7 +245,8 @@ class Stack:
     def write_portal_environment(self) -> Path:
         """A file to source (`. FILE`) before running `manage.py` by hand; as secret as what is in it."""
         path = self.places.run / "portal.env"
-        write_environment(path, self.portal_environment())
+        shells_own = plain_environment()
+        write_environment(path, {name: value for name, value in self.portal_environment().items() if name not in shells_own})
         return path
 
 
