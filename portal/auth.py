@@ -123,7 +123,7 @@ def read_scopes(asked: str) -> list[str]:
         raise InvalidError("These are not scopes of Globus.", fields={"scope": ["Not readable."]}) from error
     if not scopes:
         raise InvalidError("No scope is named.", fields={"scope": ["Missing."]})
-    return [str(scope) for scope in scopes]
+    return sorted(str(scope) for scope in scopes)
 
 
 def with_dependencies(scope: str) -> Iterator[str]:

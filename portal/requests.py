@@ -83,16 +83,12 @@ class RequestIdMiddleware:
 
 
 def content_security_policy() -> str:
-    """Own scripts and styles only. Forms may end at Globus: sign-in is a POST that is redirected there, and browsers check the whole chain.
-
-    Style *attributes* are allowed because charts drawn on the server (SVG) carry them; style elements and inline scripts are not.
-    """
+    """Own scripts and styles only, none inline. Forms may end at Globus, where sign-in is redirected to: browsers check the chain."""
     globus = {f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" for url in (settings.GLOBUS_AUTH_URL, settings.GLOBUS_APP_URL)}
     rules = {
         "default-src": "'self'",
         "img-src": "'self' data:",
         "style-src": "'self'",
-        "style-src-attr": "'unsafe-inline'",
         "object-src": "'none'",
         "base-uri": "'none'",
         "frame-ancestors": "'none'",

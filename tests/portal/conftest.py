@@ -2,7 +2,7 @@
 
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.conf import settings
@@ -47,6 +47,10 @@ def browser() -> Callable[[User | None], Client]:
     return made
 
 
+def list_one_file(path: str) -> Iterator[ingesting.Entry]:
+    yield ingesting.Entry("one.nc", is_folder=False, size_bytes=10, modified_at=timezone.now())
+
+
 @pytest.fixture
 def archive(people) -> dict[str, Version]:
     """Three datasets: everybody's, a restricted one, and ben's draft that only curators see."""
@@ -62,8 +66,7 @@ def archive(people) -> dict[str, Version]:
             creators=[{"name": "Tester"}],
         )
         registering.place(version, user=people["ben"], base_path=f"/{slug}/", collection_id=uuid.UUID(settings.ARCHIVE_COLLECTION))
-        entries = [ingesting.Entry("one.nc", is_folder=False, size_bytes=10, modified_at=timezone.now())]
-        run = ingesting.scan(version, lambda _, entries=entries: iter(entries), user=people["ben"])
+        run = ingesting.scan(version, list_one_file, user=people["ben"])
         assert run.status == "done", run.error
         made[slug] = version if slug == "draft" else publishing.publish(version, user=people["ben"])
     return made

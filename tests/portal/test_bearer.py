@@ -3,6 +3,7 @@
 import dataclasses
 import time
 import uuid
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -12,7 +13,7 @@ from portal.auth import Introspection
 from portal.models import User
 
 
-def told(**other: object) -> Introspection:
+def told(**other: Any) -> Introspection:
     good = Introspection(
         is_active=True,
         identity_id=uuid.uuid4(),
