@@ -1,7 +1,7 @@
 """The catalogue over REST. Every lookup starts at what the person may see; verbs decide the rest."""
 
 import hashlib
-from typing import Any
+from dataclasses import asdict
 from urllib.parse import urlencode
 
 from django.db.models import Prefetch, prefetch_related_objects
@@ -15,8 +15,10 @@ from rest_framework.views import APIView
 
 from datasets import files, granting, ingesting, publishing, registering, search
 from datasets.access import check_curator, check_may_list, decide
+from datasets.differences import changes
 from datasets.errors import InvalidError, NotFoundError
-from datasets.models import Dataset, Grant, Version
+from datasets.finding import find_dataset, find_version
+from datasets.models import Grant, Version
 from datasets.searchquery import SearchQuery
 from datasets.serializers import (
     DatasetSerializer,
@@ -33,24 +35,6 @@ from datasets.serializers import (
 
 PAGE = 100
 MOST = 1_000
-
-
-def find_dataset(user: Any, slug: str) -> Dataset:
-    """The dataset, when this person may see it; NotFoundError otherwise."""
-    dataset = Dataset.objects.visible_to(user).filter(slug=slug).first()
-    if dataset is None:
-        raise NotFoundError
-    return dataset
-
-
-def find_version(user: Any, slug: str, number: int) -> Version:
-    """The version, when this person may see it; NotFoundError otherwise."""
-    dataset = find_dataset(user, slug)
-    version = Version.objects.visible_to(user).filter(dataset=dataset, number=number).prefetch_related("locations").first()
-    if version is None:
-        raise NotFoundError
-    version.dataset = dataset
-    return version
 
 
 class DatasetsView(APIView):
@@ -130,20 +114,20 @@ class VersionsView(APIView):
 
 
 class VersionView(APIView):
-    def get(self, request: Request, slug: str, number: int) -> Response:
+    def get(self, request: Request, slug: str, number: str) -> Response:
         """One version with its totals."""
         version = find_version(request.user, slug, number)
         total = files.measure(version, files.FileQuery())
         return Response({**VersionSerializer(version).data, "n_files": total.n_files, "size_bytes": total.size_bytes})
 
-    def delete(self, request: Request, slug: str, number: int) -> Response:
+    def delete(self, request: Request, slug: str, number: str) -> Response:
         """Discard an open draft."""
         publishing.discard_draft(find_version(request.user, slug, number), user=request.user)
         return Response(status=204)
 
 
 class FilesView(APIView):
-    def get(self, request: Request, slug: str, number: int) -> Response:
+    def get(self, request: Request, slug: str, number: str) -> Response:
         """A folder of a version: `folder`, `cursor`, `limit`; with `glob` the files at any depth below that fit it."""
         version = find_version(request.user, slug, number)
         check_may_list(request.user, version.dataset)
@@ -167,8 +151,27 @@ class FilesView(APIView):
         return Response(body, headers=_link(next_url))
 
 
+class ChangesView(APIView):
+    def get(self, request: Request, slug: str, number: str) -> Response:
+        """What changed against another version: `since` (by default the one before), `cursor`, `limit`."""
+        version = find_version(request.user, slug, number)
+        check_may_list(request.user, version.dataset)
+        since = request.query_params.get("since", "") or str(max(int(number) - 1, 1))
+        if not since.isdecimal():
+            raise InvalidError(fields={"since": ["The number of a version."]})
+        other = find_version(request.user, slug, int(since))
+        limit = _limit(request.query_params.get("limit", ""))
+        found = changes(other, version, after=request.query_params.get("cursor", ""), limit=limit + 1)
+        next_url = None
+        if len(found) > limit:
+            pairs = {"since": since, "limit": limit, "cursor": found[limit - 1].path}
+            next_url = request.build_absolute_uri(f"?{urlencode(pairs)}")
+        body = {"since": int(since), "results": [asdict(change) for change in found[:limit]], "next": next_url}
+        return Response(body, headers=_link(next_url))
+
+
 class LocationView(APIView):
-    def put(self, request: Request, slug: str, number: int) -> Response:
+    def put(self, request: Request, slug: str, number: str) -> Response:
         """Say where the bytes of a draft are."""
         version = find_version(request.user, slug, number)
         asked = LocationWriteSerializer(data=request.data)
@@ -178,20 +181,20 @@ class LocationView(APIView):
 
 
 class ScansView(APIView):
-    def get(self, request: Request, slug: str, number: int) -> Response:
+    def get(self, request: Request, slug: str, number: str) -> Response:
         """The scans of a version, newest first; its stewards and operators."""
         version = find_version(request.user, slug, number)
         check_curator(request.user, version.dataset)
         return Response({"results": ScanSerializer(version.scans.all()[:20], many=True).data})
 
-    def post(self, request: Request, slug: str, number: int) -> Response:
+    def post(self, request: Request, slug: str, number: str) -> Response:
         """Ask for a scan of the version's location; poll this address for its progress."""
         run = ingesting.request_scan(find_version(request.user, slug, number), user=request.user)
         return Response(ScanSerializer(run).data, status=202, headers={"Location": request.path})
 
 
 class PublicationView(APIView):
-    def post(self, request: Request, slug: str, number: int) -> Response:
+    def post(self, request: Request, slug: str, number: str) -> Response:
         """Publish a draft; 409 names all that is missing."""
         version = publishing.publish(find_version(request.user, slug, number), user=request.user)
         return Response(VersionSerializer(version).data, status=201)
@@ -214,7 +217,7 @@ class GrantsView(APIView):
 
 
 class GrantView(APIView):
-    def delete(self, request: Request, slug: str, grant_id: int) -> Response:
+    def delete(self, request: Request, slug: str, grant_id: str) -> Response:
         """Take access back."""
         dataset = find_dataset(request.user, slug)
         check_curator(request.user, dataset)

@@ -15,10 +15,10 @@ from markupsafe import Markup, escape
 
 from datasets import files, search
 from datasets.access import check_may_list, decide, is_curator, may_list
-from datasets.api import find_dataset
 from datasets.asking import ask_steward
 from datasets.citing import cite
 from datasets.errors import InvalidError, NotFoundError
+from datasets.finding import find_dataset
 from datasets.models import Dataset, Version
 from datasets.searchquery import FACETS, SORTS, SearchQuery
 

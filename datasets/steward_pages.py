@@ -16,9 +16,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from datasets import granting, ingesting, publishing, registering
 from datasets.access import check_curator
-from datasets.api import find_dataset
 from datasets.errors import ForbiddenError, InvalidError, NotFoundError, NotReadyError
 from datasets.files import FileQuery, measure
+from datasets.finding import find_dataset
 from datasets.models import AccessPolicy, Dataset, PrincipalType, ScanRun, ShareVariant, Version
 
 DATASETS_ON_A_PAGE = 50

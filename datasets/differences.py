@@ -1,0 +1,61 @@
+"""What changed between two versions of a dataset, from the validity of their file rows alone."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+from datasets.errors import InvalidError
+from datasets.models import Version
+
+# Rows that hold in both versions are the same file; only those that hold in one of them are looked at.
+IN_ONE = """
+    select f.path, fi.name, fi.size_bytes, fi.sha256, {holds_in_old} as is_old
+    from datasets_folder f join datasets_file fi on fi.folder_id = f.id
+    where f.dataset_id = %(dataset)s and {holds_in_old} <> {holds_in_new}
+"""
+CHANGES = """
+    with one_sided as materialized ({in_one}), sides as (
+        select path, name,
+            bool_or(is_old) as was, bool_or(not is_old) as is_now,
+            max(size_bytes) filter (where is_old) as old_size, max(size_bytes) filter (where not is_old) as new_size,
+            count(distinct sha256) = 1 and count(sha256) = 2 and count(distinct size_bytes) = 1 as is_same
+        from one_sided group by path, name
+    )
+    select path || name, case when was and is_now then 'changed' when was then 'removed' else 'added' end, old_size, new_size
+    from sides where not is_same and (path, name) > (%(after_path)s, %(after_name)s)
+    order by path, name limit %(limit)s
+"""
+
+
+@dataclass(frozen=True)
+class Change:
+    """`kind` is added, changed or removed; a size is None on the side where the file is not."""
+
+    path: str
+    kind: str
+    old_size_bytes: int | None
+    new_size_bytes: int | None
+
+
+def changes(old: Version, new: Version, *, after: str = "", limit: int = 1_000) -> list[Change]:
+    """Files that differ between two versions of one dataset, in order of (folder path, name), from the one after path `after` on."""
+    if old.dataset_id != new.dataset_id:
+        raise InvalidError("These are versions of two datasets.")
+    sides = {f"holds_in_{name}": _holds(name) for name in ("old", "new")}
+    folder, _, file_name = after.rpartition("/")
+    parameters: dict[str, Any] = {
+        "dataset": old.dataset_id,
+        "old": old.number,
+        "new": new.number,
+        "after_path": f"{folder}/" if after else "",
+        "after_name": file_name,
+        "limit": limit,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(CHANGES.format(in_one=IN_ONE.format(**sides)), parameters)
+        return [Change(*row) for row in cursor.fetchall()]
+
+
+def _holds(side: str) -> str:
+    return f"(fi.first_version <= %({side})s and (fi.last_version is null or fi.last_version >= %({side})s))"

@@ -1,0 +1,23 @@
+"""Looking up what a request names, among what the person may see."""
+
+from datasets.access import Visitor
+from datasets.errors import NotFoundError
+from datasets.models import Dataset, Version
+
+
+def find_dataset(user: Visitor, slug: str) -> Dataset:
+    """The dataset, when this person may see it; NotFoundError otherwise."""
+    dataset = Dataset.objects.visible_to(user).filter(slug=slug).first()
+    if dataset is None:
+        raise NotFoundError
+    return dataset
+
+
+def find_version(user: Visitor, slug: str, number: int | str) -> Version:
+    """The version, when this person may see it; NotFoundError otherwise."""
+    dataset = find_dataset(user, slug)
+    version = Version.objects.visible_to(user).filter(dataset=dataset, number=int(number)).prefetch_related("locations").first()
+    if version is None:
+        raise NotFoundError
+    version.dataset = dataset
+    return version
