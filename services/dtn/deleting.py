@@ -6,7 +6,7 @@ from services.dtn.errors import NodeError
 from services.dtn.journal import FileEntry, Journal
 from services.dtn.operations import delete_tree
 from services.dtn.paths import Root
-from services.dtn.pulling import Options, Progress
+from services.dtn.progress import Options, Progress
 from services.dtn.sources import StoppedError
 
 RETRY_WAIT_S = 2.0

@@ -86,13 +86,13 @@ class DigestBook:
         stamp = Stamp.of(os.fstat(fd))
         with self._lock:
             running = self._running.get(stamp)
-            if running is None:
-                done = [0]
-                copy = os.dup(fd)
-                future = self._executor.submit(self._compute_and_close, copy, done)
-                running = self._running[stamp] = (future, done)
-                self._forget_finished()
-        return running[0], running[1][0]
+            if running is not None:
+                return running[0], running[1][0]
+            done = [0]
+            future = self._executor.submit(self._compute_and_close, os.dup(fd), done)
+            self._running[stamp] = (future, done)
+        future.add_done_callback(lambda _: self._forget(stamp))
+        return future, 0
 
     def _compute_and_close(self, fd: int, done: list[int]) -> str:
         def note(n_bytes: int) -> None:
@@ -103,9 +103,9 @@ class DigestBook:
         finally:
             os.close(fd)
 
-    def _forget_finished(self) -> None:
-        if len(self._running) > 200:
-            self._running = {stamp: running for stamp, running in self._running.items() if not running[0].done()}
+    def _forget(self, stamp: Stamp) -> None:
+        with self._lock:
+            self._running.pop(stamp, None)
 
     def close(self) -> None:
         self._db.close()

@@ -167,6 +167,14 @@ class Journal:
             )
             db.execute("DELETE FROM piece WHERE entry_id = ?", (entry.id,))
 
+    def end_item(self, item: Item, status: str, *, code: str, details: str) -> None:
+        """Record that a folder could not be read: one result stands for it. What an earlier try found below it keeps its own."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO entry (item_idx, kind, source_path, destination_path, status, error_code, error_details)"
+                " VALUES (?, 'file', ?, ?, ?, ?, ?)", (item.index, item.source_path, item.destination_path, status, code, details),
+            )  # fmt: skip
+
     def fail_pending(self, *, code: str, details: str) -> None:
         """Give up on what is left: each file keeps its own last fault, or gets this one."""
         self._run(

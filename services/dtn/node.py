@@ -1,6 +1,7 @@
 """What a running node is: its settings, the collections that control gave it, and what all requests share."""
 
 import logging
+import ssl
 import threading
 import time
 import uuid
@@ -64,6 +65,7 @@ class Node:
         self.ledger = Ledger(settings.state / "connections.jsonl", names_peers=settings.names_peers)
         self.faults = Faults(is_enabled=settings.has_faults)
         self.collections: dict[str, Collection] = {}
+        self.tls: ssl.SSLContext | None = None  # once the node serves; takes each new certificate into use
         self._unknown: dict[str, float] = {}
         self._refreshed_at = 0.0
         self._asking = threading.Lock()
@@ -77,6 +79,8 @@ class Node:
         csr = self.credentials.request(settings.url)
         answer = self.control.register(name=settings.name, instance=self.instance, node_url=settings.url, csr=csr)
         self.credentials.keep(certificate=answer.get("certificate"), ca=answer.get("ca"))
+        if self.tls is not None:
+            self.credentials.load_into(self.tls)
         self._take(answer.get("collections") or [])
         logger.info("registered", extra={"facts": {"control": settings.control_url, "collections": len(self.collections)}})
 

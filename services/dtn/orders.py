@@ -15,7 +15,8 @@ from services.dtn.deleting import Delete
 from services.dtn.errors import MissingError, NodeError, UnavailableError
 from services.dtn.journal import Item, Journal
 from services.dtn.node import Collection, Node
-from services.dtn.pulling import Copy, Options, Progress
+from services.dtn.progress import Options, Progress
+from services.dtn.pulling import Copy, remove_partials
 from services.dtn.sources import LocalSource, RemoteSource, Source, StoppedError
 
 logger = logging.getLogger("dtn.orders")
@@ -24,7 +25,7 @@ LEASE_WAIT_S = 20.0
 BEAT_S = 3.0
 FIRST_WAIT_S = 0.1
 MOST_WAIT_S = 3.0
-STALE_S = 30 * 86_400.0
+STALE_S = 7 * 86_400.0
 
 
 class Orders:
@@ -37,11 +38,9 @@ class Orders:
         self._active: dict[str, OrderRun] = {}
         self._folder = node.settings.state / "orders"
         self._folder.mkdir(exist_ok=True)
-        for journal in self._folder.glob("*.sqlite3*"):
-            if time.time() - journal.stat().st_mtime > STALE_S:
-                journal.unlink()
 
     def start(self) -> None:
+        self._sweep()
         threading.Thread(target=self._lease_forever, name="lease", daemon=True).start()
 
     def stop(self) -> None:
@@ -51,6 +50,17 @@ class Orders:
             run.halt()
         for thread in list(self._runs.values()):
             thread.join(5)
+
+    def _sweep(self) -> None:
+        """Clean up after orders that control never leased again (cancelled while this node was down)."""
+        for file in self._folder.glob("*.sqlite3"):
+            if time.time() - file.stat().st_mtime < STALE_S:
+                continue
+            journal = Journal(file)
+            with contextlib.suppress(NodeError):
+                root = self._node.collection(str(journal.get("destination"))).root
+                remove_partials(journal, root, order_id=file.stem)
+            journal.remove()
 
     def _lease_forever(self) -> None:
         wait_s = FIRST_WAIT_S
@@ -165,6 +175,7 @@ class OrderRun:
             return
         while rows := self._node.control.items(self._id, after=journal.last_item()):
             journal.add_items(_item_from(row) for row in rows)
+        journal.set("destination", str(self._order["destination"]["collection"]))
         journal.set("has_items", value=True)
 
     def _make_job(self, journal: Journal) -> Copy | Delete:

@@ -5,14 +5,12 @@ disk is compared with the source's before the rename. Every worker thread runs `
 control meanwhile.
 """
 
+import functools
 import hashlib
-import heapq
 import logging
 import os
 import stat
 import threading
-import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,89 +19,18 @@ from typing import Any
 from services.dtn.digests import READ_BYTES, Stamp, digest_of
 from services.dtn.entries import list_folder
 from services.dtn.errors import NodeError, from_os_error
-from services.dtn.journal import Counters, FileEntry, Item, Journal
+from services.dtn.journal import FileEntry, Item, Journal
 from services.dtn.node import Node
 from services.dtn.operations import delete_tree
 from services.dtn.partials import Partial
 from services.dtn.paths import Root, normalise
+from services.dtn.progress import Options, Progress
+from services.dtn.scheduling import FIRST_WAIT_S, MOST_WAIT_S, Schedule
 from services.dtn.sources import SOURCE_ERRORS, PullError, Source, StoppedError, mtime_of
 
 logger = logging.getLogger("dtn.orders")
 PIECE_BYTES = 16 << 20
-FIRST_WAIT_S = 0.25
-MOST_WAIT_S = 20.0
-READ_AHEAD_ROWS = 500
 FINAL_CODES = frozenset({"InvalidPath", "IsDirectory", "ExternalError.DirListingFailed.NotDirectory", "ExternalError.MkdirFailed.Exists"})
-
-
-@dataclass
-class Options:
-    """What the task asked for (PROTOCOL.md, section 5)."""
-
-    sync_level: int | None
-    verify_checksum: bool
-    preserve_timestamp: bool
-    skip_source_errors: bool
-    delete_destination_extra: bool
-    filter_rules: list[dict[str, Any]]
-    deadline: datetime | None
-    recursive: bool
-    ignore_missing: bool
-
-    @classmethod
-    def read(cls, asked: dict[str, Any]) -> "Options":
-        deadline = asked.get("deadline")
-        level = asked.get("sync_level")
-        return cls(
-            sync_level=None if level is None else int(level),
-            verify_checksum=bool(asked.get("verify_checksum", True)),
-            preserve_timestamp=bool(asked.get("preserve_timestamp")),
-            skip_source_errors=bool(asked.get("skip_source_errors")),
-            delete_destination_extra=bool(asked.get("delete_destination_extra")),
-            filter_rules=list(asked.get("filter_rules") or []),
-            deadline=datetime.fromisoformat(deadline) if deadline else None,
-            recursive=bool(asked.get("recursive", True)),
-            ignore_missing=bool(asked.get("ignore_missing")),
-        )
-
-
-class Progress:
-    """Counters and the latest fault, shared by the workers and whoever reports to control."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._lock = threading.Lock()
-        self._journal = journal
-        self._counters = journal.count()
-        self._highest = Counters(**(journal.get("counters") or {}))
-        self.fault: dict[str, str] | None = None
-        self.news = threading.Event()
-
-    def add(self, **amounts: int) -> None:
-        with self._lock:
-            for name, amount in amounts.items():
-                setattr(self._counters, name, getattr(self._counters, name) + amount)
-
-    def set_fault(self, code: str, description: str, path: str) -> None:
-        with self._lock:
-            self._counters.faults += 1
-            self.fault = {"code": code, "description": description, "path": path}
-            n_faults = self._counters.faults
-        self._journal.set("faults", n_faults)
-        self.news.set()
-
-    def forget_fault(self, told: dict[str, str] | None) -> None:
-        """The fault was told; a newer one stays."""
-        with self._lock:
-            if self.fault is told:
-                self.fault = None
-
-    def totals(self) -> dict[str, int]:
-        """Return the counters, never less than what was told before, also by a process that was killed."""
-        with self._lock:
-            totals = {name: max(value, getattr(self._highest, name)) for name, value in vars(self._counters).items()}
-            self._highest = Counters(**totals)
-        self._journal.set("counters", totals)
-        return totals
 
 
 @dataclass(eq=False)
@@ -121,9 +48,6 @@ class _LargeFile:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-_Unit = Callable[[], None]
-
-
 class Copy:
     """One copy order at work. `run` blocks until every file has come to an end, and is called in a thread of its own."""
 
@@ -136,16 +60,7 @@ class Copy:
         self._options = options
         self.progress = Progress(journal)
         self.stop = threading.Event()
-        self.is_paused = False
-        self._condition = threading.Condition()
-        self._pieces: deque[_Unit] = deque()
-        self._entries: deque[FileEntry] = deque()
-        self._last_id = 0
-        self._waiting: list[tuple[float, int, FileEntry]] = []
-        self._attempts: dict[int, int] = {}
-        self._n_busy = 0
-        self._hold_until = 0.0
-        self._hold_s = FIRST_WAIT_S
+        self._schedule = Schedule(journal, lambda: self.stop.is_set() or self._is_late())
         self._buffers = threading.local()
         self._made_folders: set[str] = set()
         self._large: set[_LargeFile] = set()
@@ -201,9 +116,7 @@ class Copy:
         self._end_item(item, "failed", PullError("EXPIRED", "The deadline passed before the folder could be read."))
 
     def _end_item(self, item: Item, status: str, error: PullError) -> None:
-        self._journal.add_entries(item, [("file", item.source_path, item.destination_path, None, None, None)])
-        entry = next(one for one in self._journal.pending(after=0, limit=1_000_000) if one.source_path == item.source_path)
-        self._journal.end(entry, status, code=error.code, details=error.description)
+        self._journal.end_item(item, status, code=error.code, details=error.description)
 
     def _expand_folder(self, item: Item) -> None:
         before = self._journal.count()
@@ -227,58 +140,31 @@ class Copy:
     # --- who does what when ------------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        while (unit := self._next_unit()) is not None:
+        while (unit := self._schedule.take()) is not None:
             try:
-                unit()
+                if isinstance(unit, FileEntry):
+                    self._pull(unit)
+                else:
+                    unit()
             except StoppedError:
                 pass
             except Exception:  # one file must not end the others; `run` records it as failed
                 logger.exception("file not copied", extra={"facts": {"order": self._order_id}})
             finally:
-                with self._condition:
-                    self._n_busy -= 1
-                    self._condition.notify_all()
+                self._schedule.give_back()
         self._source.release()
 
-    def _next_unit(self) -> _Unit | None:
-        with self._condition:
-            while not self.stop.is_set() and not self._is_late():
-                wait_s = 0.5
-                if not self.is_paused and time.monotonic() >= self._hold_until:
-                    unit = self._ready_unit()
-                    if unit is not None:
-                        self._n_busy += 1
-                        return unit
-                    if not self._n_busy and not self._waiting:
-                        break
-                    if self._waiting:
-                        wait_s = min(wait_s, max(0.01, self._waiting[0][0] - time.monotonic()))
-                else:
-                    wait_s = min(wait_s, max(0.01, self._hold_until - time.monotonic()))
-                self._condition.wait(wait_s)
-            self._condition.notify_all()
-            return None
+    @property
+    def is_paused(self) -> bool:
+        return self._schedule.is_paused
 
-    def _ready_unit(self) -> _Unit | None:
-        """Return pieces of files that are begun first, then files whose time to be tried again has come, then new ones."""
-        if self._pieces:
-            return self._pieces.popleft()
-        if self._waiting and self._waiting[0][0] <= time.monotonic():
-            entry = heapq.heappop(self._waiting)[2]
-            return lambda: self._pull(entry)
-        if not self._entries:
-            self._entries.extend(self._journal.pending(after=self._last_id, limit=READ_AHEAD_ROWS))
-            if self._entries:
-                self._last_id = self._entries[-1].id
-        if self._entries:
-            entry = self._entries.popleft()
-            return lambda: self._pull(entry)
-        return None
+    @is_paused.setter
+    def is_paused(self, wanted: bool) -> None:
+        self._schedule.is_paused = wanted
 
     def wake(self) -> None:
         """Let the workers look at `stop` and `is_paused` now."""
-        with self._condition:
-            self._condition.notify_all()
+        self._schedule.wake()
 
     def _is_late(self) -> bool:
         deadline = self._options.deadline
@@ -318,7 +204,7 @@ class Copy:
             raise
 
     def _partial(self, entry: FileEntry) -> Partial:
-        return Partial(self._root, entry.destination_path, f"{self._order_id}:{entry.id}", self._made_folders)
+        return partial_of(self._root, entry, order_id=self._order_id, made_folders=self._made_folders)
 
     def _pull_first(self, entry: FileEntry, partial: Partial) -> bool:
         """Fetch the first piece; most files end with it. Returns True when there is more to come."""
@@ -369,9 +255,7 @@ class Copy:
         missing = [offset for offset in range(0, entry.size or 0, PIECE_BYTES) if offset not in done]
         large.n_open = len(missing) + 1
         self._large.add(large)
-        with self._condition:
-            self._pieces.extend(lambda at=offset: self._pull_piece(large, at) for offset in missing)  # type: ignore[misc]  # bound
-            self._condition.notify_all()
+        self._schedule.add_pieces(functools.partial(self._pull_piece, large, offset) for offset in missing)
         self._close_piece(large, None)
 
     def _pull_piece(self, large: _LargeFile, offset: int) -> None:
@@ -394,7 +278,7 @@ class Copy:
         partial.flush()
         self._journal.add_piece(entry, offset, length)
         self.progress.add(bytes_transferred=length)
-        self._hold_s = FIRST_WAIT_S
+        self._schedule.note_success()
 
     def _hash_contiguous(self, large: _LargeFile) -> None:
         """Hash pieces in order from the disk, if nobody else is at it; look again after letting go, for one that came meanwhile."""
@@ -444,7 +328,7 @@ class Copy:
         was_in_pieces = (entry.size or 0) > PIECE_BYTES
         self._journal.end(entry, "transferred", digest=digest)
         self.progress.add(files_transferred=1, bytes_checksummed=entry.size or 0, bytes_transferred=0 if was_in_pieces else entry.size or 0)
-        self._hold_s = FIRST_WAIT_S
+        self._schedule.note_success()
 
     def _discard(self, entry: FileEntry, partial: Partial) -> None:
         lost = sum(self._journal.pieces(entry).values())
@@ -479,19 +363,7 @@ class Copy:
         if error.code == "FILE_CHANGED":
             self._discard(entry, self._partial(entry))
         self._journal.set_error(entry, error.code, error.description)
-        now = time.monotonic()
-        with self._condition:
-            is_news = not error.is_shared or now >= self._hold_until
-            if error.is_shared:
-                if is_news:
-                    self._hold_until = now + self._hold_s
-                    self._hold_s = min(self._hold_s * 2, MOST_WAIT_S)
-                due = self._hold_until
-            else:
-                attempt = self._attempts[entry.id] = self._attempts.get(entry.id, 0) + 1
-                due = now + min(FIRST_WAIT_S * 2**attempt, MOST_WAIT_S)
-            heapq.heappush(self._waiting, (due, entry.id, entry))
-        if is_news:
+        if self._schedule.try_again(entry, is_shared=error.is_shared):
             self.progress.set_fault(error.code, error.description, entry.source_path)
 
     def _digest_if_current(self, entry: FileEntry) -> str | None:
@@ -542,8 +414,18 @@ class Copy:
 
     def remove_partials(self) -> None:
         """Remove what a cancelled order left unfinished."""
-        after = 0
-        while entries := self._journal.pending(after=after, limit=1000):
-            after = entries[-1].id
-            for entry in entries:
-                self._partial(entry).remove()
+        remove_partials(self._journal, self._root, order_id=self._order_id)
+
+
+def partial_of(root: Root, entry: FileEntry, *, order_id: str, made_folders: set[str]) -> Partial:
+    """Return the unfinished file of an order's file; the same one after a restart."""
+    return Partial(root, entry.destination_path, f"{order_id}:{entry.id}", made_folders)
+
+
+def remove_partials(journal: Journal, root: Root, *, order_id: str) -> None:
+    """Remove the unfinished files of an order's files that are still pending."""
+    after = 0
+    while entries := journal.pending(after=after, limit=1000):
+        after = entries[-1].id
+        for entry in entries:
+            partial_of(root, entry, order_id=order_id, made_folders=set()).remove()

@@ -48,6 +48,7 @@ async def serve(settings: Settings, credentials: Credentials, listener: socket.s
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     credentials.load_into(context)
+    node.tls = context
     config = uvicorn.Config(
         make_app(node), http=counting_protocol(node.ledger), ws="none", lifespan="off", log_config=None, access_log=False,
         server_header=False, date_header=True, timeout_keep_alive=30, timeout_graceful_shutdown=2,
@@ -58,7 +59,7 @@ async def serve(settings: Settings, credentials: Credentials, listener: socket.s
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, server.stop)
-    beside = [asyncio.ensure_future(node.ledger.write_open_ones()), asyncio.ensure_future(_renew(node, context))]
+    beside = [asyncio.ensure_future(node.ledger.write_open_ones()), asyncio.ensure_future(_renew(node))]
     try:
         await server.serve(sockets=[listener])
     finally:
@@ -83,14 +84,12 @@ async def _register(node: Node) -> None:
             return
 
 
-async def _renew(node: Node, context: ssl.SSLContext) -> None:
-    """Register anew before the certificate ends, and take a new certificate into use. Runs until cancelled."""
+async def _renew(node: Node) -> None:
+    """Register anew before the certificate ends. Runs until cancelled."""
     while True:
         await asyncio.sleep(RENEW_EVERY_S)
-        if node.credentials.is_given or not node.credentials.expires_soon():
-            continue
-        await _register(node)
-        node.credentials.load_into(context)
+        if not node.credentials.is_given and node.credentials.expires_soon():
+            await _register(node)
 
 
 class _Server(uvicorn.Server):

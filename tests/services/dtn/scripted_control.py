@@ -140,7 +140,7 @@ class ScriptedControl:
                 "id": order_id,
                 "task_id": order_id,
                 "kind": kind,
-                "lease_s": 2,
+                "lease_s": 1,
                 "source": {
                     "collection": source_collection,
                     "url": f"{node_url}/{source_collection}",
@@ -284,8 +284,8 @@ class ScriptedControl:
         order_id, asked = request.path_params["id"], await request.json()
         self.heartbeats[order_id].append({**asked, "at": time.monotonic()})
         if self.leases.get(order_id) != asked["instance"]:
-            return JSONResponse({"action": "lost", "lease_s": 2})
-        return JSONResponse({"action": self.actions.get(order_id, "continue"), "lease_s": 2})
+            return JSONResponse({"action": "lost", "lease_s": 1})
+        return JSONResponse({"action": self.actions.get(order_id, "continue"), "lease_s": 1})
 
     async def _results(self, request):
         order_id, asked = request.path_params["id"], await request.json()

@@ -1,0 +1,103 @@
+"""Who of an order's workers does what when: pieces of files that are begun, files to be tried again, new files; and rests after faults.
+
+A fault that hits every file alike (the source is gone, the disk is full) holds all workers back, with growing rests; a fault of one file
+puts off that file alone.
+"""
+
+import heapq
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from services.dtn.journal import FileEntry, Journal
+
+FIRST_WAIT_S = 0.25
+MOST_WAIT_S = 20.0
+READ_AHEAD_ROWS = 500
+Piece = Callable[[], None]
+
+
+class Schedule:
+    """Safe to use from any thread. `is_over` tells that nothing more is to be begun (stopped, or past the deadline)."""
+
+    def __init__(self, journal: Journal, is_over: Callable[[], bool]) -> None:
+        self._journal = journal
+        self._is_over = is_over
+        self._condition = threading.Condition()
+        self._pieces: deque[Piece] = deque()
+        self._new: deque[FileEntry] = deque()
+        self._last_id = 0
+        self._waiting: list[tuple[float, int, FileEntry]] = []
+        self._attempts: dict[int, int] = {}
+        self._n_busy = 0
+        self._hold_until = 0.0
+        self._hold_s = FIRST_WAIT_S
+        self.is_paused = False
+
+    def take(self) -> FileEntry | Piece | None:
+        """Wait for something to do; None when there is nothing any more. Each taken unit ends with `give_back`."""
+        with self._condition:
+            while not self._is_over():
+                now, wait_s = time.monotonic(), 0.5
+                if self.is_paused or now < self._hold_until:
+                    wait_s = min(wait_s, max(0.01, self._hold_until - now)) if not self.is_paused else wait_s
+                else:
+                    unit = self._ready(now)
+                    if unit is not None:
+                        self._n_busy += 1
+                        return unit
+                    if not self._n_busy and not self._waiting:
+                        break
+                    if self._waiting:
+                        wait_s = min(wait_s, max(0.01, self._waiting[0][0] - now))
+                self._condition.wait(wait_s)
+            self._condition.notify_all()
+            return None
+
+    def _ready(self, now: float) -> FileEntry | Piece | None:
+        if self._pieces:
+            return self._pieces.popleft()
+        if self._waiting and self._waiting[0][0] <= now:
+            return heapq.heappop(self._waiting)[2]
+        if not self._new:
+            self._new.extend(self._journal.pending(after=self._last_id, limit=READ_AHEAD_ROWS))
+            if self._new:
+                self._last_id = self._new[-1].id
+        return self._new.popleft() if self._new else None
+
+    def give_back(self) -> None:
+        """Say that a taken unit has ended."""
+        with self._condition:
+            self._n_busy -= 1
+            self._condition.notify_all()
+
+    def add_pieces(self, pieces: Iterable[Piece]) -> None:
+        with self._condition:
+            self._pieces.extend(pieces)
+            self._condition.notify_all()
+
+    def note_success(self) -> None:
+        """Something arrived: the next rest is a short one again."""
+        self._hold_s = FIRST_WAIT_S
+
+    def try_again(self, entry: FileEntry, *, is_shared: bool) -> bool:
+        """Put a file off; returns False when the fault is one that all workers meet just now and is told already."""
+        now = time.monotonic()
+        with self._condition:
+            is_news = not is_shared or now >= self._hold_until
+            if is_shared:
+                if is_news:
+                    self._hold_until = now + self._hold_s
+                    self._hold_s = min(self._hold_s * 2, MOST_WAIT_S)
+                due = self._hold_until
+            else:
+                attempt = self._attempts[entry.id] = self._attempts.get(entry.id, 0) + 1
+                due = now + min(FIRST_WAIT_S * 2**attempt, MOST_WAIT_S)
+            heapq.heappush(self._waiting, (due, entry.id, entry))
+        return is_news
+
+    def wake(self) -> None:
+        """Let the workers look anew at what changed outside."""
+        with self._condition:
+            self._condition.notify_all()
