@@ -14,7 +14,8 @@ from typing import Any
 
 import globus_sdk
 from django.conf import settings
-from globus_sdk.scopes import ScopeParser
+from globus_sdk.scopes import Scope, ScopeParser
+from globus_sdk.transport import RequestsTransport, RetryConfig
 
 from datasets.errors import InvalidError
 from transfers.errors import GlobusRefusedError, GlobusUnavailableError
@@ -66,35 +67,37 @@ def refusals_of_ours() -> Iterator[None]:
         raise GlobusRefusedError(error.message or "", globus_code=error.code or "", globus_status=error.http_status) from error
 
 
+# People wait for these calls: one repeat at most, after a moment.
+def transport() -> RequestsTransport:
+    return RequestsTransport(http_timeout=TIMEOUT_S)
+
+
+def retries() -> RetryConfig:
+    return RetryConfig(max_retries=1, max_sleep=2)
+
+
 @cache
 def auth_client() -> globus_sdk.ConfidentialAppAuthClient:
-    client = globus_sdk.ConfidentialAppAuthClient(settings.GLOBUS_CLIENT_ID, settings.GLOBUS_CLIENT_SECRET)
-    client.transport.http_timeout = TIMEOUT_S
-    return client
-
-
-@cache
-def own_app() -> globus_sdk.ClientApp:
-    in_memory = globus_sdk.GlobusAppConfig(token_storage="memory")  # noqa: S106  (a kind of storage, no secret)
-    return globus_sdk.ClientApp(
-        "causeway", client_id=settings.GLOBUS_CLIENT_ID, client_secret=settings.GLOBUS_CLIENT_SECRET, config=in_memory
+    return globus_sdk.ConfidentialAppAuthClient(
+        settings.GLOBUS_CLIENT_ID, settings.GLOBUS_CLIENT_SECRET, transport=transport(), retry_config=retries()
     )
+
+
+def own_token(scope: Scope) -> globus_sdk.ClientCredentialsAuthorizer:
+    """The portal's own token for a scope, renewed as needed."""
+    return globus_sdk.ClientCredentialsAuthorizer(auth_client(), str(scope))
 
 
 @cache
 def groups_client() -> globus_sdk.GroupsClient:
-    client = globus_sdk.GroupsClient(app=own_app(), app_scopes=[globus_sdk.GroupsClient.scopes.view_my_groups_and_memberships])
-    client.transport.http_timeout = TIMEOUT_S
-    return client
+    authorizer = own_token(globus_sdk.GroupsClient.scopes.view_my_groups_and_memberships)
+    return globus_sdk.GroupsClient(authorizer=authorizer, transport=transport(), retry_config=retries())
 
 
 @cache
 def identities_client() -> globus_sdk.AuthClient:
-    client = globus_sdk.AuthClient(
-        app=own_app(), app_scopes=[globus_sdk.AuthClient.scopes.view_identity_set, globus_sdk.AuthClient.scopes.openid]
-    )
-    client.transport.http_timeout = TIMEOUT_S
-    return client
+    authorizer = own_token(globus_sdk.AuthClient.scopes.view_identities)
+    return globus_sdk.AuthClient(authorizer=authorizer, transport=transport(), retry_config=retries())
 
 
 def introspect(token: str) -> Introspection:
@@ -157,9 +160,17 @@ def find_principal(named: str) -> Principal:
         with refusals_of_ours():
             found = identities_client().get_identities(ids=str(wanted))["identities"]
         if not found:
-            group = read_group(wanted)
-            return Principal(kind="group", id=group.id, name=group.name)
+            return find_group(wanted)
     if not found:
         message = f"Globus knows no identity named {named}."
         raise GlobusRefusedError(message, globus_code="NotFound", globus_status=404)
     return Principal(kind="identity", id=uuid.UUID(found[0]["id"]), name=found[0]["username"])
+
+
+def find_group(group_id: uuid.UUID) -> Principal:
+    try:
+        group = read_group(group_id)
+    except GlobusRefusedError as error:
+        message = f"Globus knows no identity {group_id}, and no group of this id whose members the portal may see."
+        raise GlobusRefusedError(message, globus_code=error.globus_code, globus_status=error.globus_status) from error
+    return Principal(kind="group", id=group.id, name=group.name)
