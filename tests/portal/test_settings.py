@@ -113,3 +113,20 @@ def test_nothing_else_reads_the_environment():
 
 def test_settings_stay_readable():
     assert len((ROOT / "portal" / "settings.py").read_text().splitlines()) <= 250
+
+
+def test_collected_static_files_are_named_by_their_content(tmp_path):
+    program = """
+import os
+os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
+import django
+django.setup()
+from django.core.management import call_command
+from django.templatetags.static import static
+call_command("collectstatic", interactive=False, verbosity=0)
+print(static("css/causeway.css"))
+"""
+    environment = dict(os.environ) | WHOLE | {"CAUSEWAY_STATIC_ROOT": str(tmp_path)}
+    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    assert re.fullmatch(r"/static/css/causeway\.[0-9a-f]{12}\.css", told.strip())
+    assert (tmp_path / told.strip().removeprefix("/static/")).read_text().startswith("/* Causeway's stylesheet")
