@@ -4,6 +4,7 @@ A task's submission id is saved before it is submitted; a worker that dies in be
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from transfers import globus, manifests
-from transfers.errors import GlobusRefusedError
+from transfers.errors import ConflictError, GlobusRefusedError
 from transfers.models import DataRequest, DataRequestTask, FailedFile
 from transfers.states import TaskKind, TaskStatus
 from transfers.words import Arrived
@@ -147,8 +148,13 @@ def failure_words(request: DataRequest, n_missing: int) -> str:
     return f"{n_missing} of {request.n_files} files did not arrive.{named} The other {kept} are kept; retry sends only the failed ones."
 
 
-def cancel_tasks(request: DataRequest, *, token: str | None = None) -> bool:
-    """Stop the running copies and answer whether all have ended."""
+def cancel_tasks(request: DataRequest, *, destination_id: UUID, token: str | None = None) -> bool:
+    """Stop the running copies and answer whether all have ended. Safe to repeat.
+
+    A task that was prepared may have been submitted by a worker that died before writing it down: submitting it again tells its id.
+    """
+    with suppress(GlobusRefusedError, ConflictError):
+        submit_tasks(request, destination_id=destination_id, label=f"Causeway cancels {request.pk}", token=token)
     for task in request.tasks.filter(kind=TaskKind.COPY, status=TaskStatus.ACTIVE):
         request.keep_claim()
         globus.cancel_task(task.task_id, token=token)

@@ -112,20 +112,29 @@ class Comparison:
 def compare(request: DataRequest, arrived: Iterable[Arrived]) -> Comparison:
     """Names and sizes are compared, and SHA-256 where both sides know it.
 
+    Files are matched by where they came from, because a destination may name itself differently (`/~/` for a home folder).
     A recursive copy brings whatever lies in the folder, such as files of a draft: these are the extra ones.
     """
-    came = {file.destination_path: (file.size_bytes, file.sha256) for file in arrived}
+    came = {file.source_path: file for file in arrived}
+    known: set[str] = set()
     found = Comparison([], [])
     for file in expected_files(request):
-        size_bytes, sha256 = came.pop(file.destination_path, (-1, ""))
-        if size_bytes < 0:
-            found.missing.append((file, "It did not arrive"))
-        elif size_bytes != file.size_bytes:
-            found.missing.append((file, f"It arrived with {size_bytes} bytes instead of {file.size_bytes}"))
-        elif file.sha256 and sha256 and sha256 != file.sha256:
-            found.missing.append((file, "Its checksum is not that of the catalogue"))
-    found.extra_paths = sorted(came)
+        known.add(file.source_path)
+        if words := _difference(file, came.get(file.source_path)):
+            found.missing.append((file, words))
+    found.extra_paths = sorted(came[path].destination_path for path in came.keys() - known)
     return found
+
+
+def _difference(file: Expected, came: Arrived | None) -> str:
+    """What is wrong with a file, in words; empty when it is as it should be."""
+    if came is None:
+        return "It did not arrive"
+    if came.size_bytes != file.size_bytes:
+        return f"It arrived with {came.size_bytes} bytes instead of {file.size_bytes}"
+    if file.sha256 and came.sha256 and came.sha256 != file.sha256:
+        return "Its checksum is not that of the catalogue"
+    return ""
 
 
 def selections_of(request: DataRequest) -> list[Selection]:

@@ -17,7 +17,14 @@ from datasets.files import FileQuery
 from datasets.models import Dataset, Version
 from transfers import acts, globus, mail, manifests, requesting, selecting, sending, sharing, snippets
 from transfers.api import manifest_response
-from transfers.errors import GlobusRefusedError, GlobusUnavailableError, InvalidError, NotFoundError, SignInNeededError
+from transfers.errors import (
+    DuplicateRequestError,
+    GlobusRefusedError,
+    GlobusUnavailableError,
+    InvalidError,
+    NotFoundError,
+    SignInNeededError,
+)
 from transfers.models import Basket, DataRequest
 from transfers.states import FINISHED, Status, TaskKind
 
@@ -98,12 +105,15 @@ def new_share(request: HttpRequest) -> HttpResponse:
     known = _asked_before(request)
     if known is None:
         selecting.check_unchanged(reviewed, request.POST.get("key", ""))
-        known = sharing.request_share(
-            user=request.user,
-            wanted=reviewed.wanted,
-            lifetime_days=_whole_number(request.POST.get("lifetime_days", "")),
-            idempotency_key=request.POST.get("idempotency_key", "")[:200],
-        )
+        try:
+            known = sharing.request_share(
+                user=request.user,
+                wanted=reviewed.wanted,
+                lifetime_days=_whole_number(request.POST.get("lifetime_days", "")),
+                idempotency_key=request.POST.get("idempotency_key", "")[:200],
+            )
+        except DuplicateRequestError as error:
+            return _show_live_one(request, error)
         _take_out(request, reviewed)
     return redirect(known)
 
@@ -154,14 +164,17 @@ def confirm_transfer(request: HttpRequest) -> HttpResponse:
         sending.check_destination(request.user, collection_id, path)
     except InvalidError as error:
         return _show_review(request, reviewed, collection_id, "", typed=path, errors=error.fields.get("path") or [error.detail])
-    made = sending.request_transfer(
-        user=request.user,
-        wanted=reviewed.wanted,
-        collection_id=collection_id,
-        path=path,
-        name=request.POST.get("name", ""),
-        idempotency_key=request.POST.get("idempotency_key", "")[:200],
-    )
+    try:
+        made = sending.request_transfer(
+            user=request.user,
+            wanted=reviewed.wanted,
+            collection_id=collection_id,
+            path=path,
+            name=request.POST.get("name", ""),
+            idempotency_key=request.POST.get("idempotency_key", "")[:200],
+        )
+    except DuplicateRequestError as error:
+        return _show_live_one(request, error)
     _take_out(request, reviewed)
     return redirect(made)
 
@@ -324,6 +337,12 @@ def _asked_before(request: HttpRequest) -> DataRequest | None:
 def _own_requests(request: HttpRequest) -> Any:
     """Her own, for an operator too."""
     return DataRequest.objects.visible_to(request.user).filter(user_id=str(request.user.pk))
+
+
+def _show_live_one(request: HttpRequest, error: DuplicateRequestError) -> HttpResponse:
+    """Offer the request that is there instead of a second one."""
+    messages.info(request, "You asked for exactly these files already. This is that request; your basket is as it was.")
+    return redirect(error.url)
 
 
 def _take_out(request: HttpRequest, reviewed: selecting.Review) -> None:

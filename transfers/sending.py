@@ -177,7 +177,7 @@ def stop_sending(request_id: str) -> None:
     with steps.step(request_id, expected={Status.CANCELLING}, kind=Kind.TRANSFER) as request:
         note = ""
         try:
-            copying.cancel_tasks(request, token=token_of(request.user))
+            copying.cancel_tasks(request, destination_id=destination_of(request), token=token_of(request.user))
         except ConsentNeededError:
             note = "Causeway may not act for you any more; stop what still runs on the Globus activity page."
         request.move_to(Status.CANCELLED, note=note)

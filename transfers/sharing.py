@@ -128,7 +128,7 @@ def watch(request_id: str) -> None:
 def remove_share(request_id: str) -> None:
     """Take the rule away, then delete the folder, then record both. Safe to repeat from any point."""
     with steps.step(request_id, expected={Status.EXPIRING, Status.CANCELLING}, kind=Kind.SHARE) as request:
-        if not copying.cancel_tasks(request):
+        if not copying.cancel_tasks(request, destination_id=staging_of(request)):
             request.record(due_at=timezone.now() + timedelta(seconds=1))
             return
         removing.remove_access(request)

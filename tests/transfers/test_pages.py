@@ -81,6 +81,25 @@ def test_asking_for_a_share_by_page_makes_one_request_for_a_double_click(as_ada,
     assert 'http-equiv="refresh"' in page.content.decode()
 
 
+def test_same_files_asked_for_again_lead_to_the_live_request(as_ada, publish, ada):
+    version = publish()
+    request = sharing.request_share(user=ada, wanted=everything(version))
+    add(as_ada, version)
+    address = reverse("transfers:request-new")
+    fields = form_of(as_ada.get(address), address) | {"lifetime_days": "7"}
+    answer = as_ada.post(address, fields)
+    assert answer["Location"] == request.get_absolute_url()
+    assert "You asked for exactly these files already" in as_ada.get(answer["Location"]).content.decode()
+    assert ada.basket.selections.exists()
+
+
+def test_list_of_requests_costs_few_queries(as_ada, publish, ada, django_assert_max_num_queries):
+    for n in range(4):
+        sharing.request_share(user=ada, wanted=everything(publish(f"set-{n}")))
+    with django_assert_max_num_queries(14):
+        as_ada.get(reverse("transfers:requests"))
+
+
 def test_basket_that_another_tab_changed_is_not_asked_for(as_ada, publish):
     add(as_ada, publish())
     address = reverse("transfers:request-new")

@@ -44,6 +44,15 @@ def test_transfer_waits_for_the_permission_and_goes_on_when_it_is_there(world, p
     assert len(mails(own_mail_folder)) == 1
 
 
+def test_home_folder_by_its_short_name(world, publish_real, real_ada):
+    consent_to_campus(world, real_ada)
+    version = publish_real()
+    sending.check_destination(real_ada, world.campus_id, "/~/")
+    request = sending.request_transfer(user=real_ada, wanted=everything(version), collection_id=world.campus_id, path="/~/")
+    run_until(request, Status.SENT)
+    assert (world.campus / HOME.strip("/") / f"{version.dataset.slug}-v1" / "readme.txt").exists()
+
+
 def test_mapped_collection_asks_for_its_own_consent_and_lets_in_only_whom_it_knows(world, cy):
     tokens.store_tokens(cy, world.sign_in("cy@elsewhere.example", globus.TRANSFER_SCOPE))
     with pytest.raises(ConsentNeededError) as caught:

@@ -118,6 +118,18 @@ def test_cancelling_while_copying_leaves_nothing_behind(world, publish_real, rea
     assert rules_on(request) == []
 
 
+def test_cancelling_after_an_unrecorded_submission_stops_that_task_too(world, publish_real, real_ada):
+    request = run_until(sharing.request_share(user=real_ada, wanted=everything(publish_real())), Status.COPYING)
+    task = request.tasks.get()
+    DataRequest.objects.filter(pk=request.pk).update(status=Status.STAGING)
+    request.tasks.update(task_id="", status="prepared")
+    request.refresh_from_db()
+    acts.cancel(request, user=real_ada)
+    run_until(request, Status.CANCELLED)
+    assert request.tasks.get(sequence=1).task_id == task.task_id
+    assert not (world.shares / request.folder.strip("/")).exists()
+
+
 def test_reminder_comes_once_and_extension_moves_the_end(world, publish_real, real_ada, dee, own_mail_folder, settings):
     request = run_until(sharing.request_share(user=real_ada, wanted=everything(publish_real()), lifetime_days=10), Status.OPEN)
     request.record(expires_at=timezone.now() + timedelta(days=settings.REMINDER_DAYS) - timedelta(minutes=1))
