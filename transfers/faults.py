@@ -1,8 +1,8 @@
 """The kill switch of the fault tests: `CAUSEWAY_KILL_AFTER=<function>:<n>` kills the worker after the n-th such call to the outside.
 
-The whole process group goes, as in a power cut: the pool's parent does not live to requeue the task. Only honoured where
-`settings.FAULTS` is on. It stands after the call and before anything is recorded, the moment where a crash costs most.
-The site's cache remembers that a switch has fired, so that a worker's next process does not die of the same one.
+The whole process group goes, as in a power cut: the pool's parent does not live to requeue the task. Only honoured where `settings.FAULTS`
+is on. It stands after the call and before anything is recorded, the moment where a crash costs most. The site's cache remembers that a
+switch has fired, so that the next worker does not die of the same one.
 """
 
 import os

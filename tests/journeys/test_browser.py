@@ -1,0 +1,159 @@
+"""J1 and J2 in a real browser: one profile, signed in to the portal and to both data transfer nodes."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.journeys.chromium import open_browser, pass_globus
+from tests.journeys.conftest import PEOPLE, Site, wait_until
+
+pytestmark = pytest.mark.browser
+ADA = PEOPLE["ada"]
+
+
+@pytest.fixture(scope="module")
+def browser(site: Site, tmp_path_factory: pytest.TempPathFactory):
+    with open_browser(tmp_path_factory.mktemp("home"), ca_file=site.stack.ca_file) as browser:
+        yield browser
+
+
+@pytest.fixture
+def context(browser, site: Site):
+    context = browser.new_context(base_url=site.stack.base_url, viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(20_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+def sign_in(page: Page) -> None:
+    page.get_by_role("button", name="Continue to Globus").click()
+    pass_globus(page, person=ADA)
+
+
+def give_consents(page: Page) -> None:
+    """Agree on the portal's page and on those of Globus, as often as one is asked."""
+    for _ in range(4):
+        page.wait_for_load_state()
+        if "/consent/" not in page.url:
+            return
+        page.get_by_role("button", name="Continue to Globus").click()
+        pass_globus(page, person=ADA)
+
+
+def test_j1_a_researcher_finds_data_and_sends_them_to_her_collection(page: Page, site: Site):
+    page.goto("/")
+    page.get_by_role("searchbox").first.fill("tempeature")
+    page.get_by_role("searchbox").first.press("Enter")
+    expect(page.get_by_role("link", name="Air temperature over North America, A1B scenario, 1860 to 2099")).to_be_visible()
+
+    page.get_by_label(re.compile("^NetCDF")).check()
+    page.wait_for_url(re.compile("format=NetCDF"))
+    before = page.url
+    page.reload()
+    assert page.url == before
+    expect(page.get_by_label(re.compile("^NetCDF"))).to_be_checked()
+
+    page.goto("/datasets/um-sea-ice-velocity/")
+    for words in ("Version 1", "120 files", "OGL-UK-3.0", "Cite as", "Prepare a share", "Send to my collection"):
+        expect(page.get_by_text(words).first).to_be_visible()
+
+    page.goto("/datasets/um-sea-ice-velocity/files/")
+    page.get_by_role("checkbox", name="Folder 1893").check()
+    page.get_by_role("checkbox", name="Folder 1894").check()
+    expect(page.get_by_role("status").filter(has_text="24 files")).to_be_visible()
+    page.get_by_role("button", name="Add the ticked to my basket").click()
+    page.goto("/basket/")
+    expect(page.get_by_role("main")).to_contain_text("24 files")
+
+    page.get_by_role("link", name="Send 24 files to").click()
+    sign_in(page)
+    give_consents(page)
+    page.wait_for_url(re.compile("/send/"))
+    page.get_by_label("Search collections by name").fill("campus")
+    page.get_by_label("Search collections by name").press("Enter")
+    page.get_by_role("link", name="Campus storage").first.click()
+    give_consents(page)
+    page.wait_for_url(re.compile("/send/review/"))
+    page.get_by_label("Send into").fill("/home/ada/ice/")
+    page.get_by_role("button", name="Send 24 files to Campus storage").click()
+    page.wait_for_url(re.compile("/requests/[0-9a-f-]+/"))
+    expect(page.get_by_role("status").filter(has_text="Sent")).to_be_visible(timeout=60_000)
+
+    request_id = page.url.rstrip("/").split("/")[-1]
+    arrived = [path for path in (site.stack.places.campus / "home/ada/ice").rglob("*.pp") if path.is_file()]
+    assert len(arrived) == 24
+    assert_same_bytes(arrived, site.stack.places.archive / "data/um-sea-ice-velocity")
+    mail = wait_until(lambda: site.mails(request_id), "the mail")
+    assert len(mail) == 1
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Receipt with all files and checksums").click()
+    receipt = Path(download.value.path()).read_text().splitlines()
+    assert len(receipt) == 25
+
+
+def assert_same_bytes(arrived: list[Path], source: Path) -> None:
+    wanted = {path.name: hashlib.sha256(path.read_bytes()).digest() for path in source.rglob("*.pp")}
+    assert all(hashlib.sha256(path.read_bytes()).digest() == wanted[path.name] for path in arrived)
+
+
+def test_j2_a_researcher_gets_a_prepared_share(page: Page, site: Site):
+    page.goto("/datasets/nyc-airport-weather/files/")
+    page.get_by_role("button", name=re.compile("^Add (all )?1 file")).click()
+    page.goto("/basket/")
+    page.get_by_role("link", name=re.compile("^Prepare 1 file")).click()
+    sign_in(page)
+    page.wait_for_url(re.compile("/requests/new/"))
+    page.get_by_role("button", name=re.compile("^Prepare 1 file")).click()
+    page.wait_for_url(re.compile("/requests/[0-9a-f-]{36}/"))
+    request_id = page.url.rstrip("/").split("/")[-1]
+    expect(page.get_by_role("status").filter(has_text="Ready to download")).to_be_visible(timeout=60_000)
+    assert len(wait_until(lambda: site.mails(request_id), "the mail")) == 1
+
+    sees_only_her_folder_in_the_file_manager(page, request_id)
+    page.goto(f"/requests/{request_id}/")
+    downloads_from_the_node(page, site)
+
+    page.goto(f"/requests/{request_id}/")
+    page.get_by_role("button", name=re.compile("^Extend by")).click()
+    page.wait_for_load_state()
+    expect(page.get_by_text("Extended until").first).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("^Extend by"))).to_have_count(0)
+
+    site.let_time_pass(request_id, days=61)
+    wait_until(lambda: not site.share_folder(request_id).exists(), "the folder gone")
+    page.goto(f"/requests/{request_id}/")
+    expect(page.get_by_role("status").filter(has_text="Expired")).to_be_visible(timeout=30_000)
+    assert site.rules(f"/requests/{request_id}/") == []
+    page.get_by_role("button", name="Ask for the same files again").click()
+    page.wait_for_url(lambda url: request_id not in url)
+    expect(page.get_by_role("status").filter(has_text="Ready to download")).to_be_visible(timeout=60_000)
+
+
+def sees_only_her_folder_in_the_file_manager(page: Page, request_id: str) -> None:
+    page.get_by_role("link", name="Open in the Globus file manager").click()
+    pass_globus(page, person=ADA)
+    expect(page.get_by_role("link", name="nyc-airport-weather").first).to_be_visible()
+    page.goto(page.url.replace(request_id, "00000000-0000-4000-8000-000000000000"))
+    expect(page.get_by_role("link", name="nyc-airport-weather")).to_have_count(0)
+
+
+def downloads_from_the_node(page: Page, site: Site) -> None:
+    """By the node's own sign-in, which finds her signed in already."""
+    page.get_by_role("link", name="Open over HTTPS").click()
+    pass_globus(page, person=ADA)
+    page.get_by_role("link", name=re.compile("nyc-airport-weather")).first.click()
+    name = "weather.csv"
+    link = page.get_by_role("link", name=re.compile(name)).first
+    link.evaluate("a => { a.href += '?download' }")
+    with page.expect_download() as download:
+        link.click()
+    got = Path(download.value.path()).read_bytes()
+    assert got == next((site.stack.places.archive / "data/nyc-airport-weather").rglob(name)).read_bytes()
