@@ -17,7 +17,7 @@ KNOWN_FORMATS = {"netcdf": "NetCDF", "netcdf3": "NetCDF", "netcdf4": "NetCDF", "
 
 UNINSPECTED = """
     select f.path, fi.name, fi.size_bytes, fi.collection_path from datasets_folder f join datasets_file fi on fi.folder_id = f.id
-    where f.dataset_id = %(dataset)s and fi.last_version is null and fi.inspected_at is null and fi.sha256 is null
+    where f.dataset_id = %(dataset)s and fi.last_version is null and fi.sha256 is null
     order by f.path, fi.name
 """
 
@@ -25,7 +25,7 @@ UNINSPECTED = """
 SPLIT = """
     with learned as (
         update datasets_file fi set last_version = %(version)s - 1 from datasets_folder f
-        where f.id = fi.folder_id and f.dataset_id = %(dataset)s and f.path || fi.name = any(%(paths)s)
+        where f.id = fi.folder_id and f.dataset_id = %(dataset)s and f.path || fi.name = any(%(read)s)
         and fi.last_version is null and fi.first_version < %(version)s
         returning fi.*
     )
@@ -35,7 +35,7 @@ SPLIT = """
 """
 
 RECORD = """
-    update datasets_file fi set inspected_at = now(), inspection_error = found.error,
+    update datasets_file fi set inspected_at = case when found.sha256 <> '' then now() end, inspection_error = found.error,
         sha256 = coalesce(decode(nullif(found.sha256, ''), 'hex'), fi.sha256),
         format = case when fi.format = '' then found.format else fi.format end
     from unnest(%(paths)s::text[], %(sums)s::text[], %(formats)s::text[], %(errors)s::text[]) as found(path, sha256, format, error),
@@ -96,11 +96,15 @@ def uninspected(version: Version) -> list[FileRow]:
 
 @transaction.atomic
 def record(version: Version, answers: Mapping[str, Inspected]) -> None:
-    """Write checksums, formats and errors of a draft's files, keyed by logical path. Safe to repeat."""
+    """Write checksums, formats and errors of a draft's files, keyed by logical path. Safe to repeat.
+
+    A file without a checksum in its answer could not be read at all; the next scan asks for it again.
+    """
     keys: dict[str, Any] = {
         "dataset": version.dataset_id,
         "version": version.number,
         "paths": list(answers),
+        "read": [path for path, answer in answers.items() if answer.sha256],
         "sums": [answer.sha256 for answer in answers.values()],
         "formats": [KNOWN_FORMATS.get(answer.format.lower(), answer.format)[:40] for answer in answers.values()],
         "errors": [answer.error for answer in answers.values()],

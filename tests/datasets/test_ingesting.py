@@ -181,6 +181,22 @@ def test_headers_state_variables_and_coverage_where_the_dataset_does_not(draft, 
     assert File.objects.get(name="c.pp").inspection_error
 
 
+def test_a_file_that_could_not_be_read_is_asked_for_again_by_the_next_scan(published, disk, ben):
+    version = publishing.open_draft(published(files={"/old": "o"}).dataset, user=ben)
+    disk.write("/sea/a", "1")
+
+    def unreachable(paths):
+        return (Inspected(path, error="The node does not answer.") for path in paths)
+
+    run = ingesting.scan(version, disk.list_folder, unreachable, user=ben)
+    assert (run.status, run.n_unreadable) == ("done", 1)
+    assert publishing.n_without_checksum(version) == 1
+    scan(version, disk, ben)
+    assert publishing.n_without_checksum(version) == 0
+    assert File.objects.get(name="a").inspection_error == ""
+    assert File.objects.count() == 2
+
+
 def test_a_day_that_our_calendar_lacks_becomes_the_last_of_its_month(draft, disk, ben):
     version = draft(files={"/a.nc": "a"})
     File.objects.all().update(sha256=None, inspected_at=None)
