@@ -64,5 +64,6 @@ PERIODS = {
     "transfers.reconcile": 3600,
     "portal.refresh_groups": 300,
     "portal.heartbeat": 15,
+    "portal.clear_sessions": 86_400,
 }
 app.conf.beat_schedule = {name: {"task": name, "schedule": period, "options": {"expires": period}} for name, period in PERIODS.items()}

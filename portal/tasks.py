@@ -1,6 +1,7 @@
 """The portal's own periodic work. The name of a task is interface."""
 
 from celery import shared_task
+from django.core.management import call_command
 
 from portal import health, signin
 
@@ -15,3 +16,10 @@ def refresh_groups() -> None:
 def heartbeat() -> None:
     """Say that beat, broker and worker go round."""
     health.record_heartbeat()
+
+
+@shared_task(name="portal.clear_sessions")
+def clear_sessions() -> None:
+    """Delete what ended sessions and sign-ins left behind. Safe to repeat."""
+    call_command("clearsessions")
+    call_command("clearsocial")

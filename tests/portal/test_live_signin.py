@@ -51,6 +51,14 @@ def test_sign_in_returns_to_where_it_began_and_asks_login_scopes_only(visitor, s
     assert "ada@observatory.example" in page.text
 
 
+@pytest.mark.parametrize("address", ["https://evil.example/", "//evil.example/", "/\\evil.example/"])
+def test_a_forged_way_back_leads_home(visitor, stack, address):
+    browser = visitor()
+    page = browser.submit(browser.open("/signin/"), "Continue to Globus", next=address)
+    page = allow(browser, browser.submit(page, "cy@elsewhere.example"))
+    assert page.url == f"{stack.base_url}/"
+
+
 def test_roles_come_from_the_groups_of_globus(visitor):
     assert "Operator" in sign_in(visitor(), "dee@archive.example").text
     assert "Steward" in sign_in(visitor(), "ben@archive.example").text
@@ -71,7 +79,11 @@ def test_a_consent_is_asked_on_the_way_and_returns_there(visitor, stack):
     page = allow(browser, browser.submit(browser.open(f"/consent/?scope={scope}&next=/profile/"), "Continue to Globus"))
     assert page.url == f"{stack.base_url}/profile/"
     assert "Copying files between collections" in page.text
-    page = browser.submit(page, "Sign out everywhere")
+    page = browser.submit(page, "Forget Copying files")
+    assert page.url == f"{stack.base_url}/profile/"
+    assert "Copying files between collections" not in page.text
+    allow(browser, browser.submit(browser.open(f"/consent/?scope={scope}&next=/profile/"), "Continue to Globus"))
+    page = browser.submit(browser.open("/profile/"), "Sign out everywhere")
     assert "Copying files between collections" not in sign_in(browser, "ada@university.example").text
 
 

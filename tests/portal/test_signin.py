@@ -4,9 +4,10 @@ import uuid
 
 import pytest
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.urls import reverse
 
-from portal import auth, signin
+from portal import auth, signin, tasks
 from portal.models import GroupMembership, LinkedIdentity, RoleGrant, User
 from transfers.models import GlobusToken
 
@@ -150,6 +151,14 @@ def test_the_profile_shows_what_is_held_and_no_token(browser, people):
     assert "Copying files between collections" in page
     assert reverse("portal:forget", args=["transfer.api.globus.org"]) in page
     assert "encrypted-" not in page
+
+
+def test_ended_sessions_are_cleared_and_others_stay(browser, people):
+    client = browser(people["ada"])
+    Session.objects.create(session_key="long-gone", session_data="", expire_date="2020-01-01T00:00:00Z")
+    tasks.clear_sessions()
+    assert not Session.objects.filter(session_key="long-gone").exists()
+    assert client.get("/profile/").status_code == 200
 
 
 class TestAdministration:
