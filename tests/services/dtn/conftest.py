@@ -1,6 +1,7 @@
 """Real nodes (processes) and a scripted control (a server in a thread) for them."""
 
 import contextlib
+import functools
 import select
 import signal
 import socket
@@ -34,6 +35,7 @@ class NodeProcess:
         (folder / f"{name}.secret").write_text(control.secret + "\n")
         control.nodes[name] = {"url": self.url, "instances": [], "collections": []}
         self.process = None
+        self.has_faults = False
         self.log = folder / f"{name}.log"
 
     def launch(self):
@@ -74,6 +76,7 @@ class NodeProcess:
         with contextlib.suppress(OSError):
             self.process.stdout.close()
 
+    @functools.cache  # noqa: B019  # a node lives as long as the tests
     def trust(self):
         return ssl.create_default_context(cadata=self.control.ca.pem)
 
@@ -85,10 +88,14 @@ class NodeProcess:
             return client.post(f"/.dtn/v1/operations/{verb}", json=asked, headers=self.secret_header)
 
     def order_fault(self, kind, **fault):
+        self.has_faults = True
         with self.client() as client:
             client.post("/.dtn/faults", json={"kind": kind, **fault}, headers=self.secret_header).raise_for_status()
 
     def clear_faults(self):
+        if not self.has_faults:
+            return
+        self.has_faults = False
         with self.client() as client:
             client.delete("/.dtn/faults", headers=self.secret_header).raise_for_status()
 

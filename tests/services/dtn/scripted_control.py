@@ -265,6 +265,8 @@ class ScriptedControl:
         mine = next(node for node in self.nodes.values() if asked["instance"] in node["instances"])
         ids = {collection["id"] for collection in mine["collections"]}
         while time.monotonic() < end:
+            if mine["instances"][-1] != asked["instance"]:  # the question of a process that was killed
+                return JSONResponse({"code": "InstanceUnknown", "message": "register again"}, 409)
             for order_id in list(self.queue):
                 order = self.orders[order_id]["order"]
                 if order["destination"]["collection"] in ids:
