@@ -4,13 +4,15 @@ The callables come from outside (`transfers.ingesting` joins them with Globus an
 A scan is a row; a worker that dies leaves it, and the next claim lists again and goes on inspecting where the last one stopped.
 """
 
+import contextlib
 import datetime as dt
 import logging
+import threading
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
-from django.db import transaction
+from django.db import connections, transaction
 from django.utils import timezone
 
 from datasets.access import Visitor, check_curator
@@ -21,6 +23,7 @@ from datasets.inspecting import Inspect, Inspected, complete_description, gather
 from datasets.listing import Entry, ListFolder, walk
 from datasets.merging import Differences, compare, merge, settle, spoilt_since, stage_files, stage_folders, start_staging
 from datasets.models import Dataset, Location, ScanRun, Version
+from datasets.models.scan import CLAIM_S
 from datasets.publishing import mark_damaged
 from datasets.recounting import recount
 from datasets.states import ScanStatus
@@ -84,10 +87,11 @@ def run_scan(scan_id: int, list_folder: ListFolder, inspect: Inspect | None = No
                 raise ConflictError(f"Given up after {MOST_ATTEMPTS} attempts. {run.error}".strip())
             if run.status == ScanStatus.QUEUED:
                 run.move_to(ScanStatus.RUNNING, started_at=timezone.now(), step="listing")
-            _list(run, list_folder)
-            if run.version.is_draft and inspect:
-                _inspect(run, inspect)
-            _finish(run)
+            with _heartbeat(run):
+                _list(run, list_folder)
+                if run.version.is_draft and inspect:
+                    _inspect(run, inspect)
+                _finish(run)
         except StaleStateError:
             logger.warning("scan taken over by another worker", extra={"scan": scan_id})
             return None
@@ -195,6 +199,28 @@ def _try_later(run: ScanRun, error: UnavailableError) -> None:
 def _fail(run: ScanRun, error: RefusedError) -> None:
     words = " ".join([error.detail, *(f"{name}: {' '.join(text)}" for name, text in error.fields.items())])
     run.move_to(ScanStatus.FAILED, note=error.code, finished_at=timezone.now(), error=words)
+
+
+@contextlib.contextmanager
+def _heartbeat(run: ScanRun) -> Iterator[None]:
+    """Hold the claim while this process lives, however long a listing or the checksum of one huge file keeps the scan silent."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        try:
+            while not stop.wait(CLAIM_S / 4):
+                until = timezone.now() + dt.timedelta(seconds=CLAIM_S)
+                ScanRun.objects.filter(pk=run.pk, claim_id=run.claim_id).update(claimed_until=until)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=beat, name="scan-heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _progress(run: ScanRun, **counts: object) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import uuid
 from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
@@ -28,15 +29,14 @@ class ScanRunQuerySet(models.QuerySet["ScanRun"]):
     @contextlib.contextmanager
     def claim(self, scan_id: int) -> "Iterator[ScanRun | None]":
         """Hold one scan for `CLAIM_S` seconds, extended by `ScanRun.keep_claim`; None when another worker has it or it has ended."""
-        now = timezone.now()
+        now, claim_id = timezone.now(), uuid.uuid4()
         until = now + dt.timedelta(seconds=CLAIM_S)
-        if not self.due(now).filter(pk=scan_id).update(claimed_until=until, n_attempts=F("n_attempts") + 1):
+        if not self.due(now).filter(pk=scan_id).update(claimed_until=until, claim_id=claim_id, n_attempts=F("n_attempts") + 1):
             yield None
             return
-        run = self.select_related("version__dataset").get(pk=scan_id)
-        yield run
+        yield self.select_related("version__dataset").get(pk=scan_id)
         # After an error this is not reached: the claim runs out by itself, which spaces the attempts.
-        self.filter(pk=scan_id, claimed_until=run.claimed_until).update(claimed_until=None)
+        self.filter(pk=scan_id, claim_id=claim_id).update(claimed_until=None, claim_id=None)
 
 
 class ScanRun(Moving):
@@ -50,6 +50,7 @@ class ScanRun(Moving):
     asked_at = models.DateTimeField(auto_now_add=True)
     due_at = models.DateTimeField(default=timezone.now)
     claimed_until = models.DateTimeField(null=True, blank=True)
+    claim_id = models.UUIDField(null=True, blank=True, help_text="Whose claim it is: each claim has its own")
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     step = models.CharField(max_length=20, blank=True, help_text="listing, comparing or inspecting")
@@ -100,7 +101,7 @@ class ScanRun(Moving):
     def keep_claim(self, **counts: Any) -> bool:
         """Write progress and hold the claim longer; false when another worker took it over: stop at once."""
         until = timezone.now() + dt.timedelta(seconds=CLAIM_S)
-        kept = type(self).objects.filter(pk=self.pk, claimed_until=self.claimed_until).update(claimed_until=until, **counts)
+        kept = type(self).objects.filter(pk=self.pk, claim_id=self.claim_id).update(claimed_until=until, **counts)
         if kept:
             self.claimed_until = until
             for name, value in counts.items():

@@ -1,6 +1,7 @@
 import datetime as dt
 import random
 import threading
+import uuid
 
 import pytest
 from django.utils import timezone
@@ -282,7 +283,7 @@ def test_a_worker_that_lost_its_claim_writes_nothing_more(draft, disk, ben):
     run = ingesting.request_scan(version, user=ben)
 
     def listing_during_which_another_takes_over(path):
-        ScanRun.objects.filter(pk=run.pk).update(claimed_until=timezone.now() + dt.timedelta(minutes=5))
+        ScanRun.objects.filter(pk=run.pk).update(claimed_until=timezone.now() + dt.timedelta(minutes=5), claim_id=uuid.uuid4())
         return disk.list_folder(path)
 
     # The listing runs in a thread with a database connection of its own; here it must be this one, so it is called first.
@@ -293,6 +294,27 @@ def test_a_worker_that_lost_its_claim_writes_nothing_more(draft, disk, ben):
     assert ingesting.run_scan(run.pk, lambda path: iter(entries[path])) is None
     assert set(content(version)) == {"/a"}
     assert ScanRun.objects.get(pk=run.pk).n_files == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_silent_scan_keeps_its_claim_while_its_process_lives(draft, disk, ben, monkeypatch):
+    monkeypatch.setattr(ingesting, "CLAIM_S", 0.2)
+    run = ingesting.request_scan(draft(), user=ben)
+    seen = []
+
+    def slow_inspect(paths):
+        before = ScanRun.objects.get(pk=run.pk).claimed_until
+        for _ in range(200):
+            if ScanRun.objects.get(pk=run.pk).claimed_until != before:
+                break
+            stop.wait(0.05)
+        seen.append(ScanRun.objects.get(pk=run.pk).claimed_until != before)
+        return disk.inspect(paths)
+
+    stop = threading.Event()
+    File.objects.all().update(sha256=None)
+    assert ingesting.run_scan(run.pk, disk.list_folder, slow_inspect).status == "done"
+    assert seen == [True]
 
 
 def test_one_scan_of_a_version_is_open_at_a_time_and_only_curators_ask(draft, ben, ada):
