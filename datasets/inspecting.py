@@ -188,11 +188,16 @@ def _union(one: Sequence[float] | None, other: Sequence[float] | None) -> list[f
 
 
 def _as_date(moment: str) -> dt.date | None:
-    """The day of an ISO time; a day that our calendar lacks (30 February of a 360-day year) becomes the last one of that month."""
+    """The day of an ISO time; a day that our calendar lacks (30 February of a 360-day year) becomes the last one of that month.
+
+    None for years below 100: models and climatologies count from year 0 or 1 and mean no date by it (CF conventions 1.11, section 4.4.1).
+    """
     parts = moment[:10].split("-")
     if len(parts) != 3 or not all(part.isdecimal() for part in parts):
         return None
     year, month, day = map(int, parts)
+    if year < 100:
+        return None
     for last in (day, 30, 29, 28):
         try:
             return dt.date(year, month, min(day, last))

@@ -211,6 +211,15 @@ def test_a_day_that_our_calendar_lacks_becomes_the_last_of_its_month(draft, disk
     assert version.dataset.bbox == (-180, -90, 180, 90)
 
 
+def test_the_years_of_a_model_that_counts_from_one_are_no_dates(draft, disk, ben):
+    version = draft(files={"/a.nc": "a"})
+    File.objects.all().update(sha256=None)
+    stated = Inspected("/sea/a.nc", sha256="11" * 32, time_start="0001-01-01T12:00:00", time_end="0001-01-01T12:00:00")
+    ingesting.scan(version, disk.list_folder, lambda paths: iter([stated]), user=ben)
+    version.dataset.refresh_from_db()
+    assert version.dataset.temporal_start is None
+
+
 def test_what_refuses_fails_the_scan_with_its_words_and_it_can_be_tried_again(draft, disk, ben):
     version = draft(files={"/a": "1"})
 
