@@ -18,6 +18,7 @@ from tests.services.dtn.scripted_control import ScriptedControl
 
 REPOSITORY = Path(__file__).parents[3]
 HOSTS = {"archive": "127.0.0.3", "campus": "127.0.0.4"}
+OTHER_HOST = "127.0.0.6"
 
 
 class NodeProcess:
@@ -26,9 +27,9 @@ class NodeProcess:
     def __init__(self, control, folder, name, *, options=("--faults",)):
         self.control, self.folder, self.name, self.options = control, folder, name, options
         with socket.socket() as probe:
-            probe.bind((HOSTS[name], 0))
+            probe.bind((HOSTS.get(name, OTHER_HOST), 0))
             port = probe.getsockname()[1]
-        self.address = f"{HOSTS[name]}:{port}"
+        self.address = f"{HOSTS.get(name, OTHER_HOST)}:{port}"
         self.url = f"https://{self.address}"
         self.data, self.state = folder / name, folder / f"{name}.state"
         self.data.mkdir(parents=True)

@@ -228,6 +228,7 @@ class ScriptedControl:
         asked = await request.json()
         node = self.nodes[asked["name"]]
         node["instances"].append(asked["instance"])
+        node["csr"] = asked["csr"]
         host = asked["url"].split("//")[1].rsplit(":", 1)[0]
         certificate = self.ca.sign(asked["csr"], host) if asked["csr"] else None
         for order_id, instance in list(self.leases.items()):  # a new process of a node frees what the old one held

@@ -370,9 +370,11 @@ def test_control_away_for_a_while_loses_nothing(control, archive, ends):
     archive.order_fault("get", times=6, delay_s=0.3)
     order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")])
     control.wait(lambda: control.heartbeats[order])
+    n_registrations = len(control.nodes["campus"]["instances"])
     control.stop()
     time.sleep(1.5)
     control.start()
+    control.wait(lambda: len(control.nodes["campus"]["instances"]) > n_registrations)
     assert control.wait_for_end(order)["status"] == "SUCCEEDED"
     assert sha256(here / "big.nc") == sha256(there / "big.nc")
 
