@@ -23,6 +23,7 @@ from services.embedded.visitor import FormReader
 from transfers import globus, sending, sharing, steps, tokens
 from transfers.models import DataRequest
 from transfers.requesting import Wanted
+from transfers.states import Kind, Status
 
 SMALL = {"/2020/jan.nc": b"january" * 100, "/2020/feb.nc": b"february" * 50, "/readme.txt": b"read"}
 
@@ -231,7 +232,7 @@ def run_until(request: DataRequest, *statuses: str, seconds: float = 30) -> Data
     while request.status not in statuses:
         assert time.monotonic() < deadline, f"still {request.status}: {request.last_fault} {request.failure}"
         DataRequest.objects.filter(pk=request.pk).update(due_at=timezone.now())
-        STEPS[steps.STEPS[(request.kind, request.status)]](str(request.pk))
+        STEPS[steps.STEPS[(Kind(request.kind), Status(request.status))]](str(request.pk))
         request.refresh_from_db()
         if request.status in {"copying", "sending", "expiring", "cancelling"}:
             time.sleep(0.1)

@@ -16,6 +16,7 @@ import pytest
 
 from services.embedded.addresses import free_port
 from services.embedded.environment import read_environment
+from services.embedded.stack import Stack
 from services.embedded.visitor import Visitor
 
 CHECKOUT = Path(__file__).parents[3]
@@ -25,7 +26,7 @@ CHECKOUT = Path(__file__).parents[3]
 class Running:
     """A graph service beside a local Globus with its nodes."""
 
-    stack: object
+    stack: Stack
     url: str
     folder: Path
     environment: dict[str, str]
@@ -46,7 +47,7 @@ class Running:
         """An access token for the graph service: of a person by sign-in and consent, or (None) of the portal itself."""
         client = globus_sdk.ConfidentialAppAuthClient(self.environment["PORTAL_ID"], self.environment["PORTAL_SECRET"])
         if who is None:
-            answer = client.oauth2_client_credentials_tokens(requested_scopes=" ".join(scopes))
+            answer: globus_sdk.OAuthTokenResponse = client.oauth2_client_credentials_tokens(requested_scopes=" ".join(scopes))
         else:
             client.oauth2_start_flow(f"{self.environment['PORTAL_URL']}/complete/globus/", requested_scopes=" ".join(scopes))
             answer = client.oauth2_exchange_code_for_tokens(self._sign_in(who, client.oauth2_get_authorize_url()))

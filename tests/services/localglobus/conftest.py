@@ -86,7 +86,7 @@ class FormReader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
         if tag == "form":
-            self.action = found["action"]
+            self.action = found["action"] or ""
         if tag == "input" and found.get("type") == "hidden":
             self.fields[found["name"]] = found["value"]
         if tag == "button":

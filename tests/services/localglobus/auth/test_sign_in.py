@@ -57,7 +57,7 @@ class MemoryNonce(NonceMixin):
 
 
 class MemoryStorage(BaseStorage):
-    association = MemoryAssociation
+    association = MemoryAssociation  # type: ignore[assignment]  # the library types it as a mix-in
     nonce = MemoryNonce
 
 
