@@ -24,9 +24,10 @@ class _Faults(dict[str, list[str]]):
 
 
 def read_graph_request(body: Any) -> dict[str, Any]:
-    """`{sources: [{dataset, title, version, collection_id, path | paths, variable?, units?}], kinds?, period?}` in a fixed shape.
+    """`{sources: [{dataset, title, version, collection_id, path | paths, variable?, label?, units?}], kinds?, period?}` in a fixed shape.
 
-    Addresses of servers in the body are not used: they come from Globus. Raises InvalidRequestError with `fields`.
+    `label` and `units` are used where the file has none. Addresses of servers in the body are not used: they come from Globus.
+    Raises InvalidRequestError with `fields`.
     """
     faults = _Faults()
     body = body if isinstance(body, dict) else {}
@@ -66,6 +67,7 @@ def _read_source(source: Any, field: str, faults: _Faults) -> dict[str, Any]:
         "collection_id": _read_uuid(source.get("collection_id"), f"{field}.collection_id", faults),
         "paths": _read_paths(paths, f"{field}.paths", faults, most=MOST_FILES),
         "variable": _read_text(source["variable"], f"{field}.variable", faults) if source.get("variable") else None,
+        "label": _read_text(source["label"], f"{field}.label", faults) if source.get("label") else None,
         "units": _read_text(source["units"], f"{field}.units", faults) if source.get("units") else None,
     }
 

@@ -179,6 +179,8 @@ def _summarise(service: Service, job: Job, number: int, files: list[RemoteFile])
         except UNSOUND as error:
             failed = next((file for file in files if file.failure), files[0])
             raise failed.reason(error) from error
+    if source["label"] and summary.label == summary.variable.replace("_", " "):  # the file has but the bare name
+        summary.label = source["label"].replace("_", " ")
     if source["units"] and not summary.units:
         summary.units = summarising.pretty_units(source["units"])
     return summary

@@ -23,6 +23,15 @@ Floats = npt.NDArray[np.float64]
 SLAB_BYTES = 32 * 2**20
 MOST_STEP_BYTES = 512 * 2**20
 MOST_VARIABLE_BYTES = 8 * 2**30
+PRINTED_UNITS = {
+    **dict.fromkeys(("1", ""), ""),
+    **dict.fromkeys(("degC", "degree_C", "degrees_C", "celsius", "Celsius", "degree_Celsius"), "°C"),
+    **dict.fromkeys(("degF", "degree_F", "degrees_F", "fahrenheit"), "°F"),
+    **dict.fromkeys(("degree", "degrees"), "°"),
+    **dict.fromkeys(("K", "kelvin"), "K"),
+    "degrees_north": "°N",
+    "degrees_east": "°E",
+}
 
 
 @dataclass(frozen=True)
@@ -248,10 +257,8 @@ def label_of(array: xr.DataArray) -> str:
 def pretty_units(units: str) -> str:
     """Units as they are printed: `m s-1` -> `m s⁻¹`, `degC` -> `°C`; `1` and nothing -> ''."""
     plain = units.strip()
-    known = {"1": "", "degC": "°C", "degree_C": "°C", "degrees_C": "°C", "celsius": "°C", "Celsius": "°C", "degF": "°F", "degrees": "°",
-             "degrees_north": "°N", "degrees_east": "°E", "kelvin": "K"}  # fmt: skip
-    if plain in known:
-        return known[plain]
+    if plain in PRINTED_UNITS:
+        return PRINTED_UNITS[plain]
     words = []
     for word in plain.split():
         stem = word.rstrip("0123456789-+")

@@ -75,7 +75,7 @@ class Running:
         return answer.json() if answer.content else {}
 
     def follow(self, path: str, *, token: str, until=("done", "partial", "failed", "cleaned")) -> dict:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 150
         while time.monotonic() < deadline:
             document = self.call("GET", path, token=token, status=200)
             if document["status"] in until:

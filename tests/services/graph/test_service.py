@@ -129,6 +129,14 @@ def test_one_dataset_that_fails_leaves_the_other_and_a_reason(running, ada):
     }
 
 
+def test_the_words_of_the_catalogue_are_used_where_the_file_has_none(running):
+    portal = running.tokens(None, running.scope)
+    source = running.source("nyc-airport-weather", "weather.csv", variable="dewp", label="dew point", units="degF")
+    done = graph(running, portal, source, kinds=["series"])
+    assert "The mean of dew point is lowest" in done["results"][0]["text_alternative"]
+    assert "°F" in done["results"][0]["text_alternative"]
+
+
 def test_when_nothing_can_be_drawn_nothing_is_left(running, ada):
     done = graph(running, ada, running.source("a1b-north-america", "A1B_north_america.nc"), kinds=["box"])
     assert done["status"] == "failed"
@@ -184,6 +192,7 @@ def test_clean_up_removes_the_rule_and_the_folder(running, ada):
     running.call("DELETE", f"/v1/graphs/{done['id']}", token=ada, status=202)
 
 
+@pytest.mark.timeout(240)
 def test_a_worker_killed_while_it_writes_costs_seconds_and_leaves_one_rule(running, ada):
     order_node_fault(running, {"kind": "put", "delay_s": 30})
     asked = {
@@ -225,6 +234,7 @@ def test_a_rule_whose_answer_was_lost_is_found_again(running, ada):
     assert len([rule for rule in running.rules() if rule["path"] == done["path"]]) == 1
 
 
+@pytest.mark.timeout(240)
 def test_a_lost_message_costs_a_sweep(running, ada, redis_url):
     running.kill("worker")
     asked = {
