@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -82,10 +83,11 @@ def describe(
     unknown = set(fields) - set(DESCRIBED)
     if unknown:
         raise InvalidError(fields={name: ["There is no such field."] for name in sorted(unknown)})
+    row = Dataset.objects.select_for_update().get(pk=dataset.pk)  # not the caller's copy: a stale one would take a publication back
     for name, value in fields.items():
-        setattr(dataset, name, _as_date(name, value) if name.startswith("temporal_") else value)
-    _clean(dataset)
-    dataset.save()
+        setattr(row, name, _as_date(name, value) if name.startswith("temporal_") else value)
+    _clean(row)
+    row.save()
     if creators is not None:
         dataset.creators.all().delete()
         for position, given in enumerate(creators):
@@ -110,7 +112,8 @@ def place(
 ) -> Location:
     """Say where the bytes of a draft are: a folder in a collection, or a prefix in a bucket. A new primary location replaces the old one.
 
-    Raises ConflictError for a published version, whose location is a promise; InvalidError for a path that is no folder.
+    Raises ConflictError for a published version, whose location is a promise, and for a place that overlaps with a dataset which this
+    person does not curate: its files would become readable under this dataset's policy. InvalidError for a path that is no folder.
     """
     check_curator(user, version.dataset)
     if not version.is_draft:
@@ -122,9 +125,20 @@ def place(
     if not base_path.startswith("/") or not base_path.endswith("/") or any(part in {".", ".."} for part in base_path.split("/")):
         raise InvalidError(fields={"base_path": ["A folder path: it starts and ends with /."]})
     _clean(location)
+    _check_free(location, user)
     location.save()
     version.__dict__.pop("primary_location", None)
     return location
+
+
+def _check_free(location: Location, user: Visitor) -> None:
+    above = [location.base_path[:at] for at, character in enumerate(location.base_path, start=1) if character == "/"]
+    overlapping = Location.objects.filter(
+        Q(base_path__startswith=location.base_path) | Q(base_path__in=above), collection_id=location.collection_id, bucket=location.bucket
+    )
+    others = overlapping.exclude(version__dataset_id=location.version.dataset_id)
+    if others.exclude(version__dataset__in=Dataset.objects.curated_by(user)).exists():
+        raise ConflictError(fields={"base_path": ["Another dataset lies there, and you do not curate it."]})
 
 
 def _clean(row: Dataset | Creator | Variable | Location) -> None:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from datasets import granting, ingesting, publishing, registering
 from datasets.access import check_curator
-from datasets.errors import ForbiddenError, InvalidError, NotFoundError, NotReadyError
+from datasets.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from datasets.files import FileQuery, measure
 from datasets.finding import find_dataset
 from datasets.models import AccessPolicy, Dataset, PrincipalType, ScanRun, ShareVariant, Version
@@ -72,8 +72,8 @@ def register(request: HttpRequest) -> HttpResponse:
             if collection_id:
                 registering.place(version, user=request.user, collection_id=collection_id, base_path=typed["base_path"])
             return redirect("datasets:desk", slug=version.dataset.slug)
-        except InvalidError as error:
-            errors = error.fields
+        except (InvalidError, ConflictError) as error:
+            errors = error.fields or {"slug": [error.detail]}
     return render(request, "pages/steward_register.html", {"typed": typed, "errors": errors}, status=400 if errors else 200)
 
 
@@ -104,7 +104,7 @@ def act(request: HttpRequest, slug: str, act: str) -> HttpResponse:
         raise NotFoundError
     try:
         words = ACTS[act](request, dataset)
-    except (InvalidError, NotReadyError) as error:
+    except (InvalidError, ConflictError) as error:
         return _show_desk(request, dataset, act=act, errors=error.fields, detail=error.detail, status=error.http_status)
     messages.success(request, words)
     return redirect("datasets:desk", slug=slug)

@@ -123,9 +123,18 @@ class Dataset(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="dataset_box_whole_or_absent",
+                # Each side is asked for by name: a comparison with null is not false to a check constraint.
                 condition=Q(west=None, south=None, east=None, north=None)
                 | Q(
-                    west__range=(-180, 180), east__range=(-180, 180), south__range=(-90, 90), north__range=(-90, 90), north__gte=F("south")
+                    west__isnull=False,
+                    south__isnull=False,
+                    east__isnull=False,
+                    north__isnull=False,
+                    west__range=(-180, 180),
+                    east__range=(-180, 180),
+                    south__range=(-90, 90),
+                    north__range=(-90, 90),
+                    north__gte=F("south"),
                 ),
                 violation_error_message="Give all four sides: longitudes from -180 to 180, latitudes from -90 to 90, south below north.",
             ),

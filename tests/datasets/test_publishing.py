@@ -6,6 +6,7 @@ from datasets import ingesting, publishing, registering
 from datasets.errors import ConflictError, ForbiddenError, IllegalMoveError, InvalidError, NotReadyError
 from datasets.models import Dataset, File, Folder, FolderState, SearchTerm, Version
 from datasets.models.dataset import check_orcid
+from portal.models import RoleGrant
 from tests.datasets.conftest import COLLECTION, scan
 
 
@@ -168,3 +169,37 @@ def test_a_folder_path_holds_each_name_once(draft):
         File.objects.create(folder=folder, name="b", first_version=2, size_bytes=1)
     with pytest.raises(IntegrityError), transaction.atomic():
         Folder.objects.create(dataset=version.dataset, parent=folder, path="/a/", name="a", depth=1)
+
+
+def test_a_stale_copy_of_a_dataset_does_not_take_its_publication_back(draft, ben):
+    version = draft()
+    stale = Dataset.objects.get()
+    publishing.publish(version, user=ben)
+    registering.describe(stale, user=ben, title="Renamed")
+    assert Dataset.objects.published().get().title == "Renamed"
+
+
+@pytest.mark.parametrize("path", ["/sea/", "/", "/sea/inner/"])
+def test_a_steward_cannot_place_a_dataset_over_one_that_she_does_not_curate(published, cy, ben, dee, path):
+    published(access_policy="restricted")
+    RoleGrant.objects.create(role="steward", principal_type="identity", principal=cy.id)
+    mine = registering.register(user=cy, slug="mine", title="Mine")
+    with pytest.raises(ConflictError):
+        registering.place(mine, user=cy, collection_id=COLLECTION, base_path=path)
+    registering.place(mine, user=cy, collection_id=COLLECTION, base_path="/sea-mine/")
+    registering.place(mine, user=dee, collection_id=COLLECTION, base_path=path)
+
+
+@pytest.mark.parametrize(
+    "sides",
+    [
+        {"west": 1},
+        {"west": 1, "south": 1, "east": 2},
+        {"west": 0, "south": 5, "east": 1, "north": 4},
+        {"west": -181, "south": 0, "east": 1, "north": 1},
+    ],
+)
+def test_the_database_refuses_half_a_box(draft, sides):
+    draft()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Dataset.objects.update(**sides)
