@@ -31,6 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.journey)
+            item.add_marker(pytest.mark.timeout(400))  # the first one waits for the whole product to start
 
 
 @dataclass
@@ -107,7 +108,7 @@ class Site:
     def mails(self, words: str) -> list[EmailMessage]:
         """The mails with `words` in them."""
         texts = [path.read_text() for path in sorted(self.stack.places.mail.rglob("*")) if path.is_file()]
-        return [mail for mail in (message_from_string(t, policy=policy.default) for t in texts) if words in body_of(mail)]  # type: ignore[misc]
+        return [mail for mail in (message_from_string(t, policy=policy.default) for t in texts) if words in body_of(mail)]
 
     def share_folder(self, request_id: str) -> Path:
         return self.stack.places.archive / "shares/requests" / request_id
