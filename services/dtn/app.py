@@ -1,8 +1,10 @@
 """The node as an ASGI application: routes, and the edge that counts bytes, logs, sets security headers and words refusals."""
 
+import functools
 import json
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,71 +40,70 @@ def make_app(node: Node) -> ASGIApp:
     """Return the application of one node."""
     sessions = Sessions(node)
 
-    async def files(request: Request) -> Response:
-        if request.scope["raw_path"].startswith(b"/.dtn/"):
-            raise MissingError("Nothing is here.")
-        if request.method == "PUT":
-            return await uploading.write_path(request, node, sessions)
-        if request.method == "DELETE":
-            return await uploading.delete_path(request, node, sessions)
-        if request.method not in {"GET", "HEAD"}:
-            raise BadRequestError("Files are read (GET, HEAD), written (PUT) and deleted (DELETE).", http_status=405)
-        return await serving.read_path(request, node, sessions)
-
-    async def callback(request: Request) -> Response:
-        return await sessions.finish(request)
-
-    async def sign_in(request: Request) -> Response:
-        raw_path, query = _own_address(request)
-        inner = Request({**request.scope, "raw_path": raw_path.encode(), "query_string": query.encode()})
-        collection, _ = await serving.locate(inner, node)
-        return sessions.begin(request, collection, back_to=serving.back_to(inner), asks_again=True)
-
-    async def sign_out(request: Request) -> Response:
-        sessions.end(request)
-        response = RedirectResponse("/.dtn/", status_code=303)
-        response.delete_cookie(sessions.cookie, path="/", secure=True, httponly=True, samesite="lax")
-        return response
-
-    async def operate(request: Request) -> Response:
-        return await operations.operate(request, node)
-
-    async def walk(request: Request) -> Response:
-        return await operations.walk_tree(request, node)
-
-    async def digest(request: Request) -> Response:
-        return await operations.tell_digest(request, node)
-
-    async def faults(request: Request) -> Response:
-        return await _order_faults(request, node)
-
-    async def style(request: Request) -> Response:
-        return Response(STYLE, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
-
-    async def home(request: Request) -> Response:
-        words = f"This is the data transfer node {node.settings.name}. Files are reached by their own addresses."
-        return refusal_page(status=200, title="Data transfer node", words=words)
+    def bound(endpoint: Callable[..., Awaitable[Response]], **shared: Any) -> Callable[[Request], Awaitable[Response]]:
+        return functools.partial(endpoint, **shared)
 
     async def refused(request: Request, error: Exception) -> Response:
         return _refusal(request, error, node, sessions)
 
     routes = [
-        Route(CALLBACK, callback, methods=["GET"]),
-        Route("/.dtn/sign-in", sign_in, methods=["GET"]),
-        Route("/.dtn/sign-out", sign_out, methods=["POST"]),
-        Route("/.dtn/style.css", style, methods=["GET"]),
-        Route("/.dtn/v1/operations/{verb}", operate, methods=["POST"]),
-        Route("/.dtn/v1/walk", walk, methods=["POST"]),
-        Route("/.dtn/v1/digest", digest, methods=["POST"]),
-        Route("/.dtn/", home, methods=["GET"]),
-        Route("/", home, methods=["GET"]),
+        Route(CALLBACK, bound(_finish_sign_in, sessions=sessions), methods=["GET"]),
+        Route("/.dtn/sign-in", bound(_begin_sign_in, node=node, sessions=sessions), methods=["GET"]),
+        Route("/.dtn/sign-out", bound(_sign_out, sessions=sessions), methods=["POST"]),
+        Route("/.dtn/style.css", _style, methods=["GET"]),
+        Route("/.dtn/v1/operations/{verb}", bound(operations.operate, node=node), methods=["POST"]),
+        Route("/.dtn/v1/walk", bound(operations.walk_tree, node=node), methods=["POST"]),
+        Route("/.dtn/v1/digest", bound(operations.tell_digest, node=node), methods=["POST"]),
+        Route("/.dtn/", bound(_home, node=node), methods=["GET"]),
+        Route("/", bound(_home, node=node), methods=["GET"]),
     ]
     if node.faults.is_enabled:
-        routes.append(Route("/.dtn/faults", faults, methods=["GET", "POST", "DELETE"]))
+        routes.append(Route("/.dtn/faults", bound(_order_faults, node=node), methods=["GET", "POST", "DELETE"]))
     app = Starlette(routes=routes, exception_handlers={NodeError: refused, DropError: _drop})
     app.router.redirect_slashes = False
+    files = bound(_files, node=node, sessions=sessions)
     app.router.default = request_response(files)  # a route's pattern would not match every name
     return Edge(app)
+
+
+async def _files(request: Request, node: Node, sessions: Sessions) -> Response:
+    """Everything below a collection's id."""
+    if request.scope["raw_path"].startswith(b"/.dtn/"):
+        raise MissingError("Nothing is here.")
+    if request.method == "PUT":
+        return await uploading.write_path(request, node, sessions)
+    if request.method == "DELETE":
+        return await uploading.delete_path(request, node, sessions)
+    if request.method not in {"GET", "HEAD"}:
+        raise BadRequestError("Files are read (GET, HEAD), written (PUT) and deleted (DELETE).", http_status=405)
+    return await serving.read_path(request, node, sessions)
+
+
+async def _finish_sign_in(request: Request, sessions: Sessions) -> Response:
+    return await sessions.finish(request)
+
+
+async def _begin_sign_in(request: Request, node: Node, sessions: Sessions) -> Response:
+    raw_path, query = _own_address(request)
+    inner = Request({**request.scope, "raw_path": raw_path.encode(), "query_string": query.encode()})
+    collection, _ = await serving.locate(inner, node)
+    return sessions.begin(request, collection, back_to=serving.back_to(inner), asks_again=True)
+
+
+async def _sign_out(request: Request, sessions: Sessions) -> Response:
+    sessions.end(request)
+    response = RedirectResponse("/.dtn/", status_code=303)
+    response.delete_cookie(sessions.cookie, path="/", secure=True, httponly=True, samesite="lax")
+    return response
+
+
+async def _style(request: Request) -> Response:
+    return Response(STYLE, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+
+
+async def _home(request: Request, node: Node) -> Response:
+    words = f"This is the data transfer node {node.settings.name}. Files are reached by their own addresses."
+    return refusal_page(status=200, title="Data transfer node", words=words)
 
 
 def _own_address(request: Request) -> tuple[str, str]:
