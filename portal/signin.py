@@ -17,7 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import logout
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -118,29 +118,32 @@ def read_groups(group_ids: Iterable[uuid.UUID]) -> list[auth.Group]:
 
 def refresh_groups_of(person: User) -> None:
     """Which of the watched groups the person is in now, through any of her identities. Groups that cannot be read stay as they were."""
-    for group in read_groups(watched_groups()):
-        record_memberships(group, [person])
-    User.objects.filter(pk=person.pk).update(groups_read_at=timezone.now())
+    refresh_groups(User.objects.filter(pk=person.pk))
 
 
-def refresh_groups() -> None:
-    """The same for everybody who ever signed in."""
-    people = list(User.objects.prefetch_related("linked_identities"))
+def refresh_groups(people: QuerySet[User] | None = None) -> None:
+    """The same for several people, or for everybody who ever signed in."""
+    asked = User.objects.all() if people is None else people
     for group in read_groups(watched_groups()):
-        record_memberships(group, people)
-    User.objects.update(groups_read_at=timezone.now())
+        record_memberships(group, asked)
+    asked.update(groups_read_at=timezone.now())
 
 
 @transaction.atomic
-def record_memberships(group: auth.Group, people: Iterable[User]) -> None:
-    """Write who of `people` is in the group and remove who is no longer."""
-    for person in people:
-        through = sorted(group.active_identity_ids & {person.id, *(one.identity_id for one in person.linked_identities.all())})
-        if not through:
-            GroupMembership.objects.filter(user=person, group_id=group.id).delete()
-            continue
-        first = person.id if person.id in through else through[0]
-        GroupMembership.objects.update_or_create(user=person, group_id=group.id, defaults={"name": group.name, "identity_id": first})
+def record_memberships(group: auth.Group, people: QuerySet[User]) -> None:
+    """Write who of `people` is in the group, and through which identity (her own first); remove who is no longer."""
+    members = group.active_identity_ids
+    linked = LinkedIdentity.objects.filter(user__in=people, identity_id__in=members).order_by("identity_id")
+    through = dict(linked.values_list("user_id", "identity_id")) | {
+        pk: pk for pk in people.filter(pk__in=members).values_list("pk", flat=True)
+    }
+    GroupMembership.objects.filter(group_id=group.id, user__in=people).exclude(user_id__in=through).delete()
+    GroupMembership.objects.bulk_create(
+        [GroupMembership(user_id=pk, group_id=group.id, name=group.name, identity_id=identity_id) for pk, identity_id in through.items()],
+        update_conflicts=True,
+        unique_fields=["user", "group_id"],
+        update_fields=["name", "identity_id"],
+    )
 
 
 def person_of(request: HttpRequest) -> User:
