@@ -52,18 +52,18 @@ def install(lock: Path) -> int:
             log.write(line)
             if re.match(r"(Collecting|Requirement already satisfied)", line):
                 seen += 1
-                tell(f"fetching packages: {seen} of about {total}", is_last=False)
+                tell(f"fetching packages: {seen} of about {total}", is_milestone=seen % 20 == 0)
             elif line.startswith("Installing collected packages"):
-                tell("installing packages ...", is_last=False)
+                tell("installing packages ...", is_milestone=True)
     tell(f"packages of {lock.name} are installed" if pip.returncode == 0 else "pip failed", is_last=True)
     return pip.returncode
 
 
-def tell(words: str, *, is_last: bool) -> None:
-    """One line that is written over on a terminal, and only its end elsewhere."""
+def tell(words: str, *, is_last: bool = False, is_milestone: bool = False) -> None:
+    """One line that is written over on a terminal; elsewhere its milestones and its end."""
     if sys.stdout.isatty():
         print(f"\r\x1b[K{words}", end="\n" if is_last else "", flush=True)
-    elif is_last or words.endswith(("00", "50", "...")) or " 1 of" in words:
+    elif is_last or is_milestone:
         print(words, flush=True)
 
 
