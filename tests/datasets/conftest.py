@@ -15,7 +15,7 @@ from django.test import Client
 from datasets import ingesting, publishing, registering
 from datasets.inspecting import Inspected
 from datasets.listing import Entry
-from datasets.models import Version
+from datasets.models import Dataset, SearchTerm, Subject, Version
 from portal.models import LinkedIdentity, RoleGrant, User
 
 COLLECTION = uuid.UUID("7d5a4f1e-0000-4000-8000-000000000002")
@@ -23,8 +23,8 @@ COLLECTION = uuid.UUID("7d5a4f1e-0000-4000-8000-000000000002")
 
 def make_person(username: str, *, role: str = "", linked: str = "") -> User:
     name = username.partition("@")[0].title()
-    user = User.objects.create(id=uuid.uuid5(uuid.NAMESPACE_DNS, username), username=username, name=name, email=username)
-    if role:
+    user, is_new = User.objects.get_or_create(id=uuid.uuid5(uuid.NAMESPACE_DNS, username), username=username, name=name, email=username)
+    if role and is_new:
         RoleGrant.objects.create(role=role, principal_type="identity", principal=user.id)
     if linked:
         LinkedIdentity.objects.create(user=user, identity_id=uuid.uuid5(uuid.NAMESPACE_DNS, linked), username=linked)
@@ -88,31 +88,51 @@ def disk(tmp_path: Path) -> Disk:
     return Disk(tmp_path)
 
 
-@pytest.fixture
-def draft(ben: User, disk: Disk) -> Callable[..., Version]:
-    """A scanned draft of a new dataset; `files` are logical paths with their contents."""
+@dataclass
+class Curator:
+    """Makes datasets through the verbs, as ben, on a disk."""
 
-    def make(slug: str = "sea", files: dict[str, str] | None = None, **description: Any) -> Version:
+    ben: User
+    disk: Disk
+
+    def draft(self, slug: str = "sea", files: dict[str, str] | None = None, **description: Any) -> Version:
+        """A scanned draft of a new dataset; `files` are logical paths with their contents."""
         description = {"title": f"The {slug}", "abstract": "What the data are."} | description
-        version = registering.register(user=ben, slug=slug, **description)
-        registering.place(version, user=ben, collection_id=COLLECTION, base_path=f"/{slug}/")
+        version = registering.register(user=self.ben, slug=slug, **description)
+        registering.place(version, user=self.ben, collection_id=COLLECTION, base_path=f"/{slug}/")
         for path, content in (files if files is not None else {"/a.nc": "a"}).items():
-            disk.write(f"/{slug}{path}", content)
-        (disk.root / slug).mkdir(exist_ok=True)
-        scan(version, disk, ben)
+            self.disk.write(f"/{slug}{path}", content)
+        (self.disk.root / slug).mkdir(exist_ok=True)
+        scan(version, self.disk, self.ben)
         return version
 
-    return make
+    def published(self, slug: str = "sea", files: dict[str, str] | None = None, **description: Any) -> Version:
+        """A published dataset."""
+        return publishing.publish(self.draft(slug, files, **description), user=self.ben)
 
 
 @pytest.fixture
-def published(draft: Callable[..., Version], ben: User) -> Callable[..., Version]:
-    """A published dataset."""
+def draft(ben: User, disk: Disk) -> Callable[..., Version]:
+    return Curator(ben, disk).draft
 
-    def make(slug: str = "sea", files: dict[str, str] | None = None, **description: Any) -> Version:
-        return publishing.publish(draft(slug, files, **description), user=ben)
 
-    return make
+@pytest.fixture
+def published(ben: User, disk: Disk) -> Callable[..., Version]:
+    return Curator(ben, disk).published
+
+
+@pytest.fixture(scope="module")
+def lasting(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
+    """Calls a function with a curator whose datasets stay for all tests of a module: what they only read is made once."""
+
+    def call(make: Callable[[Curator], Any]) -> Any:
+        with django_db_blocker.unblock():
+            return make(Curator(make_person("ben@archive.example", role="steward"), Disk(tmp_path_factory.mktemp("disk"))))
+
+    yield call
+    with django_db_blocker.unblock():
+        for model in (Dataset, Subject, SearchTerm, RoleGrant, User):
+            model.objects.all().delete()
 
 
 def scan(version: Version, disk: Disk, user: User, *, is_inspected: bool = True) -> Any:

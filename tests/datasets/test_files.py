@@ -8,7 +8,7 @@ from datasets import files, publishing
 from datasets.errors import InvalidError
 from datasets.files import FileQuery
 from datasets.globs import matches
-from datasets.models import File, Location
+from datasets.models import File, Location, Version
 from tests.datasets.conftest import scan
 
 FILES = {
@@ -23,9 +23,15 @@ FILES = {
 }
 
 
+@pytest.fixture(scope="module")
+def made(lasting) -> Version:
+    return lasting(lambda curator: curator.published("layered", FILES))
+
+
 @pytest.fixture
-def version(published):
-    return published(files=FILES)
+def version(made, db) -> Version:
+    """One version, made once; what a test does to it is undone after it."""
+    return Version.objects.get(pk=made.pk)
 
 
 def selected(version, query, **options):
