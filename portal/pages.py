@@ -11,8 +11,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from datasets.errors import ForbiddenError
 from datasets.models import Dataset
-from portal import auth, health, signin
+from portal import auth, health, mails, signin
 from portal.addresses import is_local, local_or_home
 from transfers import tokens
 
@@ -100,3 +101,14 @@ def forget_consent(request: HttpRequest, resource_server: str) -> HttpResponse:
 def status(request: HttpRequest) -> HttpResponse:
     """`pages/status.html`: `findings`, one for each part; readable whatever is out."""
     return render(request, "pages/status.html", {"findings": health.findings()})
+
+
+@never_cache
+@login_required
+@require_safe
+def show_mails(request: HttpRequest) -> HttpResponse:
+    """`pages/mails.html`: `mails` that were written to files, for operators; `are_kept` is false where mail leaves by SMTP."""
+    if not signin.person_of(request).is_operator:
+        raise ForbiddenError("The mails of others are for operators.")
+    are_kept = mails.are_kept()
+    return render(request, "pages/mails.html", {"are_kept": are_kept, "mails": mails.newest_mails() if are_kept else []})

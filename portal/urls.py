@@ -20,6 +20,7 @@ portal_urls = (
         path("consent/", pages.consent, name="consent"),
         path("profile/", pages.profile, name="profile"),
         path("profile/forget/<str:resource_server>/", pages.forget_consent, name="forget"),
+        path("mails/", pages.show_mails, name="mails"),
         path("status/", pages.status, name="status"),
         path("livez", health.livez, name="livez"),
         path("readyz", health.readyz, name="readyz"),

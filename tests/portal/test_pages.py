@@ -1,4 +1,5 @@
 import pytest
+from django.core.mail import send_mail
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -47,3 +48,18 @@ def test_the_sign_in_page_names_what_is_asked_and_what_is_not(browser):
     assert "Asked for now" in page
     assert "Not asked for now" in page
     assert 'action="/login/globus/"' in page
+
+
+def test_operators_read_the_mails_that_were_written_to_files(browser, people, settings, tmp_path):
+    settings.EMAIL_BACKEND, settings.EMAIL_FILE_PATH = "transfers.outbox.EmailBackend", str(tmp_path / "mail")
+    assert "No mail was written yet" in browser(people["dee"]).get("/mails/").content.decode()
+    send_mail("Your files are ready", "See http://127.0.0.1:8000/requests/ <now>", None, ["ada@university.example"])
+    page = browser(people["dee"]).get("/mails/").content.decode()
+    assert "Your files are ready" in page
+    assert '<a href="http://127.0.0.1:8000/requests/"' in page
+    assert "&lt;now&gt;" in page
+
+
+def test_where_mail_leaves_by_smtp_nothing_is_kept(browser, people, settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    assert "Mails leave by SMTP" in browser(people["dee"]).get("/mails/").content.decode()

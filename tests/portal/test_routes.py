@@ -101,6 +101,7 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("graphs/new/", "POST", "/graphs/new/", (303, 400, 400, 400, 400)),
     ("livez", "GET", "/livez", (200, 200, 200, 200, 200)),
     ("login/<str:backend>/", "POST", "/login/globus/", (503, 503, 503, 503, 503)),
+    ("mails/", "GET", "/mails/", (302, 403, 403, 403, 200)),
     ("profile/", "GET", "/profile/", (302, 200, 200, 200, 200)),
     ("profile/forget/<str:resource_server>/", "POST", "/profile/forget/transfer.api.globus.org/", (302, 302, 302, 302, 302)),
     ("quick-looks/<int:look_id>.svg", "GET", "/quick-looks/{look}.svg", (200, 200, 200, 200, 200)),
