@@ -19,7 +19,7 @@ from datasets.asking import ask_steward
 from datasets.citing import cite
 from datasets.errors import InvalidError, NotFoundError
 from datasets.finding import find_dataset
-from datasets.models import Dataset, Version
+from datasets.models import AccessPolicy, Dataset, Version
 from datasets.searchquery import FACETS, SORTS, SearchQuery
 
 TITLES = {"subject": "Subject", "variable": "Variable", "format": "Format", "licence": "Licence", "access": "Access", "decade": "Years"}
@@ -86,7 +86,7 @@ def dataset(request: HttpRequest, slug: str) -> HttpResponse:
         "looks": looks,
         "unreadable": _unreadable(found),
         "graph_url": route("analysis:graph-new"),
-        "https_route": route("transfers:https", slug, version.number) if version else "",
+        "https_route": _https_route(found, version),
         "add_url": route("transfers:basket-add"),
         "next_urls": {name: route(f"transfers:{name}") for name in ("basket", "request-new", "send")},
         "years": (FIRST_YEAR, LAST_YEAR),
@@ -116,7 +116,7 @@ def list_files(request: HttpRequest, slug: str) -> HttpResponse:
         "next_url": None,
         "first_url": None,
         "add_url": route("transfers:basket-add"),
-        "https_route": route("transfers:https", slug, version.number),
+        "https_route": _https_route(found, version),
         "here": request.get_full_path(),
     }
     if context["can_list"]:
@@ -197,6 +197,13 @@ def _dataset_and_version(request: HttpRequest, slug: str) -> tuple[Dataset, list
         if str(version.number) == number:
             return found, versions, version
     raise NotFoundError(f"There is no version {number[:20]} of this dataset that you may see.")
+
+
+def _https_route(dataset: Dataset, version: Version | None) -> str:
+    """Where links to single files lead; none for restricted datasets, whose files only shares give out."""
+    if version is None or version.is_draft or dataset.access_policy == AccessPolicy.RESTRICTED:
+        return ""
+    return route("transfers:https", dataset.slug, version.number)
 
 
 def _unreadable(dataset: Dataset) -> list[str]:

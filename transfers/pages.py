@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from datasets.files import FileQuery
 from datasets.models import Dataset, Version
-from transfers import acts, globus, mail, manifests, requesting, selecting, sending, sharing, snippets
+from transfers import acts, globus, linking, mail, manifests, requesting, selecting, sending, sharing, snippets
 from transfers.api import manifest_response
 from transfers.errors import (
     DuplicateRequestError,
@@ -44,6 +44,16 @@ FILTERS = {
     "open": "Ready",
     "over": "Over",
 }
+
+
+@require_GET
+def open_file(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """Leads to a file at its data transfer node. Query: `path`."""
+    visible = Dataset.objects.visible_to(request.user)
+    version = Version.objects.published().select_related("dataset").filter(dataset__in=visible, dataset__slug=slug, number=number).first()
+    if version is None:
+        raise NotFoundError
+    return redirect(linking.file_address(version, request.GET.get("path", ""), user=request.user))
 
 
 # -- the basket ---------------------------------------------------------------------------------------------------------------

@@ -40,7 +40,8 @@ class Source:
 
 
 def snippets_of(wanted: Sequence[Wanted]) -> list[Snippet]:
-    """For files of the archive itself, as a basket or a dataset's page shows them."""
+    """For files of the archive itself, as a basket or a dataset's page shows them. Restricted files are closed there: shares have lines."""
+    wanted = [one for one in wanted if one.version.dataset.access_policy != AccessPolicy.RESTRICTED]
     if not wanted:
         return []
     location = manifests.location_of(wanted[0].version)

@@ -7,6 +7,7 @@ from transfers import pages
 app_name = "transfers"
 
 urlpatterns = [
+    path("datasets/<slug:slug>/versions/<int:number>/https/", pages.open_file, name="https"),
     path("basket/", pages.basket, name="basket"),
     path("basket/add/", pages.add_to_basket, name="basket-add"),
     path("basket/<int:selection_id>/change/", pages.change_selection, name="basket-change"),

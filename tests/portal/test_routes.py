@@ -24,6 +24,7 @@ from transfers.requesting import Wanted
 WHO = ("nobody", "cy", "ada", "ben", "dee")
 
 DATASET = "api/v1/^datasets/(?P<slug>[a-z0-9-]+)"
+HTTPS = "datasets/<slug:slug>/versions/<int:number>/https/"
 VERSION = DATASET + "/versions/(?P<number>[0-9]{1,9})"
 ASKED = "api/v1/^data-requests/(?P<pk>[^/.]+)"
 
@@ -89,6 +90,9 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("datasets/<slug:slug>/ask/", "GET", "/datasets/draft/ask/", (302, 404, 404, 200, 200)),
     ("datasets/<slug:slug>/ask/", "GET", "/datasets/closed/ask/", (302, 200, 200, 200, 200)),
     ("datasets/<slug:slug>/ask/", "POST", "/datasets/open/ask/", (302, 400, 400, 400, 400)),
+    (HTTPS, "GET", "/datasets/open/versions/1/https/?path=/no.nc", (404, 404, 404, 404, 404)),
+    (HTTPS, "GET", "/datasets/draft/versions/1/https/?path=/no.nc", (404, 404, 404, 404, 404)),
+    (HTTPS, "GET", "/datasets/closed/versions/1/https/?path=/no.nc", (403, 403, 403, 403, 403)),
     ("datasets/<slug:slug>/files/", "GET", "/datasets/open/files/", (200, 200, 200, 200, 200)),
     ("datasets/<slug:slug>/files/", "GET", "/datasets/draft/files/", (404, 404, 404, 200, 200)),
     ("datasets/<slug:slug>/files/", "GET", "/datasets/closed/files/", (200, 200, 200, 200, 200)),
