@@ -17,19 +17,20 @@ class Caller:
     access: Access
 
 
-async def identify(request: Request, node: Node, sessions: Sessions, collection: Collection) -> Caller:
+async def identify(request: Request, node: Node, sessions: Sessions, collection: Collection, *, path: str) -> Caller:
     """Return who asks and what she may do here. A token is taken from the Authorization field only, never from the URL.
 
+    An answer that refuses `path` is not taken from what is kept: a rule that was added a moment ago counts at once.
     A browser's session counts for GET and HEAD alone, so that no foreign page can make a browser write.
     Raises UnauthorizedError for a token or ticket that is not good here, UnavailableError when control does not answer.
     """
     kind, credential = _credential(request, sessions, collection)
-    access = await _book(node, kind).get(collection.id, credential)
+    access = await _book(node, kind).get(collection.id, credential, wanted=path)
     if access.is_active or kind == "anonymous":
         return Caller(kind, credential, access)
     if kind == "session":
         sessions.forget_token(request, collection.id)
-        return Caller("anonymous", None, await node.tokens.get(collection.id, None))
+        return Caller("anonymous", None, await node.tokens.get(collection.id, None, wanted=path))
     raise UnauthorizedError("The token is not known, has ended, or is not for this collection.")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from services.dtn.errors import ForbiddenError, UnavailableError
 
 FRESH_S = 1.0  # how long an answer may be kept (PROTOCOL.md, section 4)
+REFUSED_S = 0.1  # an answer that refuses is kept only so long, so that an added rule counts at once and a storm of refusals costs little
 REFRESH_S = 0.5  # when a stream asks anew, beside sending, so that it does not stall
 
 
@@ -69,12 +70,17 @@ class AccessBook:
         self._answers: dict[tuple[str, bytes], Access] = {}
         self._asking: dict[tuple[str, bytes], asyncio.Task[Access]] = {}
 
-    async def get(self, collection: str, bearer: str | None, *, max_age_s: float = FRESH_S) -> Access:
-        """Return an answer no older than `max_age_s`. Raises UnavailableError when control cannot be asked: nobody gets in meanwhile."""
+    async def get(self, collection: str, bearer: str | None, *, max_age_s: float = FRESH_S, wanted: str | None = None) -> Access:
+        """Return an answer no older than `max_age_s`, and much younger where it refuses the path `wanted`.
+
+        Raises UnavailableError when control cannot be asked: nobody gets in meanwhile.
+        """
         key = (collection, hashlib.sha256((bearer or "").encode()).digest() if bearer else b"")
         kept = self._answers.get(key)
-        if kept is not None and time.monotonic() - kept.asked_at < max_age_s:
-            return kept
+        if kept is not None:
+            refuses = wanted is not None and not kept.may_see(wanted, is_folder=True)
+            if time.monotonic() - kept.asked_at < (REFUSED_S if refuses else max_age_s):
+                return kept
         task = self._asking.get(key)
         if task is None:
             task = asyncio.ensure_future(self._ask(collection, bearer))

@@ -56,7 +56,7 @@ async def read_path(request: Request, node: Node, sessions: Sessions) -> Respons
         await asyncio.sleep(fault.delay_s)
         if not fault.after_bytes:
             fault.strike()
-    caller = await identify(request, node, sessions, collection)
+    caller = await identify(request, node, sessions, collection, path=path)
     if not caller.access.may_see(path, is_folder=True):
         return refuse(request, sessions, collection, path, caller)
     loop = asyncio.get_running_loop()

@@ -52,7 +52,7 @@ async def delete_path(request: Request, node: Node, sessions: Sessions) -> Respo
 
 
 async def _guard_write(request: Request, node: Node, sessions: Sessions, collection: Collection, path: str) -> Guard:
-    caller = await identify(request, node, sessions, collection)
+    caller = await identify(request, node, sessions, collection, path=path)
     real_path = await asyncio.get_running_loop().run_in_executor(node.readers, _real_path, collection, path)
     if caller.kind == "ticket" or not all(caller.access.may_write(one) for one in (path, real_path)):
         if caller.kind == "anonymous":
