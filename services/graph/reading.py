@@ -225,6 +225,7 @@ def open_source(file: RemoteFile, path: str) -> Iterator[xr.Dataset]:
     found = detect_format(file, path)
     try:
         if found in {"NetCDF-4", "HDF5"}:
+            _refuse_outside(file)
             dataset = _open_netcdf(file, "h5netcdf")
         elif found.startswith("NetCDF-3"):
             _refuse_whole(file, found)
@@ -250,6 +251,20 @@ def _open_netcdf(file: Any, engine: str) -> xr.Dataset:
     except ValueError:
         file.seek(0)
         return xr.open_dataset(file, engine=engine, decode_times=False, cache=False)
+
+
+def _refuse_outside(file: RemoteFile) -> None:
+    """HDF5 may take values from other files of the host that reads it: then whoever made the file would see this service's own disk."""
+
+    def is_outside(_: str, item: Any) -> bool | None:
+        return True if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual) else None
+
+    def is_external(_: str, link: Any) -> bool | None:
+        return True if isinstance(link, h5py.ExternalLink) else None
+
+    with h5py.File(file, "r") as opened:
+        if opened.visititems_links(is_external) or opened.visititems(is_outside):
+            raise SourceError("The file takes its values from other files (external or virtual storage), which are not read here.")
 
 
 def _refuse_whole(file: RemoteFile, found: str) -> None:

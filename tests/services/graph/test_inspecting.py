@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 
+import h5py
 import netCDF4
 import numpy as np
 import pytest
@@ -58,6 +59,32 @@ def test_variables_are_those_of_netcdf4(look, samples, name):
         for key, value in found["attributes"].items():
             assert str(value) == str(file.getncattr(key))
         assert set(found["attributes"]) == set(file.ncattrs())
+
+
+def store_outside(file, secret):
+    file.create_dataset("leak", shape=(6,), dtype="u1", external=[(str(secret), 0, 6)])
+
+
+def link_outside(file, secret):
+    file["inner/leak"] = h5py.ExternalLink(str(secret), "/x")
+
+
+def gather_outside(file, secret):
+    layout = h5py.VirtualLayout(shape=(6,), dtype="u1")
+    layout[:] = h5py.VirtualSource(str(secret), "x", shape=(6,))
+    file.create_virtual_dataset("inner/leak", layout)
+
+
+@pytest.mark.parametrize("reach", [store_outside, link_outside, gather_outside])
+@pytest.mark.parametrize("name", ["evil.nc", "evil.h5"])
+def test_a_file_cannot_have_the_files_of_this_host_read(client, file_server, look, tmp_path, reach, name):
+    secret = tmp_path / "tokens.key"
+    secret.write_bytes(b"secret")
+    with h5py.File(tmp_path / name, "w") as file:
+        reach(file, secret)
+    assert "takes its values from other files" in look(name, (tmp_path / name).read_bytes())["error"]
+    with RemoteFile(client, f"{file_server.url}/{name}") as file, pytest.raises(SourceError, match="other files"), open_source(file, name):
+        pass
 
 
 def test_helpers_of_a_file_are_no_variables(look):
