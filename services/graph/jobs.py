@@ -10,6 +10,7 @@ encrypted and wiped when it ends. Every function opens its own connection: cheap
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import sqlite3
@@ -104,12 +105,14 @@ class Job:
 
 
 class Store:
-    """The jobs of this service."""
+    """The jobs of this service. `name` tells this store from that of another graph service at the same broker."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._file = folder / "jobs.sqlite3"
-        self._fernet = Fernet(_own_key(folder / "tokens.key"))
+        key = _own_key(folder / "tokens.key")
+        self._fernet = Fernet(key)
+        self.name = hashlib.sha256(b"causeway graph store " + key).hexdigest()[:12]
         db = sqlite3.connect(self._file, timeout=20, isolation_level=None)
         db.execute("pragma journal_mode=wal")
         db.executescript(SCHEMA)

@@ -35,7 +35,8 @@ class Service:
         settings = Settings.from_environment(folder)
         globus = Globus(settings)
         gate = Gate(globus, client_id=settings.client_id, scope=settings.scope)
-        return cls(settings, Store(folder), globus, gate, make_celery(settings.broker_url))
+        store = Store(folder)
+        return cls(settings, store, globus, gate, make_celery(settings.broker_url, prefix=f"causeway-graph.{store.name}."))
 
     def hint(self, job_id: str, *, kind: str, status: str) -> None:
         """Tell a worker that a job waits. A hint that is lost costs seconds: the sweep gives it again."""
@@ -56,8 +57,11 @@ class Service:
         return len(due)
 
 
-def make_celery(broker_url: str) -> Celery:
-    """The Celery app: no results, messages acknowledged late and given again when a worker is lost."""
+def make_celery(broker_url: str, *, prefix: str) -> Celery:
+    """The Celery app: no results, messages acknowledged late and given again when a worker is lost.
+
+    `prefix` stands before every key in the broker: services that share one do not take each other's messages.
+    """
     app = Celery("causeway-graph", broker=broker_url)
     app.conf.update(
         task_default_queue=QUEUE,
@@ -71,6 +75,6 @@ def make_celery(broker_url: str) -> Celery:
         worker_max_memory_per_child=1_500_000,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={"visibility_timeout": 7200, "global_keyprefix": "causeway-graph.", "socket_timeout": 30},
+        broker_transport_options={"visibility_timeout": 7200, "global_keyprefix": prefix, "socket_timeout": 30},
     )
     return app

@@ -16,6 +16,7 @@ import pytest
 
 from services.embedded.addresses import free_port
 from services.embedded.environment import read_environment
+from services.embedded.groups import Watchdog
 from services.embedded.stack import Stack
 from services.embedded.visitor import Visitor
 
@@ -31,6 +32,7 @@ class Running:
     folder: Path
     environment: dict[str, str]
     processes: dict[str, subprocess.Popen]
+    watchdog: Watchdog
 
     def start(self, name: str) -> None:
         role = ["worker"] if name == "worker" else ["--host", "127.0.0.5", "--port", self.url.rsplit(":", 1)[1]]
@@ -38,10 +40,13 @@ class Running:
         command = [sys.executable, "-m", "services.graph", *role, "--data", str(self.folder)]
         self.processes[name] = subprocess.Popen(command, cwd=CHECKOUT, env=self.environment, stdout=log, stderr=log, start_new_session=True)
         log.close()
+        self.watchdog.watch(self.processes[name])
 
     def kill(self, name: str) -> None:
-        os.killpg(self.processes[name].pid, signal.SIGKILL)
-        self.processes.pop(name).wait()
+        process = self.processes.pop(name)
+        self.watchdog.forget(process)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
     def tokens(self, who: str | None, *scopes: str) -> str:
         """An access token for the graph service: of a person by sign-in and consent, or (None) of the portal itself."""
@@ -149,7 +154,7 @@ def run_service(globus_stack, redis_url: str, folder: Path) -> Iterator[Running]
         for name, value in told.items():
             if name.startswith("GLOBUS_SDK"):
                 patch.setenv(name, value)
-        service = Running(globus_stack, f"http://127.0.0.5:{free_port()}", folder, environment, {})
+        service = Running(globus_stack, f"http://127.0.0.5:{free_port()}", folder, environment, {}, Watchdog())
         for dataset in ("a1b-north-america", "ostia-sst"):
             service.open_to_everybody(f"/{dataset}/")
         service.start("web")
@@ -158,6 +163,7 @@ def run_service(globus_stack, redis_url: str, folder: Path) -> Iterator[Running]
         yield service
         for name in list(service.processes):
             service.kill(name)
+        service.watchdog.close()
 
 
 def wait_until(is_true, *, times: int = 600):
