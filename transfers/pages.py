@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from datasets.access import may_list
 from datasets.files import FileQuery
 from datasets.models import Dataset, Version
 from transfers import acts, globus, linking, mail, manifests, requesting, selecting, sending, sharing, snippets
@@ -65,7 +66,7 @@ def basket(request: HttpRequest) -> HttpResponse:
     reviewed = selecting.review(_find_basket(request), user=request.user)
     context = {
         "review": reviewed,
-        "snippets": _snippets(reviewed),
+        "snippets": _snippets(request, reviewed),
         "can_be_sent": bool(reviewed.wanted) and all(line.can_be_sent for line in reviewed.lines if not line.why_not),
         "lifetime_days": settings.SHARE_LIFETIME_DAYS,
         "idempotency_key": uuid.uuid4(),
@@ -77,7 +78,7 @@ def basket(request: HttpRequest) -> HttpResponse:
 def add_to_basket(request: HttpRequest) -> HttpResponse:
     """Put files of a version into the basket. Fields: `dataset` (slug), `version` (number), `folder`, `glob`, `file` (repeat), `next`."""
     version = _version(request)
-    selecting.add_selection(_open_basket(request), version=version, query=_query(request))
+    selecting.add_selection(_open_basket(request), version=version, query=_query(request), user=request.user)
     messages.success(request, f"Added to your basket: files of {version.dataset.title}.")
     return redirect(_next(request) or "transfers:basket")
 
@@ -85,7 +86,7 @@ def add_to_basket(request: HttpRequest) -> HttpResponse:
 @require_POST
 def change_selection(request: HttpRequest, selection_id: int) -> HttpResponse:
     """Replace what is chosen of a version."""
-    selecting.change_selection(_own_basket(request), selection_id, query=_query(request))
+    selecting.change_selection(_own_basket(request), selection_id, query=_query(request), user=request.user)
     return redirect("transfers:basket")
 
 
@@ -378,9 +379,10 @@ def _whole_number(text: str) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-def _snippets(reviewed: selecting.Review) -> list[snippets.Snippet]:
+def _snippets(request: HttpRequest, reviewed: selecting.Review) -> list[snippets.Snippet]:
+    """Lines for the files whose names she may read: not those of a restricted dataset before she has access."""
     try:
-        return snippets.snippets_of(reviewed.wanted)
+        return snippets.snippets_of([one for one in reviewed.wanted if may_list(request.user, one.version.dataset)])
     except (GlobusUnavailableError, GlobusRefusedError):
         return []
 

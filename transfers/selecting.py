@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from datasets import files
-from datasets.access import decide
+from datasets.access import check_may_list, decide
 from datasets.files import FileQuery
 from datasets.models import AccessPolicy, Dataset, Version
 from transfers.errors import BasketChangedError, ConflictError, InvalidError, NotFoundError
@@ -69,16 +69,18 @@ def adopt_basket(session_key: str | None, user: Any) -> None:
         return
     own = Basket.objects.get_or_create(user=user)[0]
     for selection in anonymous.selections.select_related("version__dataset"):
-        add_selection(own, version=selection.version, query=selection.query)
+        add_selection(own, version=selection.version, query=selection.query, user=user)
     anonymous.delete()
 
 
 @transaction.atomic
-def add_selection(basket: Basket, *, version: Version, query: FileQuery) -> Selection:
+def add_selection(basket: Basket, *, version: Version, query: FileQuery, user: Any) -> Selection:
     """Put files of a version into the basket; with the same globs they join what is there of that version.
 
-    Raises InvalidError when the version holds none of them, or when the basket is full.
+    Raises InvalidError when the version holds none of them, or when the basket is full; ForbiddenError for a part of a version whose file
+    names are not for this person: what fits would tell them.
     """
+    _check_may_name(version, query, user)
     Basket.objects.select_for_update().get(pk=basket.pk)
     if version.published_at is None:
         raise ConflictError(f"{version} is not published yet.")
@@ -93,9 +95,11 @@ def add_selection(basket: Basket, *, version: Version, query: FileQuery) -> Sele
     return _write(Selection(basket=basket, version=version), query)
 
 
-def change_selection(basket: Basket, selection_id: int, *, query: FileQuery) -> Selection:
-    """Replace what is chosen of a version."""
-    return _write(_selection(basket, selection_id), query)
+def change_selection(basket: Basket, selection_id: int, *, query: FileQuery, user: Any) -> Selection:
+    """Replace what is chosen of a version. Raises as `add_selection`."""
+    selection = _selection(basket, selection_id)
+    _check_may_name(selection.version, query, user)
+    return _write(selection, query)
 
 
 def remove_selection(basket: Basket, selection_id: int) -> None:
@@ -143,6 +147,12 @@ def _line(selection: Selection, user: Any) -> Line:
     return Line(
         selection, why_not, note or ("" if decision.is_allowed else decision.words), dataset.access_policy != AccessPolicy.RESTRICTED
     )
+
+
+def _check_may_name(version: Version, query: FileQuery, user: Any) -> None:
+    """A version as a whole may be chosen before she has access; its totals are public."""
+    if not query.is_everything:
+        check_may_list(user, version.dataset)
 
 
 def _joined(one: FileQuery, other: FileQuery) -> FileQuery | None:

@@ -159,7 +159,7 @@ def places(people, archive, settings, closed_address) -> dict[str, object]:
     settings.SOCIAL_AUTH_GLOBUS_OIDC_ENDPOINT = settings.GLOBUS_AUTH_URL = settings.GLOBUS_TRANSFER_URL = closed_address
     asked = sharing.request_share(user=people["ada"], wanted=[Wanted(archive["open"], FileQuery())], lifetime_days=7)
     basket = selecting.open_basket(user=people["ada"], session_key=None)
-    chosen = selecting.add_selection(basket, version=archive["open"], query=FileQuery())
+    chosen = selecting.add_selection(basket, version=archive["open"], query=FileQuery(), user=people["ada"])
     graph = AnalysisJob.objects.create(user=people["ada"], content_key="a graph", due_at=timezone.now())
     AnalysisSource.objects.create(job=graph, position=0, version=archive["open"], variable="t", collection_id=uuid.uuid4(), paths=["/a"])
     look = QuickLook.objects.create(version=archive["open"], variable="t", status=LookStatus.READY, svg="<svg/>")

@@ -59,10 +59,24 @@ def test_basket_is_changed_and_emptied(as_ada, publish, ada):
     assert not ada.basket.selections.exists()
 
 
+@pytest.mark.parametrize("is_signed_in", [True, False])
+def test_names_of_restricted_files_are_not_told_by_the_basket(client, publish, cy, is_signed_in):
+    if is_signed_in:
+        client.force_login(cy)
+    version = publish(policy="restricted")
+    assert [add(client, version, **part).status_code for part in ({"file": "/no"}, {"glob": "*.nc"}, {"folder": "/2020/"})] == [403] * 3
+    assert add(client, version).status_code == 302
+    page = client.get(reverse("transfers:basket")).content.decode()
+    assert version.dataset.title in page
+    assert "jan.nc" not in page
+    (selection,) = Basket.objects.get().selections.all()
+    assert client.post(reverse("transfers:basket-change", args=[selection.pk]), {"glob": "*.nc"}).status_code == 403
+
+
 def test_another_persons_selection_is_not_found(as_ada, publish, cy, ada):
     add(as_ada, publish())
     other = selecting.open_basket(user=cy, session_key=None)
-    selection = selecting.add_selection(other, version=publish("other"), query=everything(publish("third"))[0].query)
+    selection = selecting.add_selection(other, version=publish("other"), query=everything(publish("third"))[0].query, user=cy)
     assert as_ada.post(reverse("transfers:basket-change", args=[selection.pk]), {"glob": "*.txt"}).status_code == 404
 
 
