@@ -10,13 +10,23 @@ import stat
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from services.dtn.errors import NodeError, NotDirectoryError, from_os_error
 from services.dtn.filters import FilterRule, is_included
 from services.dtn.paths import Root, is_part_name
 
 Entry = dict[str, Any]
+
+
+class MaySee(Protocol):
+    """Whether a real path may be known of, as `Access.may_see` says it."""
+
+    def __call__(self, path: str, *, is_folder: bool) -> bool: ...
+
+
+def everything(path: str, *, is_folder: bool) -> bool:
+    return True
 
 
 def describe(name: str, status: os.stat_result, *, link_target: str | None = None, is_broken: bool = False) -> Entry:
@@ -55,18 +65,19 @@ def _group_name(gid: int) -> str:
         return str(gid)
 
 
-def list_folder(root: Root, path: str, *, show_hidden: bool = True) -> tuple[str, list[Entry]]:
+def list_folder(root: Root, path: str, *, show_hidden: bool = True, may_see: MaySee = everything) -> tuple[str, list[Entry]]:
     """Return the real path (with a trailing slash) and the entries of a folder, unsorted.
 
-    Left out: the node's own unfinished files, and names that are no UTF-8 (nobody could ask for them).
+    Left out: the node's own unfinished files, names that are no UTF-8 (nobody could ask for them), and what may not be seen. A link to
+    something that may not be seen is told as one that leads nowhere.
     """
     with root.folder_fd(path) as (fd, real_path):
         entries = []
         for name in os.listdir(fd):  # noqa: PTH208  # by descriptor
             if is_part_name(name) or (name.startswith(".") and not show_hidden) or not _is_utf8(name):
                 continue
-            entry = _entry_at(root, fd, real_path, name)
-            if entry is not None:
+            entry = _entry_at(root, fd, real_path, name, may_see)
+            if entry is not None and may_see(real_path + name, is_folder=entry["type"] == "dir"):
                 entries.append(entry)
     return real_path, entries
 
@@ -79,7 +90,7 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def _entry_at(root: Root, folder_fd: int, real_path: str, name: str) -> Entry | None:
+def _entry_at(root: Root, folder_fd: int, real_path: str, name: str, may_see: MaySee) -> Entry | None:
     try:
         status = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
         if not stat.S_ISLNK(status.st_mode):
@@ -89,7 +100,7 @@ def _entry_at(root: Root, folder_fd: int, real_path: str, name: str) -> Entry | 
         return None
     try:
         with root.place(real_path + name) as place:
-            if place.status is not None:
+            if place.status is not None and may_see(place.real_path, is_folder=stat.S_ISDIR(place.status.st_mode)):
                 return describe(name, place.status, link_target=target)
     except NodeError:  # leads out, or in a circle
         pass

@@ -18,12 +18,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from services.dtn.digests import Stamp
-from services.dtn.entries import list_folder, stat_path, walk
+from services.dtn.entries import everything, list_folder, stat_path, walk
 from services.dtn.errors import BadRequestError, ExistsError, ForbiddenError, MissingError, NodeError, UnauthorizedError, from_os_error
 from services.dtn.filters import filters_from
 from services.dtn.node import Collection, Node
 from services.dtn.paths import Place, Root, normalise
-from services.dtn.rights import Access, Guard, rules_from
+from services.dtn.rights import Access, Guard, access_from
 
 Answer = dict[str, Any]
 DIGEST_WAIT_S = 5.0
@@ -79,14 +79,15 @@ def _text(asked: Answer, key: str) -> str:
 def _require_rules(asked: Answer, real_path: str, *, writes: bool = False) -> None:
     if asked.get("rules") is None:
         return
-    access = Access(is_active=True, identity=None, username=None, rules=rules_from(asked["rules"]), asked_at=0.0)
+    access = access_from(asked["rules"])
     if not (access.may_write(real_path) if writes else access.may_see(real_path, is_folder=True)):
         raise ForbiddenError("A link leads out of what may be seen.")
 
 
 def ls(root: Root, asked: Answer) -> Answer:
     path = normalise(_text(asked, "path"))
-    real_path, entries = list_folder(root, path, show_hidden=bool(asked.get("show_hidden", True)))
+    may_see = everything if asked.get("rules") is None else access_from(asked["rules"]).may_see
+    real_path, entries = list_folder(root, path, show_hidden=bool(asked.get("show_hidden", True)), may_see=may_see)
     _require_rules(asked, real_path)
     return {"path": path.rstrip("/") + "/", "entries": entries}
 

@@ -15,8 +15,10 @@ from services.dtn.deleting import Delete
 from services.dtn.errors import MissingError, NodeError, UnavailableError
 from services.dtn.journal import Item, Journal
 from services.dtn.node import Collection, Node
+from services.dtn.paths import Root
 from services.dtn.progress import Options, Progress
 from services.dtn.pulling import Copy, remove_partials
+from services.dtn.rights import access_from
 from services.dtn.sources import LocalSource, RemoteSource, Source, StoppedError
 
 logger = logging.getLogger("dtn.orders")
@@ -180,11 +182,16 @@ class OrderRun:
 
     def _make_job(self, journal: Journal) -> Copy | Delete:
         options = Options.read(self._order.get("options") or {})
-        destination = self._node.collection(str(self._order["destination"]["collection"]))
+        root = self._destination()
         if self._order["kind"] == "delete":
-            return Delete(journal, destination=destination.root, options=options)
-        source = self._source()
-        return Copy(self._node, journal, order_id=self._id, source=source, destination=destination.root, options=options)
+            return Delete(journal, destination=root, options=options)
+        return Copy(self._node, journal, order_id=self._id, source=self._source(), destination=root, options=options)
+
+    def _destination(self) -> Root:
+        """The destination's folder, in which links lead no further than the order's owner may write."""
+        asked = self._order["destination"]
+        root = self._node.collection(str(asked["collection"])).root
+        return root if asked.get("rules") is None else root.held_to(access_from(asked["rules"]).may_write)
 
     def _source(self) -> Source:
         asked = self._order["source"]

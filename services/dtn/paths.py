@@ -10,11 +10,13 @@ bind mount inside the collection are the host administrator's decision and look 
 the collection while a descriptor on it is open stays readable through that descriptor, as on every POSIX system.
 """
 
+from __future__ import annotations
+
 import errno
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,10 +139,15 @@ class _Walk:
 
 
 class Root:
-    """The folder that a collection is confined to."""
+    """The folder that a collection is confined to; `held_to` confines it further for somebody who writes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, may_write: Callable[[str], bool] | None = None) -> None:
         self.folder = folder.resolve()
+        self._may_write = may_write
+
+    def held_to(self, may_write: Callable[[str], bool]) -> Root:
+        """Return the same folder, in which symbolic links lead only to real paths that `may_write` allows."""
+        return Root(self.folder, may_write=may_write)
 
     @contextmanager
     def place(self, path: str, *, makes_parents: bool = False, follows_last: bool = True) -> Iterator[Place]:
@@ -178,12 +185,19 @@ class Root:
                 last = Place(walk.fds[-1], name, "/" + "/".join([*walk.names, name]), status)
             else:
                 if status is None and makes_parents:
+                    self._judge_links(walk, name)
                     _make_folder(walk.fds[-1], name)
                 walk.fds.append(os.open(name, FOLDER, dir_fd=walk.fds[-1]))
                 walk.names.append(name)
+        self._judge_links(walk, *([] if last is None else [last.name]))
         if last is not None:
             return last
         return Place(walk.fds[-1], ".", "/" + "/".join(walk.names), os.fstat(walk.fds[-1]))
+
+    def _judge_links(self, walk: _Walk, *names: str) -> None:
+        """Raise ForbiddenError where links led to what may not be written; a path without links was judged by whoever gave it."""
+        if walk.n_links and self._may_write is not None and not self._may_write("/" + "/".join([*walk.names, *names])):
+            raise ForbiddenError("A link leads to what may not be written.")
 
     def _expand_link(self, walk: _Walk, name: str) -> None:
         walk.n_links += 1

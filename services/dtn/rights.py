@@ -59,6 +59,11 @@ def rules_from(answer: list[dict[str, Any]]) -> tuple[Rule, ...]:
     return tuple(Rule(str(rule["path"]), str(rule["permissions"])) for rule in answer)
 
 
+def access_from(rules: list[dict[str, Any]]) -> Access:
+    """Return the rights that control sent with a question of its own."""
+    return Access(is_active=True, identity=None, username=None, rules=rules_from(rules), asked_at=0.0)
+
+
 Asker = Callable[[str, str | None], Awaitable[Access]]
 
 

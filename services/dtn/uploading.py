@@ -14,7 +14,7 @@ from services.dtn.conditions import check_conditions
 from services.dtn.digests import Stamp, as_field, from_field
 from services.dtn.errors import BadRequestError, ForbiddenError, IsDirectoryError, MissingError, UnauthorizedError, from_os_error
 from services.dtn.node import Collection, Node
-from services.dtn.paths import Place, part_name
+from services.dtn.paths import Place, Root, part_name
 from services.dtn.rights import Guard
 from services.dtn.serving import IS_DATA, locate
 from services.dtn.signing_in import Sessions
@@ -28,14 +28,14 @@ async def write_path(request: Request, node: Node, sessions: Sessions) -> Respon
     `Repr-Digest` or `Content-Digest` (sha-256) is checked when it is sent; If-Match and If-None-Match are heeded.
     """
     collection, path = await locate(request, node)
-    guard = await _guard_write(request, node, sessions, collection, path)
+    guard, root = await _guard_write(request, node, sessions, collection, path)
     if path.endswith("/"):
         raise IsDirectoryError("A file's name does not end with '/'.")
     if "content-range" in request.headers:
         raise BadRequestError("A file is put whole, not by range.")
     request.scope[IS_DATA] = True
     try:
-        return await _Upload(request, node, collection, path, guard).run()
+        return await _Upload(request, node, root, path, guard).run()
     except OSError as error:
         raise from_os_error(error, path=path) from error
     finally:
@@ -45,13 +45,14 @@ async def write_path(request: Request, node: Node, sessions: Sessions) -> Respon
 async def delete_path(request: Request, node: Node, sessions: Sessions) -> Response:
     """DELETE of one file: 204. Folders are deleted by delete tasks."""
     collection, path = await locate(request, node)
-    guard = await _guard_write(request, node, sessions, collection, path)
+    guard, root = await _guard_write(request, node, sessions, collection, path)
     guard.close()
-    await asyncio.get_running_loop().run_in_executor(node.readers, _unlink, collection, path, request)
+    await asyncio.get_running_loop().run_in_executor(node.readers, _unlink, root, path, request)
     return Response(status_code=204)
 
 
-async def _guard_write(request: Request, node: Node, sessions: Sessions, collection: Collection, path: str) -> Guard:
+async def _guard_write(request: Request, node: Node, sessions: Sessions, collection: Collection, path: str) -> tuple[Guard, Root]:
+    """Return the right while bytes flow, and the collection's folder in which links lead nowhere else either."""
     caller = await identify(request, node, sessions, collection, path=path)
     real_path = await asyncio.get_running_loop().run_in_executor(node.readers, _real_path, collection, path)
     if caller.kind == "ticket" or not all(caller.access.may_write(one) for one in (path, real_path)):
@@ -65,7 +66,8 @@ async def _guard_write(request: Request, node: Node, sessions: Sessions, collect
             fault.strike()
         except OSError as error:
             raise from_os_error(error, path=path) from error
-    return guard_for(node, caller, collection, paths=(path, real_path), writes=True)
+    guard = guard_for(node, caller, collection, paths=(path, real_path), writes=True)
+    return guard, collection.root.held_to(caller.access.may_write)
 
 
 def _real_path(collection: Collection, path: str) -> str:
@@ -81,8 +83,8 @@ def _real_path(collection: Collection, path: str) -> str:
     return path
 
 
-def _unlink(collection: Collection, path: str, request: Request) -> None:
-    with collection.root.place(path, follows_last=False) as place:
+def _unlink(root: Root, path: str, request: Request) -> None:
+    with root.place(path, follows_last=False) as place:
         status = place.require(path)
         if stat.S_ISDIR(status.st_mode):
             raise IsDirectoryError(f"{path} is a folder.")
@@ -96,10 +98,10 @@ def _unlink(collection: Collection, path: str, request: Request) -> None:
 class _Upload:
     """One PUT, from the first byte to the rename."""
 
-    def __init__(self, request: Request, node: Node, collection: Collection, path: str, guard: Guard) -> None:
+    def __init__(self, request: Request, node: Node, root: Root, path: str, guard: Guard) -> None:
         self._request = request
         self._node = node
-        self._collection = collection
+        self._root = root
         self._path = path
         self._guard = guard
         self._digest = hashlib.sha256()
@@ -108,10 +110,10 @@ class _Upload:
     async def run(self) -> Response:
         loop = asyncio.get_running_loop()
         readers = self._node.readers
-        with self._collection.root.place(self._path, makes_parents=True) as place:
+        with self._root.place(self._path, makes_parents=True) as place:
             existed = self._check_target(place)
             name = part_name(place.name, secrets.token_hex(6))
-            file = self._collection.root.folder / place.real_path.lstrip("/")
+            file = self._root.folder / place.real_path.lstrip("/")
             noted = file.with_name(name)
             self._node.uploads.begin(noted)
             fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=place.folder_fd)

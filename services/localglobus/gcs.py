@@ -60,7 +60,7 @@ async def create_collection(request: Request) -> Response:
     if not str(asked.get("DATA_TYPE", "")).startswith("collection#1.") or asked.get("collection_type") != "guest":
         raise ApiError("bad_request", "Only guest collections are made here, by a collection#1.x.0 document", 400)
     opened, path = await store_of(request).read(_open_mapped, endpoint, caller, asked)
-    entry = await nodes_of(request).call(opened.collection, "stat", path=path.rstrip("/") or "/")
+    entry = await nodes_of(request).call(opened.collection, "stat", path=path.rstrip("/") or "/", rules=opened.rules)
     if entry["type"] != "dir":
         raise ApiError("bad_request", "collection_base_path is not a folder", 400)
     made, mapped = await store_of(request).write(_create, opened.collection, path, caller, asked)

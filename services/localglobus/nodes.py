@@ -24,7 +24,7 @@ from services.localglobus.errors import ApiError
 from services.localglobus.store import Store
 from services.localglobus.transfer import collections, orders, tasks, times
 from services.localglobus.transfer.collections import Collection
-from services.localglobus.transfer.permissions import Person, person_behind, rights_of
+from services.localglobus.transfer.permissions import Person, person_behind, rights_of, rules_document
 from services.localglobus.transfer.requests import nodes_of, read_document, store_of
 from services.localglobus.transfer.waiting import ROOM
 
@@ -208,7 +208,7 @@ def _access(db: sqlite3.Connection, node: str, collection_id: str, token: str | 
         "active": caller is not None,
         "identity": caller and caller.identity_id,
         "username": caller and caller.username,
-        "rules": [{"path": grant.path, "permissions": grant.permissions} for grant in rights.grants],
+        "rules": rules_document(rights),
         "rule_version": collection.rule_version,
         "expires_at": min(ends, default=None),
     }

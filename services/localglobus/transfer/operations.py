@@ -18,7 +18,15 @@ from services.localglobus.transfer.collections import Collection
 from services.localglobus.transfer.documents import file_document
 from services.localglobus.transfer.node_calls import NodeCalls
 from services.localglobus.transfer.paths import folder, normalise, parent
-from services.localglobus.transfer.permissions import Person, Rights, person_behind, require_account, require_data_access, rights_of
+from services.localglobus.transfer.permissions import (
+    Person,
+    Rights,
+    person_behind,
+    require_account,
+    require_data_access,
+    rights_of,
+    rules_document,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +35,11 @@ class Opened:
 
     collection: Collection
     rights: Rights
+
+    @property
+    def rules(self) -> list[dict[str, str]]:
+        """What holds for the caller, for the node: it alone sees where a symbolic link leads (services/dtn/PROTOCOL.md, section 3)."""
+        return rules_document(self.rights)
 
     def path(self, asked: str | None) -> str:
         """Returns the absolute path; without one, the default folder of the collection."""
@@ -54,9 +67,7 @@ async def list_folder(nodes: NodeCalls, opened: Opened, path: str, *, show_hidde
     """Returns a `file_list` document. On the way to something readable a listing shows that way only."""
     at = folder(path)
     _require(opened, opened.rights.may_see(at, is_folder=True), path)
-    answer = await nodes.call(opened.collection, "ls", path=at, show_hidden=show_hidden)
-    real_path = folder(str(answer["path"]))
-    _require(opened, opened.rights.may_see(real_path, is_folder=True), path)
+    answer = await nodes.call(opened.collection, "ls", path=at, show_hidden=show_hidden, rules=opened.rules)
     seen = [
         file_document(entry) for entry in answer["entries"] if opened.rights.may_see(at + entry["name"], is_folder=entry["type"] == "dir")
     ]
@@ -78,7 +89,7 @@ async def stat(nodes: NodeCalls, opened: Opened, path: str) -> dict[str, Any]:
     """Returns a `file` document of one file or folder."""
     if not opened.rights.may_see(path, is_folder=True):
         raise _denied(opened, path)
-    entry = await nodes.call(opened.collection, "stat", path=path)
+    entry = await nodes.call(opened.collection, "stat", path=path, rules=opened.rules)
     _require(opened, opened.rights.may_see(path, is_folder=entry["type"] == "dir"), path)
     return file_document(entry)
 
@@ -86,14 +97,14 @@ async def stat(nodes: NodeCalls, opened: Opened, path: str) -> dict[str, Any]:
 async def make_folder(nodes: NodeCalls, opened: Opened, path: str) -> None:
     """Makes one folder; its parent must be there. Raises `ApiError` 502 `ExternalError.MkdirFailed.Exists` if something has the name."""
     _require(opened, opened.rights.may_write(path), path)
-    await nodes.call(opened.collection, "mkdir", path=folder(path))
+    await nodes.call(opened.collection, "mkdir", path=folder(path), rules=opened.rules)
 
 
 async def rename(nodes: NodeCalls, opened: Opened, old_path: str, new_path: str) -> None:
     """Moves a file or folder within the collection; what both paths name must be writable, and not itself the top of a rule."""
     for path in (old_path, new_path):
         _require(opened, path != "/" and opened.rights.may_write(path) and opened.rights.may_write(parent(path)), path)
-    await nodes.call(opened.collection, "rename", old_path=old_path, new_path=new_path)
+    await nodes.call(opened.collection, "rename", old_path=old_path, new_path=new_path, rules=opened.rules)
 
 
 async def expand_globs(nodes: NodeCalls, opened: Opened, paths: Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from services.localglobus.errors import ApiError
 from services.localglobus.transfer import collections, tasks
-from services.localglobus.transfer.permissions import Rights, person_of, rights_of
+from services.localglobus.transfer.permissions import Rights, person_of, rights_of, rules_document
 from services.localglobus.transfer.times import now_text
 
 LEASE_S = 15
@@ -237,7 +237,7 @@ def _order(db: sqlite3.Connection, order_id: str, task: sqlite3.Row) -> dict[str
         "kind": "copy" if task["destination_id"] else "delete",
         "lease_s": LEASE_S,
         "source": _source(db, task) if task["destination_id"] else None,
-        "destination": {"collection": task["destination_id"] or task["source_id"]},
+        "destination": _destination(db, task),
         "options": {
             **{name: options.get(name, None if name == "sync_level" else False) for name in names},
             "filter_rules": options.get("filter_rules") or [],
@@ -253,6 +253,12 @@ def _source(db: sqlite3.Connection, task: sqlite3.Row) -> dict[str, Any]:
     ticket = secrets.token_urlsafe(32)
     db.execute("INSERT INTO ticket VALUES (?, ?, ?)", (_digest(ticket), task["id"], source.id))
     return {"collection": source.id, "url": source.https_server, "node_url": source.node_url, "ticket": ticket}
+
+
+def _destination(db: sqlite3.Connection, task: sqlite3.Row) -> dict[str, Any]:
+    """Where the node writes, and what the owner may write there: the node alone sees where a symbolic link leads."""
+    collection = collections.get(db, task["destination_id"] or task["source_id"])
+    return {"collection": collection.id, "rules": rules_document(rights_of(db, collection, person_of(db, task["owner_id"])))}
 
 
 def _item(row: sqlite3.Row) -> dict[str, Any]:

@@ -78,6 +78,11 @@ class Rights:
         return min((grant.expires_at for grant in self.grants if grant.expires_at), default=None)
 
 
+def rules_document(rights: Rights) -> list[dict[str, str]]:
+    """Returns rights as nodes are told them."""
+    return [{"path": grant.path, "permissions": grant.permissions} for grant in rights.grants]
+
+
 def rights_of(db: sqlite3.Connection, collection: Collection, person: Person) -> Rights:
     """Returns what `person` may do in `collection` at this moment, from fresh rows."""
     roles = roles_of(db, collection, person)

@@ -76,6 +76,9 @@ def test_rules_given_with_an_operation_hold_for_the_real_path(ask, files):
     assert ask("ls", path="/mine/link/")[0] == 200
     assert ask("ls", path="/mine/link/", rules=rules)[1]["code"] == "EndpointPermissionDenied"
     assert ask("mkdir", path="/mine/link/new/", rules=rules)[1]["code"] == "EndpointPermissionDenied"
+    told = {entry["name"]: entry["type"] for entry in ask("ls", path="/mine/", rules=rules)[1]["entries"]}
+    assert told == {"link": "invalid_symlink"}
+    assert [entry["name"] for entry in ask("ls", path="/", rules=rules)[1]["entries"]] == ["mine"]
     assert ask("delete", path="/mine/link", rules=rules) == (200, {"deleted": 1})
     assert (folder / "theirs").is_dir()
 

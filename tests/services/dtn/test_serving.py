@@ -176,6 +176,24 @@ def test_a_link_from_one_share_to_another_is_judged_by_both_names(control, clien
     assert client.get(f"/{collection}/mine/link", headers=ADA).text == "theirs"
 
 
+def test_nothing_is_written_behind_a_link_to_another_share(control, client, files):
+    collection, folder = files
+    for name in ("mine", "theirs"):
+        (folder / name).mkdir()
+        (folder / name / "file").write_text(name)
+    (folder / "mine" / "link").symlink_to("../theirs/file")
+    (folder / "mine" / "absent").symlink_to("../theirs/absent")
+    (folder / "mine" / "own").symlink_to("file")
+    control.grant(collection, "ada-token", ("/mine/", "rw"))
+    for path in ("/mine/link", "/mine/absent", "/mine/absent/file"):
+        assert client.put(f"/{collection}{path}", headers=ADA, content=b"x").status_code == 403
+    assert [(path.name, path.read_text()) for path in (folder / "theirs").iterdir()] == [("file", "theirs")]
+    assert client.put(f"/{collection}/mine/own", headers=ADA, content=b"new").status_code == 204
+    assert (folder / "mine" / "file").read_text() == "new"
+    assert client.delete(f"/{collection}/mine/link", headers=ADA).status_code == 204
+    assert (folder / "theirs" / "file").exists()
+
+
 def test_climbing_is_refused_on_the_wire(archive, client, opened):
     base, folder = opened
     (folder.parent / "outside").write_text("secret")
@@ -216,10 +234,11 @@ def test_listing_as_json_and_as_a_page(control, client, files):
     assert client.get(f"/{collection}/shares/one/.x.0123456789ab.part", headers=ADA).status_code == 404
 
 
-def test_stored_pages_cannot_act(client, opened):
+@pytest.mark.parametrize("name", ["page.html", "page.xhtml", "drawing.svg", "feed.atom", "graph.rdf", "sheet.xsl", "sheet.xslt", "any.xml"])
+def test_stored_pages_cannot_act(client, opened, name):
     base, folder = opened
-    (folder / "page.html").write_text("<script>alert(1)</script>")
-    assert "sandbox" in client.get(f"{base}/page.html", headers=ADA).headers["content-security-policy"]
+    (folder / name).write_text('<script xmlns="http://www.w3.org/1999/xhtml">alert(1)</script>')
+    assert "sandbox" in client.get(f"{base}/{name}", headers=ADA).headers["content-security-policy"]
 
 
 def test_put_makes_and_replaces_a_file_durably(client, writable):

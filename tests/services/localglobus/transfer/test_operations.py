@@ -1,7 +1,11 @@
 """Listing, looking, making and renaming through the API, down to the node's disk."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
-from globus_sdk import TransferAPIError
+from globus_sdk import DeleteData, TransferAPIError, TransferData
+
+from tests.services.localglobus.transfer.conftest import wait_until
 
 
 @pytest.fixture
@@ -59,6 +63,55 @@ def test_symbolic_link_leads_nowhere_outside(portal, share, sites, folder):
     with pytest.raises(TransferAPIError) as refused:
         portal.operation_stat(share, path=f"/{folder.name}/up.nc")
     assert refused.value.http_status in {403, 404}
+
+
+@pytest.fixture
+def linked(sites, share, folder):
+    """Ada may write `mine`, not `theirs`; links in hers lead to both and above."""
+    for name in ("mine", "theirs"):
+        (folder / name).mkdir()
+        (folder / name / f"{name}.nc").write_text(name)
+    for name, target in (("other", "../theirs"), ("file", "../theirs/theirs.nc"), ("own", "mine.nc"), ("up", "..")):
+        (folder / "mine" / name).symlink_to(target)
+    rule = {"DATA_TYPE": "access", "principal_type": "identity", "principal": sites.identity("ada@university.example")}
+    sites.service("portal").add_endpoint_acl_rule(share, {**rule, "path": f"/{folder.name}/mine/", "permissions": "rw"})
+    return f"/{folder.name}/mine"
+
+
+def test_symbolic_link_leads_to_no_share_of_somebody_else(sites, share, folder, linked):
+    ada = sites.person("ada")
+    for act in (
+        lambda: ada.operation_ls(share, path=f"{linked}/other/"),
+        lambda: ada.operation_stat(share, path=f"{linked}/file"),
+        lambda: ada.operation_mkdir(share, f"{linked}/other/new/"),
+        lambda: ada.operation_rename(share, f"{linked}/mine.nc", f"{linked}/other/mine.nc"),
+        lambda: ada.operation_rename(share, f"{linked}/other/theirs.nc", f"{linked}/got.nc"),
+    ):
+        with pytest.raises(TransferAPIError) as refused:
+            act()
+        assert (refused.value.http_status, refused.value.code) == (403, "EndpointPermissionDenied")
+    assert [entry["name"] for entry in ada.operation_ls(share, path=f"{linked}/up/")] == ["mine"], "the way to what is hers, no more"
+    assert {entry["name"]: (entry["type"], entry["size"]) for entry in ada.operation_ls(share, path=f"{linked}/")} == {
+        "mine.nc": ("file", 4), "own": ("file", 4), "up": ("dir", folder.stat().st_size),
+        **{name: ("invalid_symlink", (folder / "mine" / name).lstat().st_size) for name in ("other", "file")},
+    }  # fmt: skip
+    assert ada.operation_stat(share, path=f"{linked}/own")["size"] == 4
+
+
+def test_tasks_write_and_delete_nothing_behind_a_link(sites, share, folder, linked):
+    ada = sites.person("ada")
+    copy = TransferData(share, share, verify_checksum=False, deadline=datetime.now(UTC) + timedelta(seconds=3))
+    copy.add_item(f"{linked}/mine.nc", f"{linked}/other/planted.nc")
+    deletion = DeleteData(share)
+    deletion.add_item(f"{linked}/other/theirs.nc")
+    tasks = [ada.submit_delete(deletion)["task_id"], ada.submit_transfer(copy)["task_id"]]
+    assert [wait_until(lambda task=task: ended(ada, task)) for task in tasks] == ["FAILED", "FAILED"]
+    assert [path.name for path in (folder / "theirs").iterdir()] == ["theirs.nc"]
+
+
+def ended(client, task):
+    status = client.get_task(task)["status"]
+    return status if status != "ACTIVE" else None
 
 
 def test_ls_of_nothing_and_of_a_file(portal, share, folder):
