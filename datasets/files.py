@@ -18,6 +18,7 @@ from datasets.globs import to_regex
 from datasets.models import Version
 
 MOST_PATHS = 10_000
+MOST_GLOBS = 100
 BATCH = 5_000
 
 VALID = "fi.first_version <= %(version)s and (fi.last_version is null or fi.last_version >= %(version)s)"
@@ -46,6 +47,8 @@ class FileQuery:
         object.__setattr__(self, "files", tuple(sorted(set(self.files))))
         if len(self.folders) + len(self.files) > MOST_PATHS:
             raise InvalidError(f"A selection names at most {MOST_PATHS:,} folders and files. Choose whole folders or a glob instead.")
+        if len(self.globs) > MOST_GLOBS:
+            raise InvalidError(f"A selection has at most {MOST_GLOBS} globs: each file is held against all of them.")
         for path in self.folders:
             _check_path(path, is_folder=True)
         for path in self.files:

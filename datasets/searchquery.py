@@ -1,6 +1,7 @@
 """What a search asks for: words, facets, time, box, sort, page. The address of a results page holds all of it, and nothing else does."""
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
@@ -17,6 +18,7 @@ LONGEST_WORDS = 300
 PAGE = 20
 MOST = 100
 SALT = "datasets.search"
+DECADE = re.compile(r"-?[0-9]{1,6}")
 
 
 class Parameters(Protocol):
@@ -47,7 +49,7 @@ class SearchQuery:
         """
         wrong: dict[str, list[str]] = {}
         facets = {name: tuple(dict.fromkeys(value for value in asked.getlist(name) if value)) for name in FACETS}
-        if not all(value.lstrip("-").isdecimal() for value in facets["decade"]):
+        if not all(DECADE.fullmatch(value) for value in facets["decade"]):
             wrong["decade"] = ["The first year of a decade, such as 1990."]
         sort = asked.get("sort", "")
         if sort and sort not in SORTS:

@@ -74,7 +74,7 @@ def answer(
     body = problem(status=status, code=code, title=title, detail=detail, instance=request.path, fields=fields, **more)
     if wants_problem(request):
         return JsonResponse(body, status=status, content_type="application/problem+json")
-    if status == 500:  # without what every page knows: what failed may be what that needs
+    if status == 500 or not hasattr(request, "user"):  # without what every page knows: that may be what failed, or not known yet
         return HttpResponse(render_to_string("errors/500.html", {"problem": body}), status=status)
     return render(request, "errors/refused.html", {"problem": body}, status=status)
 
@@ -129,6 +129,11 @@ class RefusalMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
+        """Refuse a NUL in an address or a form: no text that the database keeps can hold one."""
+        given = [request.path, *(text for query in (request.GET, request.POST) for _, texts in query.lists() for text in texts)]
+        return bad_request(request, ValueError("NUL")) if any("\0" in text for text in given) else None
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if isinstance(error, SocialAuthBaseException):

@@ -115,6 +115,8 @@ def test_paths_that_are_none_are_refused():
             FileQuery(files=(name,))
     with pytest.raises(InvalidError):
         FileQuery(files=tuple(f"/{n}" for n in range(10_001)))
+    with pytest.raises(InvalidError):
+        FileQuery(globs=tuple(f"{n}*" for n in range(101)))
 
 
 def test_a_selection_survives_its_json():

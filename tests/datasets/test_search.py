@@ -193,7 +193,19 @@ def test_zero_results_name_the_filter_to_drop(archive):
 
 @pytest.mark.parametrize(
     "asked",
-    ["cursor=forged", "cursor=a:b:c", "sort=luck", "limit=0", "limit=1000", "from=soon", "bbox=1,2,3", "bbox=0,50,10,40", "decade=x"],
+    [
+        "cursor=forged",
+        "cursor=a:b:c",
+        "sort=luck",
+        "limit=0",
+        "limit=1000",
+        "from=soon",
+        "bbox=1,2,3",
+        "bbox=0,50,10,40",
+        "decade=x",
+        "decade=--1",
+        "decade=9999999999",
+    ],
 )
 def test_what_makes_no_sense_is_named(db, asked):
     with pytest.raises(InvalidError) as refused:

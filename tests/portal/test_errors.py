@@ -80,6 +80,23 @@ def test_field_errors_of_the_rest_framework_are_flat_lists():
     assert refusal.fields == {"selection": ["folders: Unknown."], "days": ["Too many."]}
 
 
+@pytest.mark.parametrize(
+    "address", ["/datasets/?subject=%00", "/api/v1/datasets?format=%00", "/quick-looks/a/%00/", "/datasets/a/files/?after=%00"]
+)
+def test_a_nul_is_refused_and_no_failure(browser, address):
+    assert browser().get(address).status_code == 400
+
+
+def test_a_nul_in_a_form_is_refused(browser):
+    assert browser().post("/basket/add/", {"dataset": "a\0b"}).status_code == 400
+
+
+def test_a_request_for_another_host_is_refused_and_no_failure(browser):
+    response = browser().get("/datasets/", headers={"Host": "evil.example"})
+    assert response.status_code == 400
+    assert response["X-Request-ID"] in response.content.decode()
+
+
 def test_too_many_requests_say_when_to_come_back(rf):
     class Wrapped:
         _request = rf.get("/api/v1/x/")

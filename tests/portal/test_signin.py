@@ -161,6 +161,13 @@ def test_ended_sessions_are_cleared_and_others_stay(browser, people):
     assert client.get("/profile/").status_code == 200
 
 
+def test_a_closed_account_ends_its_sessions_at_once(browser, people):
+    client = browser(people["ada"])
+    assert client.get("/profile/").status_code == 200
+    User.objects.filter(pk=people["ada"].pk).update(is_active=False)
+    assert client.get("/profile/")["Location"].startswith("/signin/")
+
+
 class TestAdministration:
     def test_it_has_no_form_of_its_own(self, browser):
         assert browser().get("/admin/login/?next=/admin/")["Location"] == "/signin/?next=%2Fadmin%2F"
