@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.db.models import Prefetch, prefetch_related_objects
 from django.http import HttpResponseBase
 from django.utils.cache import get_conditional_response
-from rest_framework.permissions import IsAuthenticatedOrReadOnly
+from rest_framework.permissions import IsAuthenticated, IsAuthenticatedOrReadOnly
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -61,6 +61,7 @@ class DatasetsView(APIView):
 
     def post(self, request: Request) -> Response:
         """Register a dataset with an open draft; stewards and operators."""
+        registering.check_may_register(request.user)
         asked = RegisterSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         version = registering.register(user=request.user, **asked.validated_data)
@@ -95,6 +96,7 @@ class DatasetView(APIView):
     def patch(self, request: Request, slug: str) -> Response:
         """Change the description; what is not named stays."""
         dataset = find_dataset(request.user, slug)
+        check_curator(request.user, dataset)
         asked = DatasetWriteSerializer(data=request.data, partial=True)
         asked.is_valid(raise_exception=True)
         return Response(DatasetSerializer(registering.describe(dataset, user=request.user, **asked.validated_data)).data)
@@ -174,6 +176,7 @@ class LocationView(APIView):
     def put(self, request: Request, slug: str, number: str) -> Response:
         """Say where the bytes of a draft are."""
         version = find_version(request.user, slug, number)
+        check_curator(request.user, version.dataset)
         asked = LocationWriteSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         registering.place(version, user=request.user, **asked.validated_data)
@@ -181,6 +184,8 @@ class LocationView(APIView):
 
 
 class ScansView(APIView):
+    permission_classes = [IsAuthenticated]
+
     def get(self, request: Request, slug: str, number: str) -> Response:
         """The scans of a version, newest first; its stewards and operators."""
         version = find_version(request.user, slug, number)
@@ -189,7 +194,7 @@ class ScansView(APIView):
 
     def post(self, request: Request, slug: str, number: str) -> Response:
         """Ask for a scan of the version's location; poll this address for its progress."""
-        run = ingesting.request_scan(find_version(request.user, slug, number), user=request.user)
+        run = ingesting.ask_for_scan(find_version(request.user, slug, number), user=request.user)
         return Response(ScanSerializer(run).data, status=202, headers={"Location": request.path})
 
 
@@ -201,6 +206,8 @@ class PublicationView(APIView):
 
 
 class GrantsView(APIView):
+    permission_classes = [IsAuthenticated]
+
     def get(self, request: Request, slug: str) -> Response:
         """Who was given access, by whom and until when; its stewards and operators."""
         dataset = find_dataset(request.user, slug)
@@ -210,6 +217,7 @@ class GrantsView(APIView):
     def post(self, request: Request, slug: str) -> Response:
         """Give an identity or a group access."""
         dataset = find_dataset(request.user, slug)
+        check_curator(request.user, dataset)
         asked = GrantWriteSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         given = granting.grant(dataset, granted_by=request.user, **asked.validated_data)

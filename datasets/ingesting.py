@@ -12,16 +12,18 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
+from django.conf import settings
 from django.db import connections, transaction
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from datasets.access import Visitor, check_curator
 from datasets.errors import ConflictError, NotReadyError, RefusedError, StaleStateError, UnavailableError
-from datasets.formats import format_of
+from datasets.fileformats import format_of
 from datasets.indexing import index_dataset
 from datasets.inspecting import Inspect, Inspected, complete_description, gather, record, uninspected
 from datasets.listing import Entry, ListFolder, walk
-from datasets.merging import Differences, compare, merge, settle, spoilt_since, stage_files, stage_folders, start_staging
+from datasets.merging import Differences, compare, merge, settle, spoilt_since, stage_files, stage_folders, start_staging, touched
 from datasets.models import Dataset, Location, ScanRun, Version
 from datasets.models.scan import CLAIM_S
 from datasets.publishing import mark_damaged
@@ -43,7 +45,7 @@ Item = TypeVar("Item")
 def request_scan(version: Version, *, user: Visitor) -> ScanRun:
     """Ask for a scan; a worker picks it up. Safe to repeat: an open scan of the version is answered as it is.
 
-    A draft will hold what the scan finds. A published version is only compared: a difference marks it damaged.
+    A draft will hold what the scan finds. A published version is only compared: a proven difference marks it damaged.
     Raises ForbiddenError unless asked by a steward of the dataset or an operator, NotReadyError without a location.
     """
     check_curator(user, version.dataset)
@@ -54,13 +56,37 @@ def request_scan(version: Version, *, user: Visitor) -> ScanRun:
     return present or ScanRun.objects.create(version=version, asked_by_id=user.id)
 
 
-@transaction.atomic
+def ask_for_scan(version: Version, *, user: Visitor) -> ScanRun:
+    """As `request_scan`, for somebody who waits for the answer: a place that the portal may not manage is refused before it is queued.
+
+    Raises NotReadyError with the remedy for that.
+    """
+    check_curator(user, version.dataset)
+    _check_place(version)
+    return request_scan(version, user=user)
+
+
 def retry_scan(run: ScanRun, *, user: Visitor) -> ScanRun:
-    """Queue a failed scan again; what was listed and inspected is kept."""
+    """Queue a failed scan again; what was listed and inspected is kept. Raises as `ask_for_scan`."""
     check_curator(user, run.version.dataset)
+    _check_place(run.version)
     if run.version.scans.open().exists():
         raise ConflictError("Another scan of this version is open.")
     return run.move_to(ScanStatus.QUEUED, actor=user, finished_at=None, error="", n_attempts=0, due_at=timezone.now())
+
+
+def _check_place(version: Version) -> None:
+    """Ask the verb that settings name, as this app knows no Globus. What does not answer holds nothing up: the scan waits for it too."""
+    if not settings.CHECK_PLACE:
+        return
+    try:
+        import_string(settings.CHECK_PLACE)(version)
+    except UnavailableError:
+        return
+    except NotReadyError:
+        raise
+    except RefusedError as error:
+        raise NotReadyError("This folder cannot be scanned yet.", fields={"collection_id": [error.detail]}) from error
 
 
 def scan(version: Version, list_folder: ListFolder, inspect: Inspect | None = None, *, user: Visitor) -> ScanRun:
@@ -89,8 +115,12 @@ def run_scan(scan_id: int, list_folder: ListFolder, inspect: Inspect | None = No
                 run.move_to(ScanStatus.RUNNING, started_at=timezone.now(), step="listing")
             with _heartbeat(run):
                 _list(run, list_folder)
-                if run.version.is_draft and inspect:
-                    _inspect(run, inspect)
+                if not run.version.is_draft:
+                    _compare(run, inspect)
+                else:
+                    _merge(run)
+                    if inspect:
+                        _inspect(run, inspect)
                 _finish(run)
         except StaleStateError:
             logger.warning("scan taken over by another worker", extra={"scan": scan_id})
@@ -104,8 +134,8 @@ def run_scan(scan_id: int, list_folder: ListFolder, inspect: Inspect | None = No
 
 
 def _list(run: ScanRun, list_folder: ListFolder) -> None:
-    """Walk, stage, and bring the inventory in line."""
-    version, location = run.version, run.version.primary_location
+    """Walk the folder and stage what it holds."""
+    location = run.version.primary_location
     if location is None:
         raise NotReadyError(fields={"location": ["Say first where the files are."]})
     start_staging()
@@ -125,10 +155,33 @@ def _list(run: ScanRun, list_folder: ListFolder) -> None:
             _progress(run, step="listing", n_folders=n_folders, n_files=n_files, size_bytes=size_bytes)
     stage_files(held)
     _progress(run, step="comparing", n_folders=n_folders, n_files=n_files, size_bytes=size_bytes)
-    found = merge(version) if version.is_draft else compare(version)
-    if not version.is_draft:
-        _alarm(version, found)
+
+
+def _merge(run: ScanRun) -> None:
+    """Bring the inventory of a draft in line with what is staged."""
+    found = merge(run.version)
     _progress(run, n_new=run.n_new + found.n_new, n_changed=run.n_changed + found.n_changed, n_missing=run.n_missing + found.n_missing)
+
+
+def _compare(run: ScanRun, inspect: Inspect | None) -> None:
+    """Hold a published version against what is staged. A file of the same size that was touched is read again, where it can be."""
+    version, location = run.version, run.version.primary_location
+    if location is None:
+        raise NotReadyError(fields={"location": ["Say first where the files are."]})
+    found, waiting = compare(version), touched(version)
+    _alarm(version, found)
+    published = {location.collection_path(path): sha256 for path, sha256 in waiting.items() if sha256}
+    _progress(run, step="inspecting", n_to_inspect=len(published))
+    n_rewritten = n_proven = 0
+    for batch in _pieces(iter(published if inspect else ()), INSPECT_BATCH):
+        for answers in _pieces(inspect(batch), RECORD_BATCH):
+            read = [answer for answer in answers if answer.sha256 and answer.path in published]
+            n_proven += len(read)
+            n_rewritten += sum(answer.sha256 != published[answer.path] for answer in read)
+            _progress(run, n_inspected=n_proven)
+    found = Differences(found.n_new, found.n_changed + n_rewritten, found.n_missing)
+    _alarm(version, found)
+    _progress(run, n_new=found.n_new, n_changed=found.n_changed, n_missing=found.n_missing, n_to_check=len(waiting) - n_proven)
 
 
 def _inspect(run: ScanRun, inspect: Inspect) -> None:
@@ -237,4 +290,4 @@ def _pieces(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
         yield piece
 
 
-__all__ = ["Entry", "Inspected", "request_scan", "retry_scan", "run_scan", "scan"]
+__all__ = ["Entry", "Inspected", "ask_for_scan", "request_scan", "retry_scan", "run_scan", "scan"]

@@ -95,16 +95,22 @@ SPOILT = """
     and (now.id is null or now.size_bytes <> before.size_bytes or now.sha256 <> before.sha256)
 """
 
-COMPARE = """
-    with valid as (
-        select fi.* from datasets_file fi join datasets_folder f on f.id = fi.folder_id
-        where f.dataset_id = %(dataset)s and fi.first_version <= %(version)s and (fi.last_version is null or fi.last_version >= %(version)s)
-        and fi.collection_path = ''
-    )
-    select count(*) filter (where fi.id is null),
-        count(*) filter (where s.name is not null and (fi.size_bytes <> s.size_bytes or fi.modified_at <> s.modified_at)),
+VALID = """
+    select fi.*, f.path as folder from datasets_file fi join datasets_folder f on f.id = fi.folder_id
+    where f.dataset_id = %(dataset)s and fi.first_version <= %(version)s and (fi.last_version is null or fi.last_version >= %(version)s)
+    and fi.collection_path = ''
+"""
+# Another size is a proof; another time of modification is none.
+COMPARE = f"""
+    with valid as ({VALID})
+    select count(*) filter (where fi.id is null), count(*) filter (where fi.size_bytes <> s.size_bytes),
         count(*) filter (where s.name is null)
     from valid fi full join scan_file s on s.folder_id = fi.folder_id and s.name = fi.name
+"""
+TOUCHED = f"""
+    with valid as ({VALID})
+    select fi.folder || fi.name, encode(fi.sha256, 'hex') from valid fi join scan_file s on s.folder_id = fi.folder_id and s.name = fi.name
+    where fi.size_bytes = s.size_bytes and fi.modified_at <> s.modified_at order by 1
 """
 
 
@@ -163,6 +169,13 @@ def compare(version: Version) -> Differences:
         _resolve_folders(cursor, keys)
         cursor.execute(COMPARE, keys)
         return Differences(*cursor.fetchone())
+
+
+def touched(version: Version) -> dict[str, str]:
+    """Staged files of the published size but of another time: their logical path, and the SHA-256 that was published ("" if unknown)."""
+    with connection.cursor() as cursor:
+        cursor.execute(TOUCHED, _keys(version))
+        return {path: sha256 or "" for path, sha256 in cursor.fetchall()}
 
 
 @transaction.atomic

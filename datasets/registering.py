@@ -46,8 +46,7 @@ def register(*, user: Visitor, slug: str, title: str, **description: Any) -> Ver
 
     Raises ForbiddenError unless she is a steward or an operator, InvalidError naming every wrong field, ConflictError for a slug in use.
     """
-    if not (getattr(user, "is_steward", False) or getattr(user, "is_operator", False)):
-        raise ForbiddenError("Only stewards and operators register datasets.")
+    check_may_register(user)
     if not SLUG.fullmatch(slug) or len(slug) > 80:
         raise InvalidError(fields={"slug": ["Small letters, digits and single hyphens, at most 80."]})
     if Dataset.objects.filter(slug=slug).exists():
@@ -62,6 +61,12 @@ def register(*, user: Visitor, slug: str, title: str, **description: Any) -> Ver
     describe(dataset, user=user, **description)
     version.refresh_from_db()
     return version
+
+
+def check_may_register(user: Visitor) -> None:
+    """Raise ForbiddenError unless the person is a steward or an operator."""
+    if not (getattr(user, "is_steward", False) or getattr(user, "is_operator", False)):
+        raise ForbiddenError("Only stewards and operators register datasets.")
 
 
 @transaction.atomic

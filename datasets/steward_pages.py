@@ -133,7 +133,7 @@ def _scan(request: HttpRequest, dataset: Dataset) -> str:
     version = dataset.versions.first()
     if version is None:
         raise NotFoundError
-    ingesting.request_scan(version, user=request.user)
+    ingesting.ask_for_scan(version, user=request.user)
     return "The scan is queued. It goes on when you leave this page."
 
 

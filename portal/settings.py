@@ -101,6 +101,7 @@ ALLOWED_HOSTS = [urlsplit(BASE_URL).hostname or "127.0.0.1", *words("CAUSEWAY_AL
 ROOT_URLCONF = "portal.urls"
 WSGI_APPLICATION = "portal.wsgi.application"
 AUTH_USER_MODEL = "portal.User"
+CHECK_PLACE = "transfers.ingesting.check_role"  # what the catalogue asks before a scan; empty: nothing
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TIME_ZONE = "UTC"
 INSTALLED_APPS = [

@@ -63,6 +63,9 @@ class ScanRun(Moving):
     n_to_inspect = models.BigIntegerField(default=0)
     n_inspected = models.BigIntegerField(default=0)
     n_unreadable = models.BigIntegerField(default=0)
+    n_to_check = models.BigIntegerField(
+        default=0, db_default=0, help_text="Published files of the same size but another time, whose checksum could not be compared"
+    )
     n_attempts = models.PositiveIntegerField(default=0)
     found = models.JSONField(default=dict, blank=True, help_text="Variables and coverage that file headers state")
     error = models.TextField(blank=True)

@@ -83,6 +83,12 @@ class Disk:
             yield Inspected(path=path, sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
 
 
+@pytest.fixture(autouse=True)
+def nobody_to_ask(settings: Any) -> None:
+    """A collection that is a folder on disk has no Globus in which the portal could lack its role."""
+    settings.CHECK_PLACE = ""
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Disk:
     return Disk(tmp_path)

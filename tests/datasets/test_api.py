@@ -60,7 +60,7 @@ def test_one_dataset_with_an_etag(published, browser, ada):
 def test_what_may_not_be_seen_is_not_found(draft, browser, ada, ben):
     draft()
     for path in ("", "/versions", "/versions/1", "/versions/1/files", "/grants"):
-        problem(browser().get(f"{DATASETS}/sea{path}"), 404)
+        problem(browser().get(f"{DATASETS}/sea{path}"), 401 if path == "/grants" else 404)
         problem(browser(ada).get(f"{DATASETS}/sea{path}"), 404)
         assert browser(ben).get(f"{DATASETS}/sea{path}").status_code == 200
 
@@ -77,6 +77,24 @@ def test_what_may_be_seen_but_not_changed_is_forbidden(published, browser, ada):
     problem(send(client, "post", DATASETS, {"slug": "mine", "title": "Mine"}), 403)
     assert send(browser(), "patch", f"{DATASETS}/sea", {"title": "Mine"}).status_code in {401, 403}
     assert Dataset.objects.get().title == "The sea"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("post", ""), ("patch", "/sea"), ("put", "/sea/versions/1/location"), ("post", "/sea/grants")]
+)
+def test_the_right_is_checked_before_the_body(published, browser, ada, ben, method, path):
+    published()
+    wrong = {"title": "", "collection_id": "nowhere", "principal": "nobody"}
+    problem(send(browser(ada), method, f"{DATASETS}{path}", wrong), 403)
+    problem(send(browser(ben), method, f"{DATASETS}{path}", wrong), 400)
+
+
+@pytest.mark.parametrize("path", ["grants", "versions/1/scans"])
+def test_what_is_for_curators_asks_a_stranger_to_sign_in(published, browser, path):
+    published()
+    answer = browser().get(f"{DATASETS}/sea/{path}")
+    problem(answer, 401)
+    assert answer["WWW-Authenticate"].startswith("Bearer")
 
 
 def test_files_by_folder_cursor_and_glob(published, browser):

@@ -124,6 +124,37 @@ def test_a_rescan_of_a_published_version_compares_and_changes_nothing(published,
     assert (content(version), version.digest_hex) == (before, digest)
 
 
+def test_a_published_file_that_was_only_touched_is_no_damage_once_its_checksum_is_compared(published, disk, ben):
+    version = published(files={"/a": "1", "/b": "2"})
+    disk.touch("/sea/a", day=5)
+    run = scan(version, disk, ben)
+    assert (run.n_differences, run.n_inspected, run.n_to_check) == (0, 1, 0)
+    version.refresh_from_db()
+    assert version.damage == ""
+
+
+def test_a_published_file_that_was_rewritten_in_its_own_size_is_damage(published, disk, ben):
+    version = published(files={"/a": "1", "/b": "2"})
+    disk.write("/sea/a", "X", day=5)
+    run = scan(version, disk, ben)
+    assert (run.n_changed, run.n_to_check) == (1, 0)
+    version.refresh_from_db()
+    assert "1 are not what was published" in version.damage
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_what_a_scan_cannot_prove_is_to_be_checked_and_no_damage(draft, disk, ben, is_known):
+    version = draft(files={})
+    disk.write("/sea/a", "1")
+    scan(version, disk, ben, is_inspected=is_known)
+    publishing.publish(version, user=ben)
+    disk.write("/sea/a", "X", day=5)
+    run = scan(version, disk, ben, is_inspected=not is_known)
+    assert (run.n_differences, run.n_to_check) == (0, 1)
+    version.refresh_from_db()
+    assert version.damage == ""
+
+
 def test_new_files_in_the_folder_damage_nothing(published, disk, ben):
     version = published(files={"/a": "1"})
     disk.write("/sea/b", "2")
