@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from markupsafe import Markup, escape
 
 from datasets import files, search
-from datasets.access import check_may_list, decide, is_curator, may_list
+from datasets.access import decide, is_curator, may_list
 from datasets.asking import ask_steward
 from datasets.citing import cite
 from datasets.errors import InvalidError, NotFoundError
@@ -131,18 +131,6 @@ def list_files(request: HttpRequest, slug: str) -> HttpResponse:
             context["next_url"] = files_url(found, version, folder, glob=glob, after=listing.next_after) if listing.next_after else None
             context["first_url"] = files_url(found, version, folder, glob=glob) if after else None
     return render(request, "pages/files.html", context, status=400 if context["error"] else 200)
-
-
-@require_safe
-def measure(request: HttpRequest, slug: str) -> HttpResponse:
-    """`pages/files_measure.html`: how much is ticked, in words. Query: `version`, `folder`, `file`, `glob` (repeat)."""
-    found, _, version = _dataset_and_version(request, slug)
-    if version is None:
-        raise NotFoundError
-    check_may_list(request.user, found)
-    folders, names = tuple(request.GET.getlist("folder")), tuple(request.GET.getlist("file"))
-    chosen = files.measure(version, files.FileQuery(folders=folders, files=names)) if folders or names else None
-    return render(request, "pages/files_measure.html", {"chosen": chosen})
 
 
 @login_required

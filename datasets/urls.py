@@ -10,7 +10,6 @@ urlpatterns = [
     path("datasets/", pages.catalogue, name="catalogue"),
     path("datasets/<slug:slug>/", pages.dataset, name="dataset"),
     path("datasets/<slug:slug>/files/", pages.list_files, name="files"),
-    path("datasets/<slug:slug>/files/measure/", pages.measure, name="measure"),
     path("datasets/<slug:slug>/ask/", pages.ask, name="ask"),
     path("steward/", steward_pages.steward, name="steward"),
     path("steward/register/", steward_pages.register, name="register"),

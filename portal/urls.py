@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 from social_django import views as social
 
 from portal import errors, health, pages
@@ -31,7 +31,7 @@ portal_urls = (
 # Sign-in and the way back from Globus; the package's other addresses (linking, unlinking, launching) are not ours.
 social_urls = (
     [
-        path("login/<str:backend>/", social.auth, name="begin"),
+        path("login/<str:backend>/", require_POST(social.auth), name="begin"),
         path("complete/<str:backend>/", require_GET(social.complete), name="complete"),
     ],
     "social",

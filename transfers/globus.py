@@ -248,9 +248,11 @@ def collection(collection_id: Id, *, token: str | None = None) -> Collection:
         return _collection(client.get_endpoint(collection_id).data)
 
 
-def search_collections(text: str = "", *, token: str) -> list[Collection]:
-    """Collections by name; without text the person's own, those she used lately and those shared with her."""
-    scopes = ["all"] if text else ["my-endpoints", "recently-used", "shared-with-me"]
+def search_collections(text: str = "", *, token: str, scopes: Iterable[str] = ("all",)) -> list[Collection]:
+    """Collections by name, or all of a scope, scope by scope.
+
+    Source: https://docs.globus.org/api/transfer/endpoint_and_collection_search/, "Search Scope".
+    """
     found: dict[str, Collection] = {}
     with _transfer(token) as client:
         for scope in scopes:

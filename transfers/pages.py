@@ -11,10 +11,12 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from datasets.access import may_list
+from datasets import files
+from datasets.access import check_may_list, may_list
 from datasets.files import FileQuery
+from datasets.finding import find_version
 from datasets.models import Dataset, Version
 from transfers import acts, globus, linking, mail, manifests, requesting, selecting, sending, sharing, snippets
 from transfers.api import manifest_response
@@ -26,7 +28,7 @@ from transfers.errors import (
     NotFoundError,
     SignInNeededError,
 )
-from transfers.models import Basket, DataRequest
+from transfers.models import Basket, DataRequest, DataRequestTask
 from transfers.states import FINISHED, Status, TaskKind
 
 POLL_S = 2
@@ -47,7 +49,7 @@ FILTERS = {
 }
 
 
-@require_GET
+@require_safe
 def open_file(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """Leads to a file at its data transfer node. Query: `path`."""
     visible = Dataset.objects.visible_to(request.user)
@@ -57,10 +59,22 @@ def open_file(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     return redirect(linking.file_address(version, request.GET.get("path", ""), user=request.user))
 
 
+@require_safe
+def measure(request: HttpRequest, slug: str) -> HttpResponse:
+    """`pages/files_measure.html`: how much is ticked, and how long it takes. Query: `version`, `folder`, `file` (repeat)."""
+    version = find_version(request.user, slug, _whole_number(request.GET.get("version", "")) or 0)
+    check_may_list(request.user, version.dataset)
+    folders, names = tuple(request.GET.getlist("folder")), tuple(request.GET.getlist("file"))
+    chosen = files.measure(version, FileQuery(folders=folders, files=names)) if folders or names else None
+    rate = DataRequestTask.objects.recent_rate() if chosen else None
+    context = {"chosen": chosen, "rate": rate, "seconds": chosen.size_bytes / rate if chosen and rate else None}
+    return render(request, "pages/files_measure.html", context)
+
+
 # -- the basket ---------------------------------------------------------------------------------------------------------------
 
 
-@require_GET
+@require_safe
 def basket(request: HttpRequest) -> HttpResponse:
     """`pages/basket.html`: `review` (lines, totals, what is left out), `snippets`, `key` for forms, `idempotency_key`, `lifetime_days`."""
     reviewed = selecting.review(_find_basket(request), user=request.user)
@@ -107,6 +121,7 @@ def empty_basket(request: HttpRequest) -> HttpResponse:
 # -- asking for a share -------------------------------------------------------------------------------------------------------
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 def new_share(request: HttpRequest) -> HttpResponse:
     """`pages/request_new.html`: review, then POST asks for a share of the basket. Fields: `key`, `idempotency_key`, `lifetime_days`."""
     _require_sign_in(request)
@@ -132,28 +147,32 @@ def new_share(request: HttpRequest) -> HttpResponse:
 # -- sending to one's own collection ------------------------------------------------------------------------------------------
 
 
-@require_GET
+@require_safe
 def choose_destination(request: HttpRequest) -> HttpResponse:
-    """`pages/send_choose.html`: `remembered` destinations first, `found` collections for query `q`, `globus_error` in words."""
+    """`pages/send_choose.html`: `remembered` destinations, the `offer` of others or what query `q` `found`, `globus_error` in words."""
     _require_sign_in(request)
     reviewed = selecting.review(_find_basket(request), user=request.user)
     text = request.GET.get("q", "").strip()
-    found, trouble = [], ""
+    found, offer, trouble = [], None, ""
     try:
-        found = sending.search_destinations(request.user, text)
+        if text:
+            found = sending.search_destinations(request.user, text)
+        else:
+            offer = sending.offer_destinations(request.user)
     except (GlobusUnavailableError, GlobusRefusedError) as error:
         trouble = error.detail
     context = {
         "review": reviewed,
         "remembered": sending.destinations_of(request.user),
         "found": found,
+        "offer": offer,
         "q": text,
         "globus_error": trouble,
     }
     return render(request, "pages/send_choose.html", context)
 
 
-@require_GET
+@require_safe
 def review_transfer(request: HttpRequest) -> HttpResponse:
     """`pages/send_review.html`: `place` (collection, path, folders there), the basket's `review`. Query: `collection`, `path`."""
     _require_sign_in(request)
@@ -218,7 +237,7 @@ def _show_review(
 # -- requests -----------------------------------------------------------------------------------------------------------------
 
 
-@require_GET
+@require_safe
 def requests(request: HttpRequest) -> HttpResponse:
     """`pages/requests.html`: `page` of the person's own requests, what needs her first. Query: `show` (a key of FILTERS), `page`."""
     _require_sign_in(request)
@@ -241,7 +260,7 @@ def requests(request: HttpRequest) -> HttpResponse:
     return render(request, "pages/requests.html", context)
 
 
-@require_GET
+@require_safe
 def request_page(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
     """`pages/request.html`, or only its live part for htmx: `asked`, `kind`, `events`, `tasks`, `acts`, `links`, `snippets`, `failed`."""
     _require_sign_in(request)
@@ -274,7 +293,7 @@ def _request_context(request: HttpRequest, asked: DataRequest) -> dict[str, Any]
     }
 
 
-@require_GET
+@require_safe
 def manifest(request: HttpRequest, request_id: uuid.UUID) -> HttpResponseBase:
     """The receipt: every file with its checksum, as CSV."""
     return manifest_response(requesting.find_request(request.user, request_id))

@@ -42,6 +42,19 @@ class Place:
     entries: list[Entry]
 
 
+@dataclass(frozen=True)
+class Offer:
+    """Where she could send files. Whether she may write to what is shared with her, only the place itself knows."""
+
+    own: list[Collection]
+    shared: list[Collection]
+    nearby: list[Collection]
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.own or self.shared or self.nearby)
+
+
 def request_transfer(
     *, user: Any, wanted: Sequence[Wanted], collection_id: UUID, path: str, name: str = "", idempotency_key: str = ""
 ) -> DataRequest:
@@ -79,10 +92,35 @@ def destinations_of(user: Any) -> list[Destination]:
     return list(Destination.objects.filter(user=user)[:10])
 
 
-def search_destinations(user: Any, text: str = "") -> list[Collection]:
-    """Her collections, or those that a text finds; never the archive's own. Raises ConsentNeededError before she gave the permission."""
+def search_destinations(user: Any, text: str) -> list[Collection]:
+    """What a text finds, without what she may only read. Raises ConsentNeededError before she gave the permission."""
+    return _without(_read_only(user), globus.search_collections(text, token=token_of(user)))
+
+
+def offer_destinations(user: Any) -> Offer:
+    """Her own collections and those that she used lately, those shared with her, and for her first time those of her institution.
+
+    Raises ConsentNeededError before she gave the permission.
+    """
+    token, known = token_of(user), _read_only(user)
+    own = _without(known, globus.search_collections(token=token, scopes=["my-endpoints", "recently-used"]))
+    known |= {one.id for one in own}
+    shared = _without(known, globus.search_collections(token=token, scopes=["shared-with-me"]))
+    known |= {one.id for one in shared}
+    institution = getattr(user, "organization", "")
+    nearby = _without(known, globus.search_collections(institution, token=token)) if institution and not own else []
+    return Offer(own, shared, nearby)
+
+
+def _without(ids: set[str], found: list[Collection]) -> list[Collection]:
+    return [one for one in found if one.id not in ids]
+
+
+def _read_only(user: Any) -> set[str]:
+    """Collections that nobody sends files to: the archive's own, and those that were made as shares for her."""
     own = {settings.ARCHIVE_COLLECTION, settings.SHARE_COLLECTION, settings.RESULTS_COLLECTION, settings.STORAGE_COLLECTION}
-    return [found for found in globus.search_collections(text, token=token_of(user)) if found.id not in own]
+    shares = DataRequest.objects.filter(user=user, collection_id__isnull=False).values_list("collection_id", flat=True).distinct()
+    return {str(one) for one in (*own, *shares)}
 
 
 def look_at(user: Any, collection_id: UUID, path: str = "") -> Place:

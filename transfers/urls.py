@@ -8,6 +8,7 @@ app_name = "transfers"
 
 urlpatterns = [
     path("datasets/<slug:slug>/versions/<int:number>/https/", pages.open_file, name="https"),
+    path("datasets/<slug:slug>/files/measure/", pages.measure, name="measure"),
     path("basket/", pages.basket, name="basket"),
     path("basket/add/", pages.add_to_basket, name="basket-add"),
     path("basket/<int:selection_id>/change/", pages.change_selection, name="basket-change"),

@@ -45,10 +45,10 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     (DATASET + "/?$", "GET", "/api/v1/datasets/closed/", (200, 200, 200, 200, 200)),
     (DATASET + "/?$", "PATCH", "/api/v1/datasets/open/", (401, 403, 403, 200, 200)),
     (DATASET + "/grants/(?P<grant_id>[0-9]{1,18})/?$", "DELETE", "/api/v1/datasets/open/grants/1/", (401, 403, 403, 404, 404)),
-    (DATASET + "/grants/?$", "GET", "/api/v1/datasets/open/grants/", (403, 403, 403, 200, 200)),
-    (DATASET + "/grants/?$", "GET", "/api/v1/datasets/draft/grants/", (404, 404, 404, 200, 200)),
-    (DATASET + "/grants/?$", "GET", "/api/v1/datasets/closed/grants/", (403, 403, 403, 200, 200)),
-    (DATASET + "/grants/?$", "POST", "/api/v1/datasets/open/grants/", (401, 400, 400, 400, 400)),
+    (DATASET + "/grants/?$", "GET", "/api/v1/datasets/open/grants/", (401, 403, 403, 200, 200)),
+    (DATASET + "/grants/?$", "GET", "/api/v1/datasets/draft/grants/", (401, 404, 404, 200, 200)),
+    (DATASET + "/grants/?$", "GET", "/api/v1/datasets/closed/grants/", (401, 403, 403, 200, 200)),
+    (DATASET + "/grants/?$", "POST", "/api/v1/datasets/open/grants/", (401, 403, 403, 400, 400)),
     (VERSION + "/?$", "GET", "/api/v1/datasets/open/versions/1/", (200, 200, 200, 200, 200)),
     (VERSION + "/?$", "GET", "/api/v1/datasets/draft/versions/1/", (404, 404, 404, 200, 200)),
     (VERSION + "/?$", "GET", "/api/v1/datasets/closed/versions/1/", (200, 200, 200, 200, 200)),
@@ -60,15 +60,15 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     (VERSION + "/files/?$", "GET", "/api/v1/datasets/open/versions/1/files/", (200, 200, 200, 200, 200)),
     (VERSION + "/files/?$", "GET", "/api/v1/datasets/draft/versions/1/files/", (404, 404, 404, 200, 200)),
     (VERSION + "/files/?$", "GET", "/api/v1/datasets/closed/versions/1/files/", (403, 403, 403, 200, 200)),
-    (VERSION + "/location/?$", "PUT", "/api/v1/datasets/open/versions/1/location/", (401, 400, 400, 400, 400)),
+    (VERSION + "/location/?$", "PUT", "/api/v1/datasets/open/versions/1/location/", (401, 403, 403, 400, 400)),
     (VERSION + "/publication/?$", "POST", "/api/v1/datasets/open/versions/1/publication/", (401, 403, 403, 409, 409)),
     (VERSION + "/publication/?$", "POST", "/api/v1/datasets/draft/versions/1/publication/", (401, 404, 404, 201, 201)),
-    (VERSION + "/scans/?$", "GET", "/api/v1/datasets/open/versions/1/scans/", (403, 403, 403, 200, 200)),
+    (VERSION + "/scans/?$", "GET", "/api/v1/datasets/open/versions/1/scans/", (401, 403, 403, 200, 200)),
     (VERSION + "/scans/?$", "POST", "/api/v1/datasets/open/versions/1/scans/", (401, 403, 403, 202, 202)),
     (DATASET + "/versions/?$", "GET", "/api/v1/datasets/open/versions/", (200, 200, 200, 200, 200)),
     (DATASET + "/versions/?$", "POST", "/api/v1/datasets/open/versions/", (401, 403, 403, 201, 201)),
     ("api/v1/^datasets/?$", "GET", "/api/v1/datasets/", (200, 200, 200, 200, 200)),
-    ("api/v1/^datasets/?$", "POST", "/api/v1/datasets/", (401, 400, 400, 400, 400)),
+    ("api/v1/^datasets/?$", "POST", "/api/v1/datasets/", (401, 403, 403, 400, 400)),
     ("api/v1/^graphs/(?P<pk>[^/.]+)/?$", "GET", "/api/v1/graphs/{graph}/", (401, 404, 200, 404, 200)),
     ("api/v1/^graphs/(?P<pk>[^/.]+)/?$", "DELETE", "/api/v1/graphs/{graph}/", (401, 404, 202, 404, 202)),
     ("api/v1/^graphs/?$", "GET", "/api/v1/graphs/", (401, 200, 200, 200, 200)),
@@ -96,7 +96,9 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("datasets/<slug:slug>/files/", "GET", "/datasets/open/files/", (200, 200, 200, 200, 200)),
     ("datasets/<slug:slug>/files/", "GET", "/datasets/draft/files/", (404, 404, 404, 200, 200)),
     ("datasets/<slug:slug>/files/", "GET", "/datasets/closed/files/", (200, 200, 200, 200, 200)),
-    ("datasets/<slug:slug>/files/measure/", "GET", "/datasets/open/files/measure/", (200, 200, 200, 200, 200)),
+    ("datasets/<slug:slug>/files/measure/", "GET", "/datasets/open/files/measure/?version=1", (200, 200, 200, 200, 200)),
+    ("datasets/<slug:slug>/files/measure/", "GET", "/datasets/draft/files/measure/?version=1", (404, 404, 404, 200, 200)),
+    ("datasets/<slug:slug>/files/measure/", "GET", "/datasets/closed/files/measure/?version=1", (403, 403, 403, 200, 200)),
     ("graphs/", "GET", "/graphs/", (303, 200, 200, 200, 200)),
     ("graphs/<uuid:job_id>/", "GET", "/graphs/{graph}/", (303, 404, 200, 404, 200)),
     ("graphs/<uuid:job_id>/<int:number>.svg", "GET", "/graphs/{graph}/1.svg", (404, 404, 404, 404, 404)),
@@ -178,6 +180,19 @@ def test_everybody_is_answered_as_the_table_says(browser, people, places, who):
             transaction.set_rollback(True)
         if status != expected[WHO.index(who)]:
             others[method, path] = status
+    assert others == {}
+
+
+@pytest.mark.django_db
+def test_pages_answer_no_other_method(browser, people, places):
+    """What is not looked at or sent by a form is refused as such, before anything else is asked."""
+    client, others = browser(people["dee"]), {}
+    forms = {route for route, method, _, _ in TABLE if method == "POST"}
+    for route, path in {route: path.format(**places) for route, _, path, _ in TABLE if not route.startswith("api/")}.items():
+        for method in ("PUT", "PATCH", "DELETE", *([] if route in forms else ["POST"])):
+            status = answer(client, method, path)
+            if status != 405:
+                others[method, path] = status
     assert others == {}
 
 

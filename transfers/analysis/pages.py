@@ -12,7 +12,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from rest_framework.exceptions import ValidationError
 
 from datasets.errors import InvalidError, NotFoundError
@@ -45,6 +45,7 @@ def graphs(request: HttpRequest) -> HttpResponse:
     return render(request, "pages/graphs.html", {"page": Paginator(own, 50).get_page(request.GET.get("page")), "kinds": KINDS})
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 def new_graph(request: HttpRequest) -> HttpResponse:
     """`pages/graph_new.html`: `rows` (what is chosen of `choices`), `chart_kinds`, `errors`; POST asks for the graph.
 

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 SHARE_ONLY = [Status.STAGING, Status.COPYING, Status.GRANTING, Status.NOTIFYING, Status.OPEN, Status.EXPIRING, Status.EXPIRED]
 TRANSFER_ONLY = [Status.SENDING, Status.SENT, Status.NEEDS_SIGN_IN]
+RATE_DAYS, RATE_TASKS = 30, 50
 
 
 class DataRequestQuerySet(models.QuerySet["DataRequest"]):
@@ -217,6 +218,18 @@ class DataRequest(models.Model):
         self.claimed_until = held
 
 
+class DataRequestTaskQuerySet(models.QuerySet["DataRequestTask"]):
+    def recent_rate(self) -> float | None:
+        """Bytes per second over the latest copies that finished, from order to end and so with all waiting; None before there is one."""
+        since = timezone.now() - timedelta(days=RATE_DAYS)
+        ended = self.filter(kind=TaskKind.COPY, finished_at__gte=since, submitted_at__isnull=False, bytes_done__gt=0).order_by(
+            "-finished_at"
+        )
+        measured = list(ended.values_list("bytes_done", "submitted_at", "finished_at")[:RATE_TASKS])
+        seconds = sum((end - start).total_seconds() for _, start, end in measured)
+        return sum(n_bytes for n_bytes, _, _ in measured) / seconds if seconds > 0 else None
+
+
 class DataRequestTask(models.Model):
     """One Globus task. Its submission id is saved before the call, so that a repeated submission answers with the first task."""
 
@@ -243,6 +256,8 @@ class DataRequestTask(models.Model):
     last_fault = models.TextField(blank=True)
     submitted_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[models.Manager["DataRequestTask"]] = DataRequestTaskQuerySet.as_manager()
 
     class Meta:
         ordering = ["sequence"]
