@@ -10,7 +10,7 @@ from pathlib import Path
 
 from services.embedded.bench import rivals
 from services.embedded.bench.rows import Row, alone, compared, skipped
-from services.embedded.bench.site import Site, site_at
+from services.embedded.bench.site import BenchError, Site, site_at
 
 MIB = 1 << 20
 N_FOLDERS = 10
