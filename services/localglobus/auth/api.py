@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.localglobus import errors
-from services.localglobus.auth import clients, consents, grants, identities, introspection, tokens
+from services.localglobus.auth import clients, consents, grants, identities, introspection, scopes, tokens
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError, OAuthError
 from services.localglobus.settings import Settings
@@ -138,11 +138,19 @@ async def userinfo(request: Request) -> Response:
     return JSONResponse(await _store(request).read(grants.describe_person, caller.identity_id, caller.scopes), headers=NO_STORE)
 
 
+async def _authenticate(request: Request) -> Caller:
+    """Who calls with a token for Auth itself: what a collection or another service was given is good there alone."""
+    caller = await tokens.authenticate(request)
+    if caller.resource_server != scopes.AUTH_SERVER:
+        raise errors.unauthenticated(request)
+    return caller
+
+
 async def _authenticate_any(request: Request) -> Caller | str:
     """A bearer token, or a client's own credentials: its id."""
     header = request.headers.get("authorization", "")
     if not header.lower().startswith("basic "):
-        return await tokens.authenticate(request)
+        return await _authenticate(request)
     client_id, secret = clients.read_credentials(header, {})
     await _store(request).read(clients.authenticate, client_id, secret)
     return client_id
@@ -197,7 +205,7 @@ async def list_providers(request: Request) -> Response:
 
 async def list_consents(request: Request) -> Response:
     """Of oneself; also for a client asking by its own token."""
-    caller = await tokens.authenticate(request)
+    caller = await _authenticate(request)
     identity_id = request.path_params["identity_id"]
     if identity_id not in caller.identity_ids:
         raise errors.forbidden(request, "only the consents of one's own identity")
@@ -205,7 +213,7 @@ async def list_consents(request: Request) -> Response:
 
 
 async def withdraw_consent(request: Request) -> Response:
-    caller = await tokens.authenticate(request)
+    caller = await _authenticate(request)
     identity_id, consent_id = request.path_params["identity_id"], request.path_params["consent_id"]
     if identity_id not in caller.identity_ids:
         raise errors.forbidden(request, "only the consents of one's own identity")

@@ -95,6 +95,15 @@ def test_consents_are_ones_own_business(globus):
     assert refused.value.http_status == 403
 
 
+def test_a_token_that_another_service_was_given_opens_nothing_here(globus):
+    answer = globus.sign_in(ADA, "openid urn:globus:auth:scope:transfer.api.globus.org:all")
+    ada = answer.decode_id_token()["sub"]
+    headers = {"Authorization": f"Bearer {answer.by_resource_server['transfer.api.globus.org']['access_token']}"}
+    for method, path in (("GET", f"{ada}/consents"), ("DELETE", f"{ada}/consents/1"), ("GET", f"?ids={ada}")):
+        address = f"{globus.url}/v2/api/identities{'' if path.startswith('?') else '/'}{path}"
+        assert httpx.request(method, address, headers=headers, trust_env=False).status_code == 401
+
+
 def test_the_command_line_client_makes_and_deletes_itself(globus):
     template = "95fdeba8-fac2-42bd-a357-e068d82ff78e"
     made = globus_sdk.NativeAppAuthClient(template).create_native_app_instance(template, "Globus CLI")
