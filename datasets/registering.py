@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
@@ -118,7 +119,8 @@ def place(
     """Say where the bytes of a draft are: a folder in a collection, or a prefix in a bucket. A new primary location replaces the old one.
 
     Raises ConflictError for a published version, whose location is a promise, and for a place that overlaps with a dataset which this
-    person does not curate: its files would become readable under this dataset's policy. InvalidError for a path that is no folder.
+    person does not curate or that holds people's shares and results: its files would become readable under this dataset's policy.
+    InvalidError for a path that is no folder.
     """
     check_curator(user, version.dataset)
     if not version.is_draft:
@@ -137,6 +139,9 @@ def place(
 
 
 def _check_free(location: Location, user: Visitor) -> None:
+    closed = {settings.SHARE_COLLECTION, settings.RESULTS_COLLECTION, settings.STORAGE_COLLECTION}
+    if str(location.collection_id) in closed:
+        raise ConflictError(fields={"collection_id": ["People's shares and results lie there. Name the archive's collection."]})
     above = [location.base_path[:at] for at, character in enumerate(location.base_path, start=1) if character == "/"]
     overlapping = Location.objects.filter(
         Q(base_path__startswith=location.base_path) | Q(base_path__in=above), collection_id=location.collection_id, bucket=location.bucket

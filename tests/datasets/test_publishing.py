@@ -190,6 +190,14 @@ def test_a_steward_cannot_place_a_dataset_over_one_that_she_does_not_curate(publ
     registering.place(mine, user=dee, collection_id=COLLECTION, base_path=path)
 
 
+@pytest.mark.parametrize("name", ["SHARE_COLLECTION", "RESULTS_COLLECTION", "STORAGE_COLLECTION"])
+def test_nobody_places_a_dataset_over_the_shares_and_results_of_people(dee, settings, name):
+    setattr(settings, name, str(COLLECTION))
+    version = registering.register(user=dee, slug="spy", title="Spy")
+    with pytest.raises(ConflictError):
+        registering.place(version, user=dee, collection_id=COLLECTION, base_path="/requests/")
+
+
 @pytest.mark.parametrize(
     "sides",
     [
