@@ -16,7 +16,7 @@ class CreatorSerializer(serializers.ModelSerializer[Creator]):
 class VariableSerializer(serializers.ModelSerializer[Variable]):
     class Meta:
         model = Variable
-        fields = ["name", "standard_name", "long_name", "units", "dimensions", "example_path"]
+        fields = ["name", "standard_name", "long_name", "units", "dimensions"]
 
 
 class LocationSerializer(serializers.ModelSerializer[Location]):
@@ -154,6 +154,7 @@ class ScanSerializer(serializers.ModelSerializer[ScanRun]):
             "n_to_inspect",
             "n_inspected",
             "n_unreadable",
+            "n_to_check",
             "error",
         ]
 

@@ -117,7 +117,8 @@ def test_files_by_folder_cursor_and_glob(published, browser):
 
 
 def test_files_of_restricted_datasets_are_for_those_with_access(published, browser, ada, ben):
-    published(access_policy="restricted")
+    published(access_policy="restricted", variables=[{"name": "tos", "example_path": "/secret.nc"}])
+    assert "secret.nc" not in browser().get(f"{DATASETS}/sea").content.decode() + browser().get(DATASETS).content.decode()
     path = f"{DATASETS}/sea/versions/1/files"
     problem(browser().get(path), 403)
     problem(browser(ada).get(path), 403)

@@ -16,7 +16,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 
-from datasets.models import Version
+from datasets.models import AccessPolicy, Version
 from transfers.analysis.states import JOB_LIVE, JOB_MOVES, JOB_WITH_RESULTS, JOB_WORKING, LOOK_MOVES, LOOK_WORKING, JobStatus, LookStatus
 from transfers.errors import IllegalMoveError, NotClaimedError, StaleStateError
 from transfers.models import GlobusToken
@@ -189,6 +189,12 @@ class AnalysisEvent(models.Model):
         return f"{self.old} to {self.new}"
 
 
+class QuickLookQuerySet(WorkQuerySet):
+    def open_to_all(self) -> Self:
+        """Those of datasets that are public still: a chart must not tell what the files may not."""
+        return self.filter(version__dataset__published_at__isnull=False, version__dataset__access_policy=AccessPolicy.PUBLIC)
+
+
 class QuickLook(models.Model):
     """A chart of one variable of a published version, drawn once for everybody."""
 
@@ -204,7 +210,7 @@ class QuickLook(models.Model):
     text_alternative = models.TextField(blank=True)
     reason = models.TextField(blank=True, help_text="Why it cannot be drawn")
 
-    objects: ClassVar[models.Manager["QuickLook"]] = WorkQuerySet.as_manager()
+    objects: ClassVar[Any] = QuickLookQuerySet.as_manager()
 
     class Meta:
         ordering = ["variable"]

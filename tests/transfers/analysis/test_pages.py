@@ -3,6 +3,7 @@
 import pytest
 from django.urls import reverse
 
+from datasets.models import Dataset
 from transfers.analysis import graphs
 from transfers.analysis.models import AnalysisJob, QuickLook
 from transfers.models import GlobusToken
@@ -199,6 +200,13 @@ def test_a_quick_look_is_seen_by_everybody(client, look):
     assert "<html" not in part
     chart = client.get(reverse("analysis:quick-look-chart", args=[look.pk]))
     assert (chart.status_code, chart["X-Content-Type-Options"]) == (200, "nosniff")
+
+
+@pytest.mark.parametrize("policy", ["registered", "restricted"])
+def test_a_quick_look_closes_with_its_dataset(client, look, policy):
+    Dataset.objects.update(access_policy=policy)
+    assert "Rises by 2 K." not in client.get(reverse("analysis:quick-look", args=["sea-level", "tos"])).content.decode()
+    assert client.get(reverse("analysis:quick-look-chart", args=[look.pk])).status_code == 404
 
 
 def test_a_quick_look_that_cannot_be_drawn_says_why(client, look):
