@@ -267,6 +267,8 @@ def _facets(query: SearchQuery, counts: Mapping[tuple[str, str], int]) -> dict[s
 
 def words_for(name: str, value: str) -> str:
     """How a page names a facet value."""
+    if name == "access" and value == AccessPolicy.REGISTERED:
+        return "Sign-in needed"  # as its badge says
     if name == "access":
         return str(dict(AccessPolicy.choices).get(value, value))
     if name == "decade":

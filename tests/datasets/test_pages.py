@@ -118,7 +118,10 @@ def test_a_dataset_page_costs_the_same_for_many_variables_and_versions(published
 def test_a_restricted_dataset_says_how_access_is_got_and_through_what_it_is_held(published, browser, ada, ben):
     dataset = published(access_policy="restricted", access_note="As a demonstration.").dataset
     html = page(browser(ada).get("/datasets/sea/"))
-    assert "No access yet" in html
+    assert "You have no access to the files yet" in html
+    assert offers(html) == ["Ask a steward for access"]
+    assert offers(page(browser().get("/datasets/sea/"))) == ["Sign in"]
+    assert offers(page(browser(ben).get("/datasets/sea/"))) == ["Browse 1 file", "Prepare a share"]
     assert "As a demonstration." in html
     assert ada.username in html
     assert "a.nc" not in page(browser(ada).get("/datasets/sea/files/"))
@@ -126,6 +129,23 @@ def test_a_restricted_dataset_says_how_access_is_got_and_through_what_it_is_held
     granting.grant(dataset, principal_type="identity", principal=linked, label="ada@observatory.example", granted_by=ben)
     assert "through the identity ada@observatory.example" in page(browser(ada).get("/datasets/sea/"))
     assert "a.nc" in page(browser(ada).get("/datasets/sea/files/"))
+
+
+def offers(html):
+    """The words of what can be pressed in "Get the data"."""
+    return re.findall(r'class="btn[^"]*"[^>]*>([^<]+)<', html[html.index("Get the data") :])
+
+
+def test_each_way_to_the_data_of_an_open_dataset_has_one_button(published, browser, ada):
+    published(files={"/a.nc": "a"})
+    ways = ["Browse 1 file", "Prepare a share", "Send to my collection", "Choose files", "Make a script", "Draw a graph"]
+    assert offers(page(browser().get("/datasets/sea/"))) == offers(page(browser(ada).get("/datasets/sea/"))) == ways
+
+
+def test_files_for_those_who_signed_in_are_offered_to_others_by_one_button(published, browser, ada):
+    published(access_policy="registered")
+    assert offers(page(browser().get("/datasets/sea/"))) == ["Sign in", "Browse 1 file"]
+    assert "Send to my collection" in offers(page(browser(ada).get("/datasets/sea/")))
 
 
 def test_drafts_are_not_found_by_others(draft, browser, ada, ben, cy):

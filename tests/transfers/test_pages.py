@@ -1,14 +1,16 @@
 import re
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from datasets.models import ScanRun
 from tests.transfers.conftest import everything, run_until
-from transfers import selecting, sending, sharing
+from transfers import globus, selecting, sending, sharing
 from transfers.models import Basket, DataRequest
-from transfers.states import FINISHED, MOVES, WORKING, Kind, Status
+from transfers.states import FINISHED, MOVES, WORKING, Kind, Status, TaskStatus
 
 
 @pytest.fixture
@@ -212,6 +214,64 @@ def test_sending_by_page_from_choice_to_request(world, publish_real, real_ada, c
     assert "Campus storage" in client.get(reverse("transfers:send")).content.decode()
 
 
+def test_the_first_time_she_is_offered_her_institution_and_then_what_she_used(world, real_ada, client):
+    from tests.transfers.test_sending import consent_to_campus
+
+    real_ada.organization = "Causeway University"
+    real_ada.save()
+    consent_to_campus(world, real_ada)
+    first = sending.offer_destinations(real_ada)
+    assert str(world.campus_id) in {one.id for one in first.own + first.nearby}
+    sending.look_at(real_ada, world.campus_id, "/home/ada/")
+    offer = sending.offer_destinations(real_ada)
+    assert str(world.campus_id) in {one.id for one in offer.own}
+    assert offer.nearby == []
+    client.force_login(real_ada)
+    page = client.get(reverse("transfers:send")).content.decode()
+    assert page.count(str(world.campus_id)) == 2
+    assert "Your basket is empty" in page
+
+
+def test_collections_that_were_made_as_her_shares_are_no_destinations(world, publish_real, real_ada):
+    asked = sharing.request_share(user=real_ada, wanted=everything(publish_real(share_variant="collection")))
+    request = run_until(asked, Status.OPEN)
+    offer = sending.offer_destinations(real_ada)
+    listed = globus.search_collections(token=sending.token_of(real_ada), scopes=["shared-with-me"])
+    assert str(request.collection_id) in {one.id for one in listed}
+    assert str(request.collection_id) not in {one.id for one in offer.own + offer.shared + offer.nearby}
+
+
+def test_a_collection_where_the_portal_lacks_its_role_is_not_scanned_and_the_steward_reads_the_remedy(world, dee, client):
+    client.force_login(dee)
+    form = {"slug": "elsewhere", "title": "Elsewhere", "collection_id": str(world.campus_id), "base_path": "/data/"}
+    assert client.post(reverse("datasets:register"), form).status_code == 302
+    answer = client.post(reverse("datasets:desk-act", args=["elsewhere", "scan"]))
+    assert answer.status_code == 409
+    assert f"globus endpoint role create {world.campus_id} access_manager" in answer.content.decode()
+    told = client.post("/api/v1/datasets/elsewhere/versions/1/scans/")
+    assert told.status_code == 409
+    assert "globus endpoint role create" in told.json()["fields"]["collection_id"][0]
+    assert not ScanRun.objects.exists()
+    client.post(
+        reverse("datasets:desk-act", args=["elsewhere", "place"]),
+        form | {"collection_id": world.environment["CAUSEWAY_ARCHIVE_COLLECTION"]},
+    )
+    assert client.post(reverse("datasets:desk-act", args=["elsewhere", "scan"])).status_code == 302
+    assert ScanRun.objects.count() == 1
+
+
+def test_what_is_ticked_says_how_long_it_takes_once_copies_were_measured(as_ada, publish, ada):
+    version = publish(files={"/a.nc": 40_000_000, "/b.nc": 5})
+    address = reverse("transfers:measure", args=[version.dataset.slug]) + "?version=1&file=/a.nc"
+    before = as_ada.get(address).content.decode()
+    assert "1 file, " in before
+    assert "to copy" not in before
+    asked, now = sharing.request_share(user=ada, wanted=everything(version)), timezone.now()
+    times = {"submitted_at": now - timedelta(seconds=10), "finished_at": now}
+    asked.tasks.create(sequence=1, submission_id=uuid.uuid4(), bytes_done=10_000_000, task_id="t", status=TaskStatus.SUCCEEDED, **times)
+    assert "about 40 seconds to copy" in as_ada.get(address).content.decode()
+
+
 SHARE_FACTS = {"rule_id": "r", "collection_id": uuid.uuid4(), "expires_at": timezone.now(), "due_at": timezone.now()}
 
 
@@ -231,7 +291,7 @@ def test_page_of_every_state_says_the_state(as_ada, publish, ada, kind, status):
     assert page.status_code == 200
     text = page.content.decode()
     assert Status(status).label in text
-    assert ("hx-trigger" in text) == (status in WORKING)
+    assert ("hx-trigger" in text) == (status in WORKING or status == Status.NEEDS_SIGN_IN)
     assert ("/readme.txt" in text) == (status == Status.FAILED)
     assert ("Give the permission" in text) == (status == Status.NEEDS_SIGN_IN)
     assert as_ada.get(reverse("transfers:requests")).status_code == 200
