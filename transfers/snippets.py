@@ -81,7 +81,9 @@ def _all(source: Source) -> list[Snippet]:
 
 
 def _globus_cli(source: Source) -> Snippet:
-    pairs = [f"{shlex.quote(item.source_path)} {shlex.quote('/~/' + item.destination_path)}" for item in source.items]
+    # One line a file, in a text that a line of its own ends: a name with a line break would end it, and Globus takes none.
+    items = [item for item in source.items if len(f"{item.source_path}{item.destination_path}".splitlines()) == 1]
+    pairs = [f"{shlex.quote(item.source_path)} {shlex.quote('/~/' + item.destination_path)}" for item in items]
     code = "\n".join([f"globus transfer {source.collection_id} YOUR_COLLECTION_ID --label causeway --batch - <<'FILES'", *pairs, "FILES"])
     note = "Needs the Globus CLI, signed in once with “globus login”; put the id of your own collection in place of YOUR_COLLECTION_ID."
     return Snippet("Globus CLI", code, _cut(source, note))

@@ -25,6 +25,15 @@ def test_names_are_never_read_as_commands(world, publish_real):
     compile(found["Python"].code, "snippet", "exec")
 
 
+def test_a_name_with_line_breaks_does_not_end_the_batch(world, publish_real, tmp_path):
+    version = publish_real(files={"/a\nFILES\ntouch owned\nb": b"nasty", "/readme.txt": b"read"})
+    code = by_title(snippets.snippets_of(everything(version)))["Globus CLI"].code
+    shell = f"globus() {{ cat > batch; }}\n{code}\n"
+    subprocess.run(["/bin/sh", "-c", shell], cwd=tmp_path, check=True, capture_output=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["batch"]
+    assert "readme.txt" in (tmp_path / "batch").read_text()
+
+
 def test_python_lines_download_public_files_as_they_stand(world, publish_real, tmp_path):
     version = publish_real(files={NASTY: b"nasty", "/readme.txt": b"read"})
     opening.open_dataset(version.dataset)
