@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.localglobus import errors, faults, gcs, groups, nodes, seed, webapp
+from services.localglobus import errors, faults, gcs, group_policies, groups, mails, nodes, seed, webapp
 from services.localglobus.auth import api, clients, consents, grants, identities, keys, pages, scopes, sessions, tokens
 from services.localglobus.certificates import Authority
 from services.localglobus.settings import Settings
@@ -34,6 +34,8 @@ SCHEMAS = (
     grants.SCHEMA,
     sessions.SCHEMA,
     groups.SCHEMA,
+    group_policies.SCHEMA,
+    mails.SCHEMA,
     transfer_schema.SCHEMA,
     seed.SCHEMA,
 )
@@ -77,7 +79,7 @@ def make_apps(settings: Settings) -> tuple[ASGIApp, dict[str, ASGIApp], Store]:
         ),
         "world": seed.plant(store, settings),
     }
-    found = [*api.routes, *pages.routes, *groups.routes, *transfer_routes.routes, *nodes.routes, *webapp.routes]
+    found = [*api.routes, *pages.routes, *groups.routes, *group_policies.routes, *transfer_routes.routes, *nodes.routes, *webapp.routes]
     main = _make_app([*found, *(faults.routes if settings.has_faults else [])], state, background=True)
     managers = {name: _make_app([*gcs.routes], {**state, "gcs_endpoint": name}, background=False) for name in settings.nodes}
     wrap = faults.wrap if settings.has_faults else _plain

@@ -92,9 +92,13 @@ def _is_auth(request: Request) -> bool:
     return request.url.path.startswith(("/v2/oauth2", "/v2/api", "/.well-known", "/jwk.json"))
 
 
+def _is_groups(request: Request) -> bool:
+    return request.url.path.startswith(("/v2/groups", "/v2/preferences", "/v2/subscription_info"))
+
+
 def unauthenticated(request: Request) -> ApiError:
     """401 with the code that the clients of this API look for."""
-    if _is_auth(request) or request.url.path.startswith("/v2/groups"):
+    if _is_auth(request) or _is_groups(request):
         return ApiError("UNAUTHORIZED", "Call must be authenticated", 401)
     if hasattr(request.app.state, "gcs_endpoint"):
         return ApiError("authentication_required", "a live bearer token for this endpoint is required", 401)
@@ -103,7 +107,7 @@ def unauthenticated(request: Request) -> ApiError:
 
 def forbidden(request: Request, message: str) -> ApiError:
     """403 with the code that the clients of this API look for."""
-    if _is_auth(request) or request.url.path.startswith("/v2/groups"):
+    if _is_auth(request) or _is_groups(request):
         return ApiError("FORBIDDEN", message, 403)
     if hasattr(request.app.state, "gcs_endpoint"):
         return ApiError("permission_denied", message, 403)
@@ -117,7 +121,7 @@ def render(request: Request, error: ApiError) -> JSONResponse:
         body = shape_oauth(error)
     elif hasattr(request.app.state, "gcs_endpoint"):
         body = shape_gcs(error)
-    elif path.startswith("/v2/groups"):
+    elif _is_groups(request):
         body = shape_groups(error)
     elif path.startswith("/dtn/"):
         body = shape_node(error)

@@ -1,7 +1,8 @@
-"""The GCS Manager of one endpoint, over TLS: what it is, and its guest collections made, read, changed and deleted.
+"""The GCS Manager of one endpoint, over TLS: what it is, and its collections made, read, changed and deleted.
 
 Every act but `info` needs a token for the endpoint's `manage_collections`; making a guest collection also the consent to `data_access` of
-the mapped one below it, and a local account. Roles and credentials are in `gcs_roles.py`, the documents in `gcs_documents.py`.
+the mapped one below it, and a local account. Roles are in `gcs_roles.py`, gateways and credentials in `gcs_storage.py`, the documents in
+`gcs_documents.py`.
 """
 
 from __future__ import annotations
@@ -14,21 +15,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.localglobus import gcs_roles
+from services.localglobus import gcs_roles, gcs_storage
 from services.localglobus.auth import scopes
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
 from services.localglobus.gcs_documents import collection_document, endpoint_document, envelope, info_document
-from services.localglobus.gcs_requests import endpoint_of_request, manager
-from services.localglobus.transfer import collections, operations
+from services.localglobus.gcs_requests import endpoint_of_request, manager, require_endpoint_admin
+from services.localglobus.transfer import collections, describing, operations
 from services.localglobus.transfer.collections import Collection, Endpoint
 from services.localglobus.transfer.paths import normalise
 from services.localglobus.transfer.permissions import ADMIN_ROLES, person_behind, rights_of, roles_of
 from services.localglobus.transfer.requests import nodes_of, read_document, store_of
-
-CHANGEABLE = {"display_name": "display_name", "description": "description", "organization": "organization", "public": "is_public"}
-NAME_LENGTH = 128
-TEXT_LENGTH = 4096
 
 
 async def info(request: Request) -> Response:
@@ -39,6 +36,14 @@ async def info(request: Request) -> Response:
 async def get_endpoint(request: Request) -> Response:
     _, endpoint = await manager(request)
     return JSONResponse(envelope([endpoint_document(endpoint)]))
+
+
+async def update_endpoint(request: Request) -> Response:
+    """Name and texts, by an administrator; answered without the document unless `include=endpoint` asks for it."""
+    caller, endpoint = await manager(request)
+    changed = await store_of(request).write(_update_endpoint, endpoint, caller, await read_document(request))
+    found = [endpoint_document(changed)] if request.query_params.get("include") == "endpoint" else []
+    return JSONResponse(envelope(found, message=f"Updated endpoint {endpoint.id}"))
 
 
 async def list_collections(request: Request) -> Response:
@@ -54,11 +59,16 @@ async def list_collections(request: Request) -> Response:
 
 
 async def create_collection(request: Request) -> Response:
-    """Only guest collections are made here; the folder must be there. The caller becomes owner and administrator."""
+    """A guest collection of a folder that is there, the caller its owner; or, by an administrator of the endpoint, a mapped one."""
     caller, endpoint = await manager(request)
     asked = await read_document(request)
-    if not str(asked.get("DATA_TYPE", "")).startswith("collection#1.") or asked.get("collection_type") != "guest":
-        raise ApiError("bad_request", "Only guest collections are made here, by a collection#1.x.0 document", 400)
+    if not str(asked.get("DATA_TYPE", "")).startswith("collection#1.") or asked.get("collection_type") not in ("guest", "mapped"):
+        raise ApiError("bad_request", "A collection is made by a collection#1.x.0 document of the type guest or mapped", 400)
+    if asked["collection_type"] == "mapped":
+        mapped = await store_of(request).write(_create_mapped, endpoint, caller, asked)
+        return JSONResponse(
+            envelope([collection_document(mapped, mapped)], message="Created mapped collection", status=201), status_code=201
+        )
     opened, path = await store_of(request).read(_open_mapped, endpoint, caller, asked)
     entry = await nodes_of(request).call(opened.collection, "stat", path=path.rstrip("/") or "/", rules=opened.rules)
     if entry["type"] != "dir":
@@ -84,6 +94,12 @@ async def delete_collection(request: Request) -> Response:
     caller, endpoint = await manager(request)
     await store_of(request).write(_delete, endpoint, caller, request.path_params["collection_id"])
     return JSONResponse(envelope([], message="Deleted the collection"))
+
+
+def _update_endpoint(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, asked: Mapping[str, Any]) -> Endpoint:
+    require_endpoint_admin(db, endpoint, caller)
+    describing.change_endpoint(db, endpoint.id, asked)
+    return collections.endpoint_of(db, endpoint.node)
 
 
 def _known(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller) -> list[tuple[Collection, Collection]]:
@@ -133,15 +149,31 @@ def _create(
     collection_id = collections.create_guest(
         db,
         mapped_id=mapped.id,
-        display_name=_name(asked.get("display_name")),
+        display_name=describing.read_name(asked.get("display_name")),
         base_path=path,
         owner_id=owner_id,
-        description=_text(asked, "description"),
-        organization=_text(asked, "organization"),
+        description=describing.read_text(asked, "description"),
+        organization=describing.read_text(asked, "organization"),
         is_public=bool(asked.get("public", False)),
         user_credential_id=_credential(db, mapped, caller, asked.get("user_credential_id")),
     )
+    describing.keep_texts(db, collection_id, asked)
     return collections.get(db, collection_id), mapped
+
+
+def _create_mapped(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, asked: Mapping[str, Any]) -> Collection:
+    require_endpoint_admin(db, endpoint, caller)
+    if asked.get("storage_gateway_id") != endpoint.gateway_id:
+        raise ApiError("not_found", "No such storage gateway on this endpoint", 404)
+    collection_id = collections.create_mapped(
+        db,
+        endpoint_id=endpoint.id,
+        display_name=describing.read_name(asked.get("display_name")),
+        base_path=normalise(asked.get("collection_base_path") or "/"),
+        is_public=bool(asked.get("public", False)),
+    )
+    describing.change_collection(db, collection_id, asked)
+    return collections.get(db, collection_id)
 
 
 def _credential(db: sqlite3.Connection, mapped: Collection, caller: Caller, credential_id: object) -> str:
@@ -155,47 +187,34 @@ def _credential(db: sqlite3.Connection, mapped: Collection, caller: Caller, cred
     return str(credential_id)
 
 
-def _text(asked: Mapping[str, Any], name: str) -> str | None:
-    value = asked.get(name)
-    if value is not None and (not isinstance(value, str) or len(value) > TEXT_LENGTH):
-        raise ApiError("bad_request", f"{name} must be a text of at most {TEXT_LENGTH} characters", 400)
-    return value
-
-
-def _name(value: object) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > NAME_LENGTH:
-        raise ApiError("bad_request", f"display_name must be a text of at most {NAME_LENGTH} characters", 400)
-    return value
-
-
 def _update(
     db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, collection_id: str, asked: Mapping[str, Any]
 ) -> tuple[Collection, Collection]:
     collection = _administered(db, endpoint, caller, collection_id)
-    if "display_name" in asked:
-        _name(asked["display_name"])
-    for name, column in CHANGEABLE.items():
-        if name in asked:
-            value = bool(asked[name]) if name == "public" else _text(asked, name)
-            db.execute(f"UPDATE collection SET {column} = ? WHERE id = ?", (value, collection.id))  # noqa: S608 (our own names)
+    describing.change_collection(db, collection.id, asked)
+    if isinstance(asked.get("disable_anonymous_writes"), bool) and collection.is_mapped:
+        allowed = not asked["disable_anonymous_writes"]
+        db.execute("UPDATE collection SET has_anonymous_writes = ? WHERE ? IN (id, mapped_id)", (allowed, collection.id))
     return _one(db, endpoint, caller, collection.id)
 
 
 def _delete(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, collection_id: str) -> None:
     collection = _administered(db, endpoint, caller, collection_id)
-    if collection.is_mapped:
-        raise ApiError("permission_denied", "Mapped collections are not deleted here", 403)
-    collections.delete_guest(db, collection.id)
+    if db.execute("SELECT 1 FROM collection WHERE mapped_id = ?", (collection.id,)).fetchone():
+        raise ApiError("conflict", "Guest collections stand on this mapped collection; delete them first", 409)
+    collections.delete(db, collection.id)
 
 
 ONE = "/api/collections/{collection_id}"
 routes = [
     Route("/api/info", info, methods=["GET"]),
     Route("/api/endpoint", get_endpoint, methods=["GET"]),
+    Route("/api/endpoint", update_endpoint, methods=["PATCH", "PUT"]),
     Route("/api/collections", list_collections, methods=["GET"]),
     Route("/api/collections", create_collection, methods=["POST"]),
     Route(ONE, get_collection, methods=["GET"]),
     Route(ONE, update_collection, methods=["PATCH", "PUT"]),
     Route(ONE, delete_collection, methods=["DELETE"]),
     *gcs_roles.routes,
+    *gcs_storage.routes,
 ]

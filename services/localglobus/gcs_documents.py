@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.localglobus.transfer.collections import Collection, Endpoint
@@ -45,7 +45,13 @@ def endpoint_document(endpoint: Endpoint) -> dict[str, Any]:
         "display_name": endpoint.display_name,
         "gcs_manager_url": endpoint.gcs_address,
         "organization": endpoint.organization,
+        "department": None,
         "contact_email": None,
+        "contact_info": None,
+        "description": None,
+        "info_link": None,
+        **{name: value for name, value in endpoint.texts.items() if value is not None},
+        "keywords": _keywords(endpoint.texts),
         "allow_udt": False,
         "gridftp_control_channel_port": 443,
         "network_use": "normal",
@@ -69,7 +75,8 @@ def collection_document(collection: Collection, mapped: Collection) -> dict[str,
         "contact_email": None,
         "contact_info": None,
         "info_link": None,
-        "keywords": [],
+        "user_message": None,
+        "user_message_link": None,
         "mapped_collection_id": collection.mapped_id,
         "storage_gateway_id": collection.gateway_id,
         "connector_id": POSIX,
@@ -97,9 +104,15 @@ def collection_document(collection: Collection, mapped: Collection) -> dict[str,
         "last_access": None,
         "policies": None,
         "sharing_restrict_paths": None,
-        "user_message": None,
-        "user_message_link": None,
+        **{name: value for name, value in collection.texts.items() if value is not None},
+        "keywords": _keywords(collection.texts),
     }
+
+
+def _keywords(texts: Mapping[str, Any]) -> list[str]:
+    """A list here, one text at Transfer."""
+    found = texts.get("keywords") or []
+    return found if isinstance(found, list) else [word.strip() for word in str(found).split(",")]
 
 
 def role_document(row: sqlite3.Row, endpoint: Endpoint) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The GCS Manager's roles, user credentials and storage gateways, as far as making and handing over guest collections needs them."""
+"""The GCS Manager's roles, on the endpoint and on its collections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
-from services.localglobus.gcs_documents import credential_document, envelope, gateway_document, role_document
+from services.localglobus.gcs_documents import envelope, role_document
 from services.localglobus.gcs_requests import manager
 from services.localglobus.transfer import collections
 from services.localglobus.transfer.collections import Endpoint
@@ -48,39 +48,6 @@ async def remove_role(request: Request) -> Response:
     caller, endpoint = await manager(request)
     await store_of(request).write(_remove_role, endpoint, caller, request.path_params["role_id"])
     return JSONResponse(envelope([], message="Deleted the role"))
-
-
-async def list_gateways(request: Request) -> Response:
-    _, endpoint = await manager(request)
-    return JSONResponse(envelope([await store_of(request).read(_gateway, endpoint, endpoint.gateway_id)]))
-
-
-async def one_gateway(request: Request) -> Response:
-    _, endpoint = await manager(request)
-    return JSONResponse(envelope([await store_of(request).read(_gateway, endpoint, request.path_params["gateway_id"])]))
-
-
-async def list_credentials(request: Request) -> Response:
-    caller, endpoint = await manager(request)
-    gateway_id = request.query_params.get("storage_gateway", endpoint.gateway_id)
-    rows = await store_of(request).read(_credentials, endpoint, caller)
-    return JSONResponse(envelope([credential_document(row) for row in rows if row["gateway_id"] == gateway_id]))
-
-
-async def create_credential(request: Request) -> Response:
-    caller, endpoint = await manager(request)
-    asked = await read_document(request)
-    row = await store_of(request).write(_create_credential, endpoint, caller, asked)
-    return JSONResponse(envelope([credential_document(row)], message=f"Created User Credential {row['id']}", status=201), status_code=201)
-
-
-async def one_credential(request: Request) -> Response:
-    caller, endpoint = await manager(request)
-    rows = await store_of(request).read(_credentials, endpoint, caller)
-    found = [credential_document(row) for row in rows if row["id"] == request.path_params["credential_id"]]
-    if not found:
-        raise ApiError("not_found", "No such user credential of yours", 404)
-    return JSONResponse(envelope(found))
 
 
 def _require_admin(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, collection_id: str | None) -> str:
@@ -131,35 +98,9 @@ def _remove_role(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, rol
     delete_role(db, row["subject_id"], role_id)
 
 
-def _gateway(db: sqlite3.Connection, endpoint: Endpoint, gateway_id: str) -> dict[str, Any]:
-    row = db.execute("SELECT * FROM storage_gateway WHERE id = ? AND endpoint_id = ?", (gateway_id, endpoint.id)).fetchone()
-    if row is None:
-        raise ApiError("not_found", f"No storage gateway '{gateway_id}' on this endpoint", 404)
-    return gateway_document(row)
-
-
-def _credentials(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller) -> list[sqlite3.Row]:
-    rows = db.execute("SELECT * FROM user_credential WHERE gateway_id = ? ORDER BY created_at, id", (endpoint.gateway_id,))
-    return [row for row in rows if row["identity_id"] in caller.identity_ids]
-
-
-def _create_credential(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, asked: Mapping[str, Any]) -> sqlite3.Row:
-    identity_id = str(asked.get("identity_id") or caller.identity_id)
-    if identity_id not in caller.identity_ids or asked.get("storage_gateway_id") not in (None, endpoint.gateway_id):
-        raise ApiError("permission_denied", "A user credential is made for yourself, on this endpoint's storage gateway", 403)
-    credential_id = collections.ensure_credential(db, gateway_id=endpoint.gateway_id, identity_id=identity_id)
-    row: sqlite3.Row = db.execute("SELECT * FROM user_credential WHERE id = ?", (credential_id,)).fetchone()
-    return row
-
-
 routes = [
     Route("/api/roles", list_roles, methods=["GET"]),
     Route("/api/roles", create_role, methods=["POST"]),
     Route("/api/roles/{role_id}", one_role, methods=["GET"]),
     Route("/api/roles/{role_id}", remove_role, methods=["DELETE"]),
-    Route("/api/storage_gateways", list_gateways, methods=["GET"]),
-    Route("/api/storage_gateways/{gateway_id}", one_gateway, methods=["GET"]),
-    Route("/api/user_credentials", list_credentials, methods=["GET"]),
-    Route("/api/user_credentials", create_credential, methods=["POST"]),
-    Route("/api/user_credentials/{credential_id}", one_credential, methods=["GET"]),
 ]

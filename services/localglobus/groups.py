@@ -11,10 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from services.localglobus import mails
 from services.localglobus.auth import identities, scopes, tokens
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
 from services.localglobus.store import Connection, Row, Store
+from services.localglobus.transfer import collections
 
 SCHEMA = """
 create table if not exists "group" (
@@ -32,10 +34,28 @@ create table if not exists membership (
     primary key (group_id, identity_id)
 );
 create index if not exists membership_identity on membership (identity_id);
+create table if not exists group_detail (
+    group_id text primary key references "group"(id) on delete cascade,
+    parent_id text,
+    terms text,
+    policies text not null default '{}'                     -- JSON: what was set beside the two visibilities
+);
 """
 
 READ = (scopes.GROUPS_ALL, scopes.VIEW_MY_GROUPS)
 ROLES = ("member", "manager", "admin")
+SELECT = (
+    'select "group".*, parent_id, terms, coalesce(policies, \'{}\') as policies from "group"'
+    ' left join group_detail on group_detail.group_id = "group".id'
+)
+POLICIES: dict[str, Any] = {
+    "is_high_assurance": False,
+    "authentication_assurance_timeout": 28800,
+    "group_visibility": "private",
+    "group_members_visibility": "managers",
+    "join_requests": False,
+    "signup_fields": [],
+}
 
 
 def create(connection: Connection, *, group_id: str, name: str, description: str | None = None) -> None:
@@ -48,12 +68,13 @@ def create(connection: Connection, *, group_id: str, name: str, description: str
 
 
 def set_member(connection: Connection, group_id: str, identity_id: str, *, role: str = "member", status: str = "active") -> None:
-    """Make, or change, one membership. Safe to repeat."""
+    """Make, or change, one membership; what rules and roles give to the group is given or taken with it. Safe to repeat."""
     connection.execute(
         "insert into membership (group_id, identity_id, role, status) values (?, ?, ?, ?)"
         " on conflict (group_id, identity_id) do update set role = excluded.role, status = excluded.status",
         (group_id, identity_id, role, status),
     )
+    collections.raise_group_version(connection, group_id)
 
 
 def _memberships(connection: Connection, group_id: str) -> list[dict[str, Any]]:
@@ -70,7 +91,7 @@ def _mine(members: list[dict[str, Any]], caller: Caller) -> list[dict[str, Any]]
     return [{name: member[name] for name in names} for member in members if member["identity_id"] in caller.identity_ids]
 
 
-def _rank(members: list[dict[str, Any]], caller: Caller) -> int:
+def rank_of(members: list[dict[str, Any]], caller: Caller) -> int:
     """Highest role of the caller: 0 none, 1 member, 2 manager, 3 admin."""
     return max((ROLES.index(one["role"]) + 1 for one in _mine(members, caller) if one["status"] == "active"), default=0)
 
@@ -80,20 +101,33 @@ def _describe(group: Row, mine: list[dict[str, Any]]) -> dict[str, Any]:
         "id": group["id"],
         "name": group["name"],
         "description": group["description"],
-        "parent_id": None,
+        "parent_id": group["parent_id"],
+        "terms_and_conditions": group["terms"],
+        "subscription_admin_verified_id": None,
         "group_type": "regular",
         "enforce_session": False,
         "session_limit": 28800,
         "session_timeouts": {},
         "my_memberships": mine,
-        "policies": {"group_visibility": group["visibility"], "group_members_visibility": group["members_visibility"]},
+        "policies": policies_of(group),
         "subscription_id": None,
         "subscription_info": None,
     }
 
 
-def _find(connection: Connection, group_id: str, caller: Caller) -> tuple[Row, list[dict[str, Any]]]:
-    group = connection.execute('select * from "group" where id = ?', (group_id,)).fetchone()
+def policies_of(group: Row) -> dict[str, Any]:
+    """The policies document of a group."""
+    return {
+        **POLICIES,
+        **json.loads(group["policies"]),
+        "group_visibility": group["visibility"],
+        "group_members_visibility": group["members_visibility"],
+    }
+
+
+def find(connection: Connection, group_id: str, caller: Caller) -> tuple[Row, list[dict[str, Any]]]:
+    """A group that the caller may see, and its memberships. Raises ApiError 404."""
+    group = connection.execute(f"{SELECT} where id = ?", (group_id,)).fetchone()
     members = _memberships(connection, group_id) if group else []
     if group is None or (group["visibility"] == "private" and not _mine(members, caller)):
         raise ApiError("GROUP_NOT_FOUND", f"no group {group_id}", 404)
@@ -103,8 +137,7 @@ def _find(connection: Connection, group_id: str, caller: Caller) -> tuple[Row, l
 def list_mine(connection: Connection, caller: Caller, statuses: set[str]) -> list[dict[str, Any]]:
     """Groups in which any of the caller's identities has a membership of these statuses."""
     groups = connection.execute(
-        'select * from "group" where id in'
-        " (select group_id from membership where identity_id in (select value from json_each(?))) order by name",
+        f"{SELECT} where id in (select group_id from membership where identity_id in (select value from json_each(?))) order by name",  # noqa: S608 (our own words)
         (json.dumps([*caller.identity_ids]),),
     ).fetchall()
     described = []
@@ -117,9 +150,9 @@ def list_mine(connection: Connection, caller: Caller, statuses: set[str]) -> lis
 
 def read(connection: Connection, group_id: str, caller: Caller, include: set[str]) -> dict[str, Any]:
     """One group with what `include` asks for; memberships only for those who may see them."""
-    group, members = _find(connection, group_id, caller)
+    group, members = find(connection, group_id, caller)
     described = _describe(group, _mine(members, caller))
-    rank = _rank(members, caller)
+    rank = rank_of(members, caller)
     if "memberships" in include:
         if rank < (2 if group["members_visibility"] == "managers" else 1):
             raise ApiError("FORBIDDEN", "the members of this group are not shown to you", 403)
@@ -127,7 +160,8 @@ def read(connection: Connection, group_id: str, caller: Caller, include: set[str
     if "allowed_actions" in include:
         described["allowed_actions"] = ["view", *(["add", "remove", "change_role"] if rank >= 2 else [])]
     if "child_ids" in include:
-        described["child_ids"] = []
+        rows = connection.execute("select group_id from group_detail where parent_id = ? order by group_id", (group_id,))
+        described["child_ids"] = [row["group_id"] for row in rows]
     return described
 
 
@@ -137,70 +171,141 @@ def make(connection: Connection, caller: Caller, asked: dict[str, Any]) -> dict[
     if not isinstance(name, str) or not name.strip():
         raise ApiError("BAD_REQUEST", "a group needs a name", 400)
     group_id = str(uuid.uuid4())
+    if asked.get("parent_id") is not None and rank_of(find(connection, str(asked["parent_id"]), caller)[1], caller) < 3:
+        raise ApiError("FORBIDDEN", "only an admin of the parent group may add a group below it", 403)
     create(connection, group_id=group_id, name=name, description=asked.get("description"))
+    if asked.get("parent_id") is not None:
+        connection.execute("insert into group_detail (group_id, parent_id) values (?, ?)", (group_id, str(asked["parent_id"])))
     set_member(connection, group_id, caller.identity_id, role="admin")
     return read(connection, group_id, caller, set())
 
 
 def remove(connection: Connection, group_id: str, caller: Caller) -> dict[str, Any]:
     """Delete a group as its admin."""
-    group, members = _find(connection, group_id, caller)
-    if _rank(members, caller) < 3:
+    group, members = find(connection, group_id, caller)
+    if rank_of(members, caller) < 3:
         raise ApiError("FORBIDDEN", "only an admin may delete the group", 403)
     connection.execute('delete from "group" where id = ?', (group_id,))
+    collections.raise_group_version(connection, group_id)
     return _describe(group, [])
+
+
+def update(connection: Connection, group_id: str, caller: Caller, asked: dict[str, Any]) -> dict[str, Any]:
+    """Name, description and terms of a group, as its admin; what is not named stays."""
+    group, members = find(connection, group_id, caller)
+    if rank_of(members, caller) < 3:
+        raise ApiError("FORBIDDEN", "only an admin may change the group", 403)
+    name = asked.get("name", group["name"])
+    if not isinstance(name, str) or not name.strip():
+        raise ApiError("BAD_REQUEST", "a group needs a name", 400)
+    texts = {"description": asked.get("description", group["description"]), "terms": asked.get("terms_and_conditions", group["terms"])}
+    if not all(text is None or isinstance(text, str) for text in texts.values()):
+        raise ApiError("BAD_REQUEST", "description and terms_and_conditions are texts", 400)
+    create(connection, group_id=group_id, name=name, description=texts["description"])
+    connection.execute(
+        "insert into group_detail (group_id, terms) values (?, ?) on conflict (group_id) do update set terms = excluded.terms",
+        (group_id, texts["terms"]),
+    )
+    return read(connection, group_id, caller, set())
 
 
 MANAGE: dict[str, str] = {"add": "active", "invite": "invited", "approve": "active", "reject": "rejected", "remove": "removed"}
 """Acts of a manager and the status that they lead to."""
 
-OWN: dict[str, str] = {"accept": "active", "decline": "declined", "leave": "left", "join": "active"}
-"""Acts on one's own membership."""
+OWN: dict[str, tuple[str, str]] = {
+    "accept": ("invited", "active"),
+    "decline": ("invited", "declined"),
+    "leave": ("active", "left"),
+}
+"""Acts on one's own membership: the status that it must have, and the one that it gets."""
+
+ENTER: dict[str, str] = {"join": "active", "request_join": "pending"}
+"""Acts of somebody who is not in the group, where its policy has join requests."""
 
 
 def act(connection: Connection, group_id: str, caller: Caller, asked: dict[str, Any]) -> dict[str, Any]:
     """A batch of membership actions: what went well under the same key, what was refused under `errors`."""
-    _, members = _find(connection, group_id, caller)
-    rank = _rank(members, caller)
+    group, members = find(connection, group_id, caller)
+    rank = rank_of(members, caller)
+    is_open = bool(policies_of(group)["join_requests"])
     answer: dict[str, Any] = {}
     for action, entries in asked.items():
-        if action not in {*MANAGE, *OWN, "change_role"} or not isinstance(entries, list):
+        if action not in {*MANAGE, *OWN, *ENTER, "change_role"} or not isinstance(entries, list):
             raise ApiError("BAD_REQUEST", f"unknown action {action}", 400)
         for entry in entries:
             try:
-                answer.setdefault(action, []).append(_act_once(connection, group_id, caller, rank, action, entry))
+                answer.setdefault(action, []).append(_act_once(connection, group_id, caller, rank, action, entry, is_open=is_open))
             except ApiError as refused:
                 failed = {**entry, "code": refused.code, "detail": refused.message}
                 answer.setdefault("errors", {}).setdefault(action, []).append(failed)
     return answer
 
 
-def _act_once(connection: Connection, group_id: str, caller: Caller, rank: int, action: str, entry: dict[str, Any]) -> dict[str, Any]:
-    identity_id = str(entry.get("identity_id", ""))
+def _act_once(
+    connection: Connection, group_id: str, caller: Caller, rank: int, action: str, entry: dict[str, Any], *, is_open: bool
+) -> dict[str, Any]:
+    identity_id = str(entry.get("identity_id", "")).lower()
     person = identities.get(connection, identity_id)
     if person is None:
         raise ApiError("IDENTITY_NOT_FOUND", "no such identity", 404)
-    role = entry.get("role", "member")
     known = connection.execute("select * from membership where group_id = ? and identity_id = ?", (group_id, identity_id)).fetchone()
-    if role not in ROLES:
-        raise ApiError("BAD_REQUEST", "role is member, manager or admin", 400)
-    if action in OWN:
-        if identity_id not in caller.identity_ids or known is None:
+    if action in OWN or action in ENTER:
+        if identity_id not in caller.identity_ids:
             raise ApiError("FORBIDDEN", "only for a membership of your own", 403)
-        role, status = known["role"], OWN[action]
-    elif rank < 2 or (rank < 3 and role == "admin"):
-        raise ApiError("FORBIDDEN", "only for managers of the group", 403)
+        role, status = _own_step(connection, group_id, action, known, is_open=is_open)
     else:
-        if action == "add" and known and known["status"] == "active":
+        role = entry.get("role") or (known["role"] if known else "member")
+        if role not in ROLES:
+            raise ApiError("BAD_REQUEST", "role is member, manager or admin", 400)
+        if rank < 2 or (rank < 3 and role == "admin"):
+            raise ApiError("FORBIDDEN", "only for managers of the group", 403)
+        if action in ("add", "invite") and known and known["status"] == "active":
             raise ApiError("ALREADY_ACTIVE", "is a member already", 409)
         if action not in ("add", "invite") and known is None:
             raise ApiError("MEMBERSHIP_NOT_FOUND", "is not a member", 404)
+        if action in ("remove", "change_role"):
+            _require_other_admin(connection, group_id, known, is_kept=action == "change_role" and role == "admin")
         status = known["status"] if action == "change_role" else MANAGE[action]
     set_member(connection, group_id, identity_id, role=role, status=status)
+    if action == "invite":
+        invite(connection, group_id, person)
     return {"group_id": group_id, "identity_id": identity_id, "username": person["username"], "role": role, "status": status}
 
 
-async def _read_json(request: Request) -> dict[str, Any]:
+def _own_step(connection: Connection, group_id: str, action: str, known: Row | None, *, is_open: bool) -> tuple[str, str]:
+    """`(role, status)` of somebody who acts for herself."""
+    if action in ENTER:
+        if known and known["status"] == "active":
+            raise ApiError("ALREADY_ACTIVE", "is a member already", 409)
+        if not is_open:
+            raise ApiError("FORBIDDEN", "this group takes members by invitation only", 403)
+        return "member", ENTER[action]
+    needed, status = OWN[action]
+    if known is None or known["status"] != needed:
+        raise ApiError("MEMBERSHIP_NOT_FOUND", f"there is no {needed} membership of yours", 404)
+    if action == "leave":
+        _require_other_admin(connection, group_id, known, is_kept=False)
+    return str(known["role"]), status
+
+
+def _require_other_admin(connection: Connection, group_id: str, known: Row, *, is_kept: bool) -> None:
+    """A group keeps one active admin, as Globus insists."""
+    if known["role"] != "admin" or known["status"] != "active" or is_kept:
+        return
+    query = "select count(*) from membership where group_id = ? and role = 'admin' and status = 'active' and identity_id <> ?"
+    if connection.execute(query, (group_id, known["identity_id"])).fetchone()[0] == 0:
+        raise ApiError("LAST_ADMIN", "the last admin stays in the group", 409)
+
+
+def invite(connection: Connection, group_id: str, person: Row) -> None:
+    """Tell a person by mail that she is invited."""
+    (name,) = connection.execute('select name from "group" where id = ?', (group_id,)).fetchone()
+    words = f"You are invited to the group {name}.\n\nAccept or decline with: globus group invite accept {group_id}\n"
+    mails.queue(connection, to=person["email"], subject=f"Invitation to the group {name}", text=words)
+
+
+async def read_json(request: Request) -> dict[str, Any]:
+    """The body, a JSON object. Raises ApiError 400."""
     try:
         asked = await request.json()
     except ValueError:
@@ -221,7 +326,7 @@ async def my_groups(request: Request) -> Response:
 
 
 async def group(request: Request) -> Response:
-    """GET reads, DELETE removes, POST acts on memberships."""
+    """GET reads, PUT changes, DELETE removes, POST acts on memberships."""
     caller = await tokens.authenticate(request, scope=READ if request.method == "GET" else scopes.GROUPS_ALL)
     store: Store = request.app.state.store
     group_id = request.path_params["group_id"]
@@ -229,17 +334,19 @@ async def group(request: Request) -> Response:
         return JSONResponse(await store.read(read, group_id, caller, _split(request, "include")))
     if request.method == "DELETE":
         return JSONResponse(await store.write(remove, group_id, caller))
-    return JSONResponse(await store.write(act, group_id, caller, await _read_json(request)))
+    if request.method == "PUT":
+        return JSONResponse(await store.write(update, group_id, caller, await read_json(request)))
+    return JSONResponse(await store.write(act, group_id, caller, await read_json(request)))
 
 
 async def make_group(request: Request) -> Response:
     caller = await tokens.authenticate(request, scope=scopes.GROUPS_ALL)
     store: Store = request.app.state.store
-    return JSONResponse(await store.write(make, caller, await _read_json(request)))
+    return JSONResponse(await store.write(make, caller, await read_json(request)))
 
 
 routes: list[Route] = [
     Route("/v2/groups/my_groups", my_groups, methods=["GET"]),
     Route("/v2/groups", make_group, methods=["POST"]),
-    Route("/v2/groups/{group_id}", group, methods=["GET", "POST", "DELETE"]),
+    Route("/v2/groups/{group_id}", group, methods=["GET", "PUT", "POST", "DELETE"]),
 ]

@@ -6,9 +6,12 @@ with a local account there; a guest collection shows one folder of a mapped one 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from services.localglobus.auth import clients, scopes
 from services.localglobus.errors import ApiError
@@ -26,6 +29,7 @@ class Endpoint:
     owner_id: str
     node_url: str
     gateway_id: str
+    texts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +53,7 @@ class Collection:
     node: str
     node_url: str
     gcs_address: str
+    texts: Mapping[str, Any]
 
     @property
     def is_mapped(self) -> bool:
@@ -72,18 +77,19 @@ class Collection:
 SELECT = (
     "SELECT collection.id, collection.endpoint_id, gateway_id, kind, mapped_id, collection.display_name, description,"
     " collection.organization, base_path, collection.owner_id, user_credential_id, is_public, is_high_assurance, has_anonymous_writes,"
-    " rule_version, collection.created_at, node, node_url, gcs_address FROM collection"
-    " JOIN endpoint ON endpoint.id = collection.endpoint_id"
+    " rule_version, collection.created_at, node, node_url, gcs_address, coalesce(texts, '{}') AS texts FROM collection"
+    " JOIN endpoint ON endpoint.id = collection.endpoint_id LEFT JOIN described ON subject_id = collection.id"
 )
 SELECT_ENDPOINT = (
-    "SELECT endpoint.id, node, endpoint.display_name, gcs_address, organization, owner_id, node_url, storage_gateway.id AS gateway_id"
-    " FROM endpoint JOIN storage_gateway ON storage_gateway.endpoint_id = endpoint.id"
+    "SELECT endpoint.id, node, endpoint.display_name, gcs_address, organization, owner_id, node_url, coalesce(texts, '{}') AS texts,"
+    " (SELECT id FROM storage_gateway WHERE endpoint_id = endpoint.id ORDER BY rowid LIMIT 1) AS gateway_id"
+    " FROM endpoint LEFT JOIN described ON subject_id = endpoint.id"
 )
 
 
 def from_row(row: sqlite3.Row) -> Collection:
     flags = {name: bool(row[name]) for name in ("is_public", "is_high_assurance", "has_anonymous_writes")}
-    return Collection(**{**dict(row), **flags})
+    return Collection(**{**dict(row), **flags, "texts": json.loads(row["texts"])})
 
 
 def not_found(endpoint_id: str) -> ApiError:
@@ -114,7 +120,7 @@ def all_collections(db: sqlite3.Connection, *, endpoint_id: str | None = None) -
 def find_endpoint(db: sqlite3.Connection, *, endpoint_id: str | None = None, node: str | None = None) -> Endpoint | None:
     """Returns the endpoint with that id or of that node."""
     row = db.execute(f"{SELECT_ENDPOINT} WHERE endpoint.id = ? OR node = ?", (endpoint_id, node)).fetchone()
-    return None if row is None else Endpoint(**dict(row))
+    return None if row is None else Endpoint(**{**dict(row), "texts": json.loads(row["texts"])})
 
 
 def endpoint_of(db: sqlite3.Connection, node: str) -> Endpoint:
@@ -242,11 +248,13 @@ def _register(db: sqlite3.Connection, collection: Collection) -> None:
     clients.create(db, client_id=collection.id, name=collection.display_name, is_public=True, redirect_uris=[collection.redirect_uri])
 
 
-def delete_guest(db: sqlite3.Connection, collection_id: str) -> None:
-    """Removes a guest collection with its rules and roles; the files stay."""
+def delete(db: sqlite3.Connection, collection_id: str) -> None:
+    """Removes a collection with its rules and roles; the files stay. Guest collections on a mapped one must be gone before."""
     db.execute("DELETE FROM role WHERE subject_id = ?", (collection_id,))
     db.execute("DELETE FROM recent_use WHERE collection_id = ?", (collection_id,))
-    db.execute("DELETE FROM collection WHERE id = ? AND kind = 'guest'", (collection_id,))
+    db.execute("DELETE FROM described WHERE subject_id = ?", (collection_id,))
+    db.execute("DELETE FROM pause_rule WHERE subject_id = ?", (collection_id,))
+    db.execute("DELETE FROM collection WHERE id = ?", (collection_id,))
     scopes.remove_resource_server(db, collection_id)
     clients.delete(db, collection_id)
 
@@ -267,6 +275,14 @@ def grant_role(db: sqlite3.Connection, *, subject_id: str, principal: str, role:
 def raise_rule_version(db: sqlite3.Connection, subject_id: str) -> None:
     """Says that who may do what has changed, in one collection or in all of an endpoint."""
     db.execute("UPDATE collection SET rule_version = rule_version + 1 WHERE id = ? OR endpoint_id = ?", (subject_id, subject_id))
+
+
+def raise_group_version(db: sqlite3.Connection, group_id: str) -> None:
+    """Says that who is in a group has changed, wherever a rule or a role names it."""
+    named = "SELECT collection_id FROM access_rule WHERE principal_type = 'group' AND principal = :group"
+    holding = "SELECT subject_id FROM role WHERE principal_type = 'group' AND principal = :group"
+    where = f"id IN ({named} UNION {holding}) OR endpoint_id IN ({holding})"
+    db.execute(f"UPDATE collection SET rule_version = rule_version + 1 WHERE {where}", {"group": group_id})  # noqa: S608 (our own words)
 
 
 def note_use(db: sqlite3.Connection, *, identity_id: str, collection_id: str) -> None:

@@ -48,12 +48,13 @@ def endpoint_document(collection: Collection, *, owner_name: str, roles: Iterabl
         "default_directory": "/" if is_guest else "/~/",
         "sharing_target_root_path": collection.base_path if is_guest else None,
         "shareable": collection.is_mapped,
+        "storage_type": "POSIX",
+        **_own_words(collection.texts),
         "acl_available": is_guest,
         "acl_editable": is_guest and can_manage_rules,
         "my_effective_roles": sorted(roles),
         "local_user_info_available": collection.is_mapped,
-        "user_message": None,
-        "DATA": [_server(collection.node_url)],
+        "DATA": [server_document(collection.node_url)],
     }
 
 
@@ -75,8 +76,17 @@ def gcs_endpoint_document(endpoint: Endpoint, *, owner_name: str, roles: Iterabl
         "public": True,
         "my_effective_roles": sorted(roles),
         "non_functional": True,
-        "DATA": [_server(endpoint.node_url)],
+        **_own_words(endpoint.texts),
+        "DATA": [server_document(endpoint.node_url)],
     }
+
+
+def _own_words(texts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a collection says of itself; keywords are one text here and a list at the GCS Manager."""
+    words = {name: value for name, value in texts.items() if value is not None}
+    if isinstance(words.get("keywords"), list):
+        words["keywords"] = ",".join(words["keywords"])
+    return words
 
 
 def _empty_endpoint() -> dict[str, Any]:
@@ -117,7 +127,7 @@ def _empty_endpoint() -> dict[str, Any]:
     }
 
 
-def _server(node_url: str) -> dict[str, Any]:
+def server_document(node_url: str) -> dict[str, Any]:
     host, _, port = node_url.removeprefix("https://").partition(":")
     return {
         "DATA_TYPE": "server",

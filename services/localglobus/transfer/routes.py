@@ -12,23 +12,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.localglobus.auth.identities import get as get_identity
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
-from services.localglobus.transfer import access, collections, listing, operations, roles, task_routes
+from services.localglobus.transfer import access, bookmarks, collections, hosting, listing, operations, roles, task_routes
 from services.localglobus.transfer.collections import Collection
-from services.localglobus.transfer.documents import endpoint_document, gcs_endpoint_document
 from services.localglobus.transfer.permissions import (
     ADMIN_ROLES,
     DELETE_RULE_ROLES,
     RULE_ROLES,
     Person,
-    Rights,
     person_behind,
     require_role,
     roles_on_endpoint,
 )
 from services.localglobus.transfer.requests import done, nodes_of, read_document, store_of, transfer_caller
+from services.localglobus.transfer.seeing import describe_collection, describe_endpoint
 
 FILE_FIELDS = frozenset({"name", "type", "size", "last_modified", "permissions", "user", "group"})
 MOST_FOUND = 1000
@@ -36,7 +34,7 @@ MOST_FOUND = 1000
 
 async def get_endpoint(request: Request) -> Response:
     caller = await transfer_caller(request)
-    return JSONResponse(await store_of(request).read(_describe_endpoint, request.path_params["endpoint_id"], person_behind(caller)))
+    return JSONResponse(await store_of(request).read(describe_endpoint, request.path_params["endpoint_id"], person_behind(caller)))
 
 
 async def search_endpoints(request: Request) -> Response:
@@ -189,25 +187,7 @@ def _remove_role(db: sqlite3.Connection, collection: Collection, role_id: str) -
 
 
 def _search(db: sqlite3.Connection, person: Person, scope: str, words: list[str]) -> list[dict[str, Any]]:
-    return [_document(db, collection, rights) for collection, rights in operations.search(db, person, scope=scope, words=words)]
-
-
-def _describe_endpoint(db: sqlite3.Connection, endpoint_id: str, person: Person) -> dict[str, Any]:
-    endpoint = collections.find_endpoint(db, endpoint_id=endpoint_id.lower())
-    if endpoint is not None:
-        held = roles_on_endpoint(db, endpoint, person)
-        return gcs_endpoint_document(endpoint, owner_name=_name(db, endpoint.owner_id), roles=held)
-    return _document(db, *operations.visible(db, endpoint_id, person))
-
-
-def _document(db: sqlite3.Connection, collection: Collection, rights: Rights) -> dict[str, Any]:
-    can_manage_rules = bool(rights.roles & RULE_ROLES)
-    return endpoint_document(collection, owner_name=_name(db, collection.owner_id), roles=rights.roles, can_manage_rules=can_manage_rules)
-
-
-def _name(db: sqlite3.Connection, identity_id: str) -> str:
-    row = get_identity(db, identity_id)
-    return identity_id if row is None else str(row["username"])
+    return [describe_collection(db, each, person) for each, _ in operations.search(db, person, scope=scope, words=words)]
 
 
 ENDPOINT = "/v0.10/endpoint/{endpoint_id}"
@@ -229,5 +209,7 @@ routes = [
     Route(f"{OPERATION}/stat", stat, methods=["GET"]),
     Route(f"{OPERATION}/mkdir", make_folder, methods=["POST"]),
     Route(f"{OPERATION}/rename", rename, methods=["POST"]),
+    *hosting.routes,
+    *bookmarks.routes,
     *task_routes.routes,
 ]

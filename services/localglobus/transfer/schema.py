@@ -74,4 +74,27 @@ CREATE INDEX IF NOT EXISTS copy_order_open ON copy_order (node) WHERE is_finishe
 CREATE TABLE IF NOT EXISTS ticket (
     digest TEXT PRIMARY KEY, task_id TEXT NOT NULL REFERENCES task(id), collection_id TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS described (
+    subject_id TEXT PRIMARY KEY, texts TEXT NOT NULL -- JSON: what a collection or endpoint says of itself beyond its own columns
+);
+CREATE TABLE IF NOT EXISTS bookmark (
+    id TEXT PRIMARY KEY, owner_id TEXT NOT NULL, name TEXT NOT NULL, collection_id TEXT NOT NULL, path TEXT NOT NULL,
+    is_pinned INTEGER NOT NULL DEFAULT 0, UNIQUE (owner_id, name)
+);
+CREATE TABLE IF NOT EXISTS task_authority (
+    task_id TEXT PRIMARY KEY REFERENCES task(id), client_id TEXT NOT NULL, root TEXT NOT NULL -- JSON: the path above the token's scopes
+);
+CREATE INDEX IF NOT EXISTS task_open_owner ON task (owner_id) WHERE completed_at IS NULL;
+CREATE TABLE IF NOT EXISTS pause_rule (
+    id TEXT PRIMARY KEY, subject_id TEXT NOT NULL, identity_id TEXT, message TEXT NOT NULL, starts_at TEXT NOT NULL,
+    modified_by TEXT NOT NULL, operations TEXT NOT NULL -- JSON: {pause_ls: true, ...}
+);
+CREATE INDEX IF NOT EXISTS pause_rule_subject ON pause_rule (subject_id);
+CREATE TABLE IF NOT EXISTS task_pause (
+    task_id TEXT PRIMARY KEY REFERENCES task(id), message TEXT NOT NULL, side TEXT NOT NULL, paused_by TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS admin_cancel (id TEXT PRIMARY KEY, requested_by TEXT NOT NULL, message TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS canceled_by_admin (
+    task_id TEXT PRIMARY KEY REFERENCES task(id), cancel_id TEXT NOT NULL REFERENCES admin_cancel(id), side TEXT NOT NULL
+);
 """

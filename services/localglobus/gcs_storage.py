@@ -1,0 +1,160 @@
+"""The GCS Manager's storage gateway and user credentials, as far as making and handing over guest collections needs them.
+
+An endpoint has one gateway, the POSIX folder of its node: it can be renamed, but neither added nor removed. A credential is made for an
+identity that has a local account there.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from services.localglobus.auth.tokens import Caller
+from services.localglobus.errors import ApiError
+from services.localglobus.gcs_documents import credential_document, envelope, gateway_document
+from services.localglobus.gcs_requests import manager, require_endpoint_admin
+from services.localglobus.transfer import collections
+from services.localglobus.transfer.collections import Endpoint
+from services.localglobus.transfer.describing import read_name, read_text
+from services.localglobus.transfer.requests import read_document, store_of
+
+
+async def list_gateways(request: Request) -> Response:
+    _, endpoint = await manager(request)
+    return JSONResponse(envelope([await store_of(request).read(_gateway, endpoint, endpoint.gateway_id)]))
+
+
+async def create_gateway(request: Request) -> Response:
+    """Refused in any case, a document that is none as such."""
+    caller, endpoint = await manager(request)
+    asked = await read_document(request)
+    if not str(asked.get("DATA_TYPE", "")).startswith("storage_gateway#") or not isinstance(asked.get("display_name"), str):
+        raise ApiError("unprocessable_entity", "Data Validation Error", 422)
+    await store_of(request).read(require_endpoint_admin, endpoint, caller)
+    raise ApiError("permission_denied", "An endpoint of localglobus has one storage gateway, the folder of its node", 403)
+
+
+async def one_gateway(request: Request) -> Response:
+    _, endpoint = await manager(request)
+    return JSONResponse(envelope([await store_of(request).read(_gateway, endpoint, request.path_params["gateway_id"])]))
+
+
+async def update_gateway(request: Request) -> Response:
+    caller, endpoint = await manager(request)
+    asked = await read_document(request)
+    return JSONResponse(
+        envelope([await store_of(request).write(_rename_gateway, endpoint, caller, request.path_params["gateway_id"], asked)])
+    )
+
+
+async def delete_gateway(request: Request) -> Response:
+    caller, endpoint = await manager(request)
+    await store_of(request).read(require_endpoint_admin, endpoint, caller)
+    raise ApiError("permission_denied", "Collections stand on this storage gateway", 403)
+
+
+async def list_credentials(request: Request) -> Response:
+    caller, endpoint = await manager(request)
+    gateway_id = request.query_params.get("storage_gateway", endpoint.gateway_id)
+    rows = await store_of(request).read(_credentials, endpoint, caller)
+    return JSONResponse(envelope([credential_document(row) for row in rows if row["gateway_id"] == gateway_id]))
+
+
+async def create_credential(request: Request) -> Response:
+    caller, endpoint = await manager(request)
+    asked = await read_document(request)
+    row = await store_of(request).write(_create_credential, endpoint, caller, asked)
+    return JSONResponse(envelope([credential_document(row)], message=f"Created User Credential {row['id']}", status=201), status_code=201)
+
+
+async def one_credential(request: Request) -> Response:
+    caller, endpoint = await manager(request)
+    row = await store_of(request).read(_credential, endpoint, caller, request.path_params["credential_id"])
+    return JSONResponse(envelope([credential_document(row)]))
+
+
+async def update_credential(request: Request) -> Response:
+    caller, endpoint = await manager(request)
+    asked = await read_document(request)
+    row = await store_of(request).write(_update_credential, endpoint, caller, request.path_params["credential_id"], asked)
+    return JSONResponse(envelope([credential_document(row)], message=f"Updated User Credential {row['id']}"))
+
+
+async def delete_credential(request: Request) -> Response:
+    caller, endpoint = await manager(request)
+    credential_id = request.path_params["credential_id"]
+    await store_of(request).write(_delete_credential, endpoint, caller, credential_id)
+    return JSONResponse(envelope([], message=f"Deleted User Credential {credential_id}"))
+
+
+def _gateway(db: sqlite3.Connection, endpoint: Endpoint, gateway_id: str) -> dict[str, Any]:
+    row = db.execute("SELECT * FROM storage_gateway WHERE id = ? AND endpoint_id = ?", (gateway_id, endpoint.id)).fetchone()
+    if row is None:
+        raise ApiError("not_found", f"No storage gateway '{gateway_id}' on this endpoint", 404)
+    return gateway_document(row)
+
+
+def _rename_gateway(
+    db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, gateway_id: str, asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    require_endpoint_admin(db, endpoint, caller)
+    _gateway(db, endpoint, gateway_id)
+    if "display_name" in asked:
+        db.execute("UPDATE storage_gateway SET display_name = ? WHERE id = ?", (read_name(asked["display_name"]), gateway_id))
+    return _gateway(db, endpoint, gateway_id)
+
+
+def _credentials(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller) -> list[sqlite3.Row]:
+    rows = db.execute("SELECT * FROM user_credential WHERE gateway_id = ? ORDER BY created_at, id", (endpoint.gateway_id,))
+    return [row for row in rows if row["identity_id"] in caller.identity_ids]
+
+
+def _credential(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, credential_id: str) -> sqlite3.Row:
+    for row in _credentials(db, endpoint, caller):
+        if row["id"] == credential_id:
+            return row
+    raise ApiError("not_found", "No such user credential of yours", 404)
+
+
+def _create_credential(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, asked: Mapping[str, Any]) -> sqlite3.Row:
+    identity_id = str(asked.get("identity_id") or caller.identity_id)
+    if identity_id not in caller.identity_ids or asked.get("storage_gateway_id") not in (None, endpoint.gateway_id):
+        raise ApiError("permission_denied", "A user credential is made for yourself, on this endpoint's storage gateway", 403)
+    credential_id = collections.ensure_credential(db, gateway_id=endpoint.gateway_id, identity_id=identity_id)
+    row: sqlite3.Row = db.execute("SELECT * FROM user_credential WHERE id = ?", (credential_id,)).fetchone()
+    return row
+
+
+def _update_credential(
+    db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, credential_id: str, asked: Mapping[str, Any]
+) -> sqlite3.Row:
+    row = _credential(db, endpoint, caller, credential_id)
+    if "display_name" in asked:
+        db.execute("UPDATE user_credential SET display_name = ? WHERE id = ?", (read_text(asked, "display_name"), row["id"]))
+    return _credential(db, endpoint, caller, credential_id)
+
+
+def _delete_credential(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, credential_id: str) -> None:
+    row = _credential(db, endpoint, caller, credential_id)
+    if db.execute("SELECT 1 FROM collection WHERE user_credential_id = ?", (row["id"],)).fetchone():
+        raise ApiError("conflict", "A guest collection works through this user credential", 409)
+    db.execute("DELETE FROM user_credential WHERE id = ?", (row["id"],))
+
+
+routes = [
+    Route("/api/storage_gateways", list_gateways, methods=["GET"]),
+    Route("/api/storage_gateways", create_gateway, methods=["POST"]),
+    Route("/api/storage_gateways/{gateway_id}", one_gateway, methods=["GET"]),
+    Route("/api/storage_gateways/{gateway_id}", update_gateway, methods=["PATCH"]),
+    Route("/api/storage_gateways/{gateway_id}", delete_gateway, methods=["DELETE"]),
+    Route("/api/user_credentials", list_credentials, methods=["GET"]),
+    Route("/api/user_credentials", create_credential, methods=["POST"]),
+    Route("/api/user_credentials/{credential_id}", one_credential, methods=["GET"]),
+    Route("/api/user_credentials/{credential_id}", update_credential, methods=["PATCH", "PUT"]),
+    Route("/api/user_credentials/{credential_id}", delete_credential, methods=["DELETE"]),
+]

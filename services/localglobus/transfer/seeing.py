@@ -1,0 +1,33 @@
+"""Endpoints and collections as a person sees them: the `endpoint` document with her roles in it."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from services.localglobus.auth.identities import get as get_identity
+from services.localglobus.transfer import collections, operations
+from services.localglobus.transfer.collections import Collection
+from services.localglobus.transfer.documents import endpoint_document, gcs_endpoint_document
+from services.localglobus.transfer.permissions import RULE_ROLES, Person, rights_of, roles_on_endpoint
+
+
+def describe_endpoint(db: sqlite3.Connection, endpoint_id: str, person: Person) -> dict[str, Any]:
+    """Returns an endpoint or a collection that the person may know of. Raises `ApiError` 404 `EndpointNotFound`."""
+    endpoint = collections.find_endpoint(db, endpoint_id=endpoint_id.lower())
+    if endpoint is not None:
+        return gcs_endpoint_document(endpoint, owner_name=name_of(db, endpoint.owner_id), roles=roles_on_endpoint(db, endpoint, person))
+    return describe_collection(db, operations.visible(db, endpoint_id, person)[0], person)
+
+
+def describe_collection(db: sqlite3.Connection, collection: Collection, person: Person) -> dict[str, Any]:
+    """Returns a collection, whoever asks."""
+    held = rights_of(db, collection, person).roles
+    owner_name = name_of(db, collection.owner_id)
+    return endpoint_document(collection, owner_name=owner_name, roles=held, can_manage_rules=bool(held & RULE_ROLES))
+
+
+def name_of(db: sqlite3.Connection, identity_id: str) -> str:
+    """Returns the user name of an identity, or its id when it is not known."""
+    row = get_identity(db, identity_id)
+    return identity_id if row is None else str(row["username"])
