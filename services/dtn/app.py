@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, request_response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.dtn import operations, serving, uploading
+from services.dtn import bundles, operations, serving, uploading
 from services.dtn.accounting import SCOPE_KEY, Connection
 from services.dtn.conditions import RangeError
 from services.dtn.errors import BadRequestError, MissingError, NodeError, UnauthorizedError
@@ -53,6 +53,7 @@ def make_app(node: Node) -> ASGIApp:
         Route("/.dtn/style.css", _style, methods=["GET"]),
         Route("/.dtn/v1/operations/{verb}", bound(operations.operate, node=node), methods=["POST"]),
         Route("/.dtn/v1/walk", bound(operations.walk_tree, node=node), methods=["POST"]),
+        Route("/.dtn/v1/bundle", bound(bundles.send_bundle, node=node), methods=["POST"]),
         Route("/.dtn/v1/digest", bound(operations.tell_digest, node=node), methods=["POST"]),
         Route("/.dtn/", bound(_home, node=node), methods=["GET"]),
         Route("/", bound(_home, node=node), methods=["GET"]),

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +69,18 @@ class DigestBook:
             self._db.execute(
                 "INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?, ?)", (stamp.device, stamp.inode, stamp.size, stamp.mtime_ns, digest)
             )
+
+    def keep_many(self, digests: Iterable[tuple[Stamp, str]]) -> None:
+        """Remember digests of files that were written just now, in one step."""
+        now = time.time_ns()
+        rows = [
+            (stamp.device, stamp.inode, stamp.size, stamp.mtime_ns, digest)
+            for stamp, digest in digests if now - stamp.mtime_ns >= GRAIN_NS
+        ]  # fmt: skip
+        with self._lock:
+            self._db.execute("BEGIN")
+            self._db.executemany("INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?, ?)", rows)
+            self._db.execute("COMMIT")
 
     def compute(self, fd: int, progress: Callable[[int], None] = lambda _: None) -> str:
         """Read the whole file and return its digest; kept if the file did not change meanwhile. Blocks: call it in a thread."""

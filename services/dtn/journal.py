@@ -25,10 +25,9 @@ CREATE TABLE IF NOT EXISTS entry (
     id INTEGER PRIMARY KEY, item_idx INTEGER NOT NULL, kind TEXT NOT NULL, source_path TEXT NOT NULL, destination_path TEXT NOT NULL,
     size INTEGER, mtime_ns INTEGER, checksum TEXT, status TEXT NOT NULL DEFAULT 'pending', etag TEXT, digest TEXT,
     bytes INTEGER NOT NULL DEFAULT 0, error_code TEXT, error_details TEXT, sequence INTEGER, UNIQUE (item_idx, source_path));
-CREATE INDEX IF NOT EXISTS entry_status ON entry (status, id);
+CREATE INDEX IF NOT EXISTS entry_failed ON entry (id) WHERE status = 'failed';
 CREATE INDEX IF NOT EXISTS entry_unsent ON entry (id) WHERE sequence IS NULL AND status <> 'pending' AND kind <> 'dir';
 CREATE INDEX IF NOT EXISTS entry_sequence ON entry (sequence) WHERE sequence IS NOT NULL;
-CREATE INDEX IF NOT EXISTS entry_destination ON entry (destination_path);
 CREATE TABLE IF NOT EXISTS piece (entry_id INTEGER, offset INTEGER, length INTEGER, PRIMARY KEY (entry_id, offset)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY, body TEXT NOT NULL, sequence INTEGER);
 """
@@ -147,6 +146,10 @@ class Journal:
         )  # fmt: skip
         return [FileEntry(row[0], row[1], row[2], row[3], row[4], row[5], row[6], is_recursive=bool(row[7])) for row in rows]
 
+    def index_destinations(self) -> None:
+        """Before the first `has_destination`: most orders never ask, and an index that is not there costs nothing."""
+        self._run("CREATE INDEX IF NOT EXISTS entry_destination ON entry (destination_path)")
+
     def has_destination(self, path: str) -> bool:
         return bool(self._rows("SELECT 1 FROM entry WHERE destination_path = ? LIMIT 1", path))
 
@@ -166,6 +169,15 @@ class Journal:
                 (status, digest, entry.size, n_bytes, code, details, entry.id),
             )
             db.execute("DELETE FROM piece WHERE entry_id = ?", (entry.id,))
+
+    def end_many(self, entries: Iterable[tuple[FileEntry, str]]) -> None:
+        """Record in one step that files (with their digests) were transferred whole."""
+        rows = [(digest, entry.size, entry.size, entry.mtime_ns, entry.id) for entry, digest in entries]
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE entry SET status = 'transferred', digest = ?, size = ?, bytes = ?, mtime_ns = ?, error_code = NULL,"
+                " error_details = NULL WHERE id = ?", rows,
+            )  # fmt: skip
 
     def end_item(self, item: Item, status: str, *, code: str, details: str) -> None:
         """Record that a folder could not be read: one result stands for it. What an earlier try found below it keeps its own."""

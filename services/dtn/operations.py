@@ -164,7 +164,8 @@ def _require_below(place: Place) -> None:
 OPERATIONS: dict[str, Callable[[Root, Answer], Answer]] = {"ls": ls, "stat": stat_entry, "mkdir": mkdir, "rename": rename, "delete": delete}
 
 
-async def _require_ticket(request: Request, node: Node, collection: Collection) -> tuple[str, Access]:
+async def require_ticket(request: Request, node: Node, collection: Collection) -> tuple[str, Access]:
+    """Return the pull ticket that the request carries and what it opens now. Raises UnauthorizedError."""
     scheme, _, ticket = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "ticket" or not ticket.strip():
         raise UnauthorizedError("A pull ticket is needed.")
@@ -180,7 +181,7 @@ async def walk_tree(request: Request, node: Node) -> Response:
     loop = asyncio.get_running_loop()
     collection = await loop.run_in_executor(node.readers, node.collection, _text(asked, "collection"))
     path = normalise(_text(asked, "path"))
-    ticket, access = await _require_ticket(request, node, collection)
+    ticket, access = await require_ticket(request, node, collection)
     real_path, _ = await loop.run_in_executor(node.readers, stat_path, collection.root, path.rstrip("/") + "/")
     paths = (path, real_path)
     if not all(access.may_read(one) for one in paths):
@@ -221,7 +222,7 @@ async def tell_digest(request: Request, node: Node) -> Response:
     loop = asyncio.get_running_loop()
     collection = await loop.run_in_executor(node.readers, node.collection, _text(asked, "collection"))
     path = normalise(_text(asked, "path"))
-    _, access = await _require_ticket(request, node, collection)
+    _, access = await require_ticket(request, node, collection)
     fd, status, real_path = await loop.run_in_executor(node.readers, collection.root.open_file, path)
     try:
         if not all(access.may_read(one) for one in (path, real_path)):

@@ -21,7 +21,7 @@ class Partial:
         self._made_folders = made_folders
         folder, _, name = path.rpartition("/")
         self._folder = folder or "/"
-        self._name = part_name(name, hashlib.sha256(key.encode()).hexdigest()[:12])
+        self._name = part_name_for(name, key)
         self._fd: int | None = None
         self._lock = threading.Lock()
 
@@ -98,3 +98,12 @@ class Partial:
             self._root.place(f"{self._folder.rstrip('/')}/{self._name}", follows_last=False) as place,
         ):
             os.unlink(place.name, dir_fd=place.folder_fd)
+
+
+def part_name_for(name: str, key: str) -> str:
+    """Return the unfinished name of an order's file; the same one after a restart. `key` is `partial_key` of it."""
+    return part_name(name, hashlib.sha256(key.encode()).hexdigest()[:12])
+
+
+def partial_key(order_id: str, entry_id: int) -> str:
+    return f"{order_id}:{entry_id}"

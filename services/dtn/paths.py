@@ -83,6 +83,11 @@ def _decode_segment(segment: str) -> str:
     return decoded
 
 
+def is_plain_name(name: str) -> bool:
+    """Tell whether `name` is one segment that `normalise` would keep as it is; its length is the disk's to judge."""
+    return bool(name) and name not in {".", ".."} and "/" not in name and _FORBIDDEN.search(name) is None
+
+
 def is_part_name(name: str) -> bool:
     """Tell whether `name` is one of the node's own unfinished files, which nobody may read, write or list."""
     return PART_NAME.match(name) is not None

@@ -11,25 +11,30 @@ import logging
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from services.dtn.bundles import MOST_BYTES, Answered
 from services.dtn.digests import READ_BYTES, Stamp, digest_of
 from services.dtn.entries import list_folder
 from services.dtn.errors import NodeError, from_os_error
 from services.dtn.journal import FileEntry, Item, Journal
+from services.dtn.landing import Landing, UnusualError
 from services.dtn.node import Node
 from services.dtn.operations import delete_tree
-from services.dtn.partials import Partial
+from services.dtn.partials import Partial, partial_key
 from services.dtn.paths import Root, normalise
 from services.dtn.progress import Options, Progress
 from services.dtn.scheduling import FIRST_WAIT_S, MOST_WAIT_S, Schedule
-from services.dtn.sources import SOURCE_ERRORS, PullError, Source, StoppedError, mtime_of
+from services.dtn.sources import SOURCE_ERRORS, PullError, Source, StoppedError, mtime_of, source_fault
 
 logger = logging.getLogger("dtn.orders")
 PIECE_BYTES = 16 << 20
+LANDED_S = 0.25  # small files that arrived wait no longer than this for their names
 FINAL_CODES = frozenset({"InvalidPath", "IsDirectory", "ExternalError.DirListingFailed.NotDirectory", "ExternalError.MkdirFailed.Exists"})
 
 
@@ -60,7 +65,8 @@ class Copy:
         self._options = options
         self.progress = Progress(journal)
         self.stop = threading.Event()
-        self._schedule = Schedule(journal, lambda: self.stop.is_set() or self._is_late())
+        bundled_bytes = MOST_BYTES if options.sync_level is None else 0
+        self._schedule = Schedule(journal, lambda: self.stop.is_set() or self._is_late(), bundled_bytes=bundled_bytes)
         self._buffers = threading.local()
         self._made_folders: set[str] = set()
         self._large: set[_LargeFile] = set()
@@ -144,6 +150,8 @@ class Copy:
             try:
                 if isinstance(unit, FileEntry):
                     self._pull(unit)
+                elif isinstance(unit, list):
+                    self._pull_many(unit)
                 else:
                     unit()
             except StoppedError:
@@ -151,7 +159,7 @@ class Copy:
             except Exception:  # one file must not end the others; `run` records it as failed
                 logger.exception("file not copied", extra={"facts": {"order": self._order_id}})
             finally:
-                self._schedule.give_back()
+                self._schedule.give_back(unit)
         self._source.release()
 
     @property
@@ -177,6 +185,71 @@ class Copy:
     def _rest(self, seconds: float) -> None:
         if self.stop.wait(seconds):
             raise StoppedError
+
+    # --- many small files --------------------------------------------------------------------------------------------------------
+
+    def _pull_many(self, entries: list[FileEntry]) -> None:
+        """Bring small files to their ends by one stream; what is large or lands in an unusual place takes the way of a single file."""
+        landing = Landing(
+            self._root, order_id=self._order_id, made_folders=self._made_folders, keeps_times=self._options.preserve_timestamp
+        )  # fmt: skip
+        unanswered = dict(enumerate(entries))
+        alone: list[FileEntry] = []
+        with closing(landing):
+            try:
+                landed_at = time.monotonic()
+                for answer in self._source.fetch_many([entry.source_path for entry in entries]):
+                    self._raise_if_stopped()
+                    entry = unanswered.pop(answer.index)
+                    if not self._land(landing, entry, answer):
+                        alone.append(entry)
+                    if time.monotonic() - landed_at > LANDED_S:
+                        self._put_all_in_place(landing)
+                        landed_at = time.monotonic()
+            except (PullError, NodeError, OSError) as error:
+                fault = self._as_fault(error, entries[0].destination_path)
+                for entry in unanswered.values():
+                    self._settle(entry, fault)
+            self._put_all_in_place(landing)
+        for entry in alone:
+            self._pull(entry)
+
+    def _land(self, landing: Landing, entry: FileEntry, answer: Answered) -> bool:
+        """Write one file of a bundle, or settle why not. False when it is to be pulled alone."""
+        if answer.is_large:
+            return False
+        try:
+            if answer.error is not None:
+                error = answer.error
+                raise source_fault(error.http_status, error.code, error.message, path=entry.source_path)
+            self._strike_write_fault()
+            entry.size = answer.size
+            entry.mtime_ns = entry.mtime_ns if entry.mtime_ns is not None else answer.mtime_ns
+            digest = landing.write(entry, answer.body)
+            mismatch = self._mismatch(entry, digest, answer.sha256 if self._options.verify_checksum else None)
+            if mismatch is not None:
+                landing.take_back()
+                raise mismatch
+        except UnusualError:
+            return False
+        except (PullError, NodeError, OSError) as error:
+            self._settle(entry, self._as_fault(error, entry.destination_path))
+        return True
+
+    def _put_all_in_place(self, landing: Landing) -> None:
+        try:
+            arrived = landing.settle(lambda entry, error: self._settle(entry, self._as_fault(error, entry.destination_path)))
+        except OSError as error:  # nothing of it is safe on the disk
+            for entry in landing.give_up():
+                self._settle(entry, self._as_fault(error, entry.destination_path))
+            return
+        if not arrived:
+            return
+        self._journal.end_many((entry, digest) for entry, digest, _ in arrived)
+        self._node.digests.keep_many((stamp, digest) for _, digest, stamp in arrived)
+        n_bytes = sum(entry.size or 0 for entry, _, _ in arrived)
+        self.progress.add(files_transferred=len(arrived), bytes_checksummed=n_bytes, bytes_transferred=n_bytes)
+        self._schedule.note_success()
 
     # --- one file ----------------------------------------------------------------------------------------------------------------
 
@@ -228,10 +301,7 @@ class Copy:
         return False
 
     def _copy_bytes(self, fetched: Any, partial: Partial, *, offset: int, length: int, digest: Any = None) -> None:
-        fault = self._node.faults.take("write")
-        if fault is not None:
-            self._rest(fault.delay_s)
-            fault.strike()
+        self._strike_write_fault()
         buffer = self._buffer()
         end = offset + length
         while offset < end:
@@ -243,6 +313,12 @@ class Copy:
             if digest is not None:
                 digest.update(buffer[:n_bytes])
             offset += n_bytes
+
+    def _strike_write_fault(self) -> None:
+        fault = self._node.faults.take("write")
+        if fault is not None:
+            self._rest(fault.delay_s)
+            fault.strike()
 
     def _buffer(self) -> memoryview:
         buffer: memoryview | None = getattr(self._buffers, "buffer", None)
@@ -316,12 +392,10 @@ class Copy:
             raise
 
     def _put_in_place(self, entry: FileEntry, partial: Partial, digest: str, expected: str | None) -> None:
-        if expected is not None and expected != digest:
+        mismatch = self._mismatch(entry, digest, expected)
+        if mismatch is not None:
             self._discard(entry, partial)
-            raise PullError("CHECKSUM_MISMATCH", f"{entry.source_path} arrived with another checksum than the source has.")
-        if entry.checksum and entry.checksum.lower() != digest:
-            self._discard(entry, partial)
-            raise PullError("CHECKSUM_MISMATCH", f"{entry.source_path} does not have the checksum that was asked for.", is_final=True)
+            raise mismatch
         mtime_ns = entry.mtime_ns if self._options.preserve_timestamp else None
         stamp = partial.put_in_place(mtime_ns)
         self._node.digests.keep(stamp, digest)
@@ -329,6 +403,13 @@ class Copy:
         self._journal.end(entry, "transferred", digest=digest)
         self.progress.add(files_transferred=1, bytes_checksummed=entry.size or 0, bytes_transferred=0 if was_in_pieces else entry.size or 0)
         self._schedule.note_success()
+
+    def _mismatch(self, entry: FileEntry, digest: str, expected: str | None) -> PullError | None:
+        if expected is not None and expected != digest:
+            return PullError("CHECKSUM_MISMATCH", f"{entry.source_path} arrived with another checksum than the source has.")
+        if entry.checksum and entry.checksum.lower() != digest:
+            return PullError("CHECKSUM_MISMATCH", f"{entry.source_path} does not have the checksum that was asked for.", is_final=True)
+        return None
 
     def _discard(self, entry: FileEntry, partial: Partial) -> None:
         lost = sum(self._journal.pieces(entry).values())
@@ -398,6 +479,7 @@ class Copy:
 
     def _delete_extra(self) -> None:
         """Delete at the destination what the source folders do not have, deepest last so that whole folders go at once."""
+        self._journal.index_destinations()
         for item in self._journal.items(only_recursive=True):
             waiting = [item.destination_path.rstrip("/") + "/"]
             while waiting:
@@ -419,7 +501,7 @@ class Copy:
 
 def partial_of(root: Root, entry: FileEntry, *, order_id: str, made_folders: set[str]) -> Partial:
     """Return the unfinished file of an order's file; the same one after a restart."""
-    return Partial(root, entry.destination_path, f"{order_id}:{entry.id}", made_folders)
+    return Partial(root, entry.destination_path, partial_key(order_id, entry.id), made_folders)
 
 
 def remove_partials(journal: Journal, root: Root, *, order_id: str) -> None:

@@ -15,15 +15,24 @@ from services.dtn.journal import FileEntry, Journal
 FIRST_WAIT_S = 0.25
 MOST_WAIT_S = 20.0
 READ_AHEAD_ROWS = 500
+MOST_TOGETHER = 500
+BYTES_TOGETHER = 8 << 20
+UNKNOWN_BYTES = 64 << 10  # what a file counts whose size nobody told
+BUNDLES_AT_ONCE = 2  # one is written while the next is on its way; more would only fight for the interpreter
 Piece = Callable[[], None]
+Bundle = list[FileEntry]
+Unit = FileEntry | Bundle | Piece
 
 
 class Schedule:
     """Safe to use from any thread. `is_over` tells that nothing more is to be begun (stopped, or past the deadline)."""
 
-    def __init__(self, journal: Journal, is_over: Callable[[], bool]) -> None:
+    def __init__(self, journal: Journal, is_over: Callable[[], bool], *, bundled_bytes: int = 0) -> None:
+        """Files of at most `bundled_bytes`, or of unknown size, are handed out together."""
         self._journal = journal
         self._is_over = is_over
+        self._bundled_bytes = bundled_bytes
+        self._n_bundles = 0
         self._condition = threading.Condition()
         self._pieces: deque[Piece] = deque()
         self._new: deque[FileEntry] = deque()
@@ -35,7 +44,7 @@ class Schedule:
         self._hold_s = FIRST_WAIT_S
         self.is_paused = False
 
-    def take(self) -> FileEntry | Piece | None:
+    def take(self) -> Unit | None:
         """Wait for something to do; None when there is nothing any more. Each taken unit ends with `give_back`."""
         with self._condition:
             while not self._is_over():
@@ -46,6 +55,7 @@ class Schedule:
                     unit = self._ready(now)
                     if unit is not None:
                         self._n_busy += 1
+                        self._n_bundles += isinstance(unit, list)
                         return unit
                     if not self._n_busy and not self._waiting:
                         break
@@ -55,21 +65,35 @@ class Schedule:
             self._condition.notify_all()
             return None
 
-    def _ready(self, now: float) -> FileEntry | Piece | None:
+    def _ready(self, now: float) -> Unit | None:
         if self._pieces:
             return self._pieces.popleft()
-        if self._waiting and self._waiting[0][0] <= now:
-            return heapq.heappop(self._waiting)[2]
+        while self._waiting and self._waiting[0][0] <= now:
+            self._new.appendleft(heapq.heappop(self._waiting)[2])
         if not self._new:
             self._new.extend(self._journal.pending(after=self._last_id, limit=READ_AHEAD_ROWS))
             if self._new:
                 self._last_id = self._new[-1].id
+        if self._new and self._is_small(self._new[0]):
+            return self._bundle() if self._n_bundles < BUNDLES_AT_ONCE else None
         return self._new.popleft() if self._new else None
 
-    def give_back(self) -> None:
+    def _is_small(self, entry: FileEntry) -> bool:
+        return entry.etag is None and (entry.size or 0) <= self._bundled_bytes and self._bundled_bytes > 0
+
+    def _bundle(self) -> Bundle:
+        found: Bundle = []
+        n_bytes = 0
+        while self._new and len(found) < MOST_TOGETHER and n_bytes < BYTES_TOGETHER and self._is_small(self._new[0]):
+            found.append(self._new.popleft())
+            n_bytes += UNKNOWN_BYTES if found[-1].size is None else found[-1].size
+        return found
+
+    def give_back(self, unit: Unit) -> None:
         """Say that a taken unit has ended."""
         with self._condition:
             self._n_busy -= 1
+            self._n_bundles -= isinstance(unit, list)
             self._condition.notify_all()
 
     def add_pieces(self, pieces: Iterable[Piece]) -> None:

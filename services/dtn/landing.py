@@ -1,0 +1,129 @@
+"""Small files that arrive in bundles: written beside their names, made durable together, renamed, recorded in one step.
+
+A file costs five calls of the system here and no transaction of its own. What is unusual about a destination (a link, a folder in the
+way) is left to the way of a single file, `Copy._pull`.
+"""
+
+import ctypes
+import hashlib
+import os
+import stat
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from services.dtn.digests import Stamp
+from services.dtn.journal import FileEntry
+from services.dtn.partials import part_name_for, partial_key
+from services.dtn.paths import Root, is_plain_name
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class UnusualError(Exception):
+    """The destination needs more care than a bundle takes."""
+
+
+@dataclass(frozen=True)
+class _Written:
+    entry: FileEntry
+    folder_fd: int
+    part: str
+    name: str
+    digest: str
+    stamp: Stamp
+
+
+class Landing:
+    """A group of files on their way to their names. For one thread; `close` removes what did not get there."""
+
+    def __init__(self, root: Root, *, order_id: str, made_folders: set[str], keeps_times: bool) -> None:
+        self._root = root
+        self._order_id = order_id
+        self._made_folders = made_folders
+        self._keeps_times = keeps_times
+        self._folders: dict[str, int] = {}
+        self._held = ExitStack()
+        self._written: list[_Written] = []
+
+    def write(self, entry: FileEntry, body: bytes) -> str:
+        """Write a file under its unfinished name; returns the SHA-256 of the bytes. Raises UnusualError, NodeError or OSError."""
+        folder, _, name = entry.destination_path.rpartition("/")
+        if not is_plain_name(name):
+            raise UnusualError
+        folder_fd = self._folders.get(folder)
+        if folder_fd is None:
+            folder_fd = self._enter(folder)
+        if not _is_plain(folder_fd, name):
+            raise UnusualError
+        part = part_name_for(name, partial_key(self._order_id, entry.id))
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=folder_fd)
+        try:
+            _write_whole(fd, body)
+            if self._keeps_times and entry.mtime_ns is not None:
+                os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
+            stamp = Stamp.of(os.fstat(fd))
+        except BaseException:
+            os.unlink(part, dir_fd=folder_fd)
+            raise
+        finally:
+            os.close(fd)
+        digest = hashlib.sha256(body).hexdigest()
+        self._written.append(_Written(entry, folder_fd, part, name, digest, stamp))
+        return digest
+
+    def take_back(self) -> None:
+        """Remove the file that was written last."""
+        last = self._written.pop()
+        os.unlink(last.part, dir_fd=last.folder_fd)
+
+    def settle(self, failed: Callable[[FileEntry, OSError], None]) -> list[tuple[FileEntry, str, Stamp]]:
+        """Bring the bytes to the disk, then give every file its name; returns who arrived, with digest and stamp."""
+        for folder_fd in {os.fstat(fd).st_dev: fd for fd in self._folders.values()}.values():
+            if self._written and _LIBC.syncfs(folder_fd) != 0:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number))
+        arrived = []
+        written, self._written = self._written, []
+        for one in written:
+            try:
+                os.rename(one.part, one.name, src_dir_fd=one.folder_fd, dst_dir_fd=one.folder_fd)
+            except OSError as error:
+                failed(one.entry, error)
+            else:
+                arrived.append((one.entry, one.digest, one.stamp))
+        return arrived
+
+    def give_up(self) -> list[FileEntry]:
+        """Remove what was written since `settle`; returns whose it was."""
+        entries = [one.entry for one in self._written]
+        while self._written:
+            self.take_back()
+        return entries
+
+    def close(self) -> None:
+        self.give_up()
+        self._held.close()
+
+    def _enter(self, folder: str) -> int:
+        if (folder or "/") not in self._made_folders:
+            self._root.make_folder(folder or "/")
+            self._made_folders.add(folder or "/")
+        fd, _ = self._held.enter_context(self._root.folder_fd(folder + "/"))
+        self._folders[folder] = fd
+        return fd
+
+
+def _is_plain(folder_fd: int, name: str) -> bool:
+    """Nothing is there, or a file that may be replaced."""
+    try:
+        status = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return True
+    return stat.S_ISREG(status.st_mode)
+
+
+def _write_whole(fd: int, body: bytes) -> None:
+    left = memoryview(body)
+    while left:
+        left = left[os.write(fd, left) :]
