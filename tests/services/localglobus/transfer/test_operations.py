@@ -109,6 +109,16 @@ def test_tasks_write_and_delete_nothing_behind_a_link(sites, share, folder, link
     assert [path.name for path in (folder / "theirs").iterdir()] == ["theirs.nc"]
 
 
+def test_a_copy_tells_no_names_behind_a_link(sites, share, folder, linked):
+    ada = sites.person("ada")
+    copy = TransferData(share, share, deadline=datetime.now(UTC) + timedelta(seconds=3))
+    copy.add_item(f"{linked}/other/", f"{linked}/got/", recursive=True)
+    task = ada.submit_transfer(copy)["task_id"]
+    assert wait_until(lambda: ended(ada, task)) == "FAILED"
+    assert "theirs.nc" not in str(ada.task_event_list(task, limit=100))
+    assert not list(folder.glob("mine/got/*"))
+
+
 def ended(client, task):
     status = client.get_task(task)["status"]
     return status if status != "ACTIVE" else None
