@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
+from services.dtn.bundles import Answered, SmallFiles
 from services.dtn.digests import Stamp, from_field
 from services.dtn.entries import Entry, stat_path, walk
 from services.dtn.errors import NodeError
@@ -25,6 +26,7 @@ from services.dtn.node import Collection, Node
 from services.dtn.rights import FRESH_S, Access
 
 TIMEOUT_S = 30.0
+BLOCK_BYTES = 256 << 10
 CODES = {
     401: "PERMISSION_DENIED",
     403: "PERMISSION_DENIED",
@@ -74,6 +76,10 @@ class Source(Protocol):
         """Open a part of a file; with `etag` only if it is still that file."""
         ...
 
+    def fetch_many(self, paths: Sequence[str]) -> Iterator[Answered]:
+        """Yield small files as they come, an answer a path. Raises PullError when the source cannot go on."""
+        ...
+
     def release(self) -> None:
         """Close what this thread holds open."""
         ...
@@ -97,13 +103,9 @@ class RemoteSource:
     def walk(self, path: str, filter_rules: Sequence[dict[str, Any]]) -> Iterator[Entry]:
         asked = json.dumps({"collection": self._collection, "path": path, "filter_rules": list(filter_rules)}).encode()
         with self._request("POST", self._node.path.rstrip("/") + "/.dtn/v1/walk", body=asked, path=path) as response:
-            with _network_faults():
-                for line in response:
-                    entry: Entry = json.loads(line)
-                    if entry.get("end"):
-                        return
-                    yield entry
-            raise PullError("CONNECT_FAILED", "The listing of the source broke off.", is_shared=True, is_source=True)
+            blocks = _Blocks(response)
+            while not (entry := json.loads(blocks.line())).get("end"):
+                yield entry
 
     @contextlib.contextmanager
     def fetch(self, path: str, *, offset: int, length: int, etag: str | None, wants_digest: bool) -> Iterator[Fetched]:
@@ -115,6 +117,19 @@ class RemoteSource:
         url = self._files.path.rstrip("/") + "/".join(quote(segment, safe="") for segment in path.split("/"))
         with self._request("GET", url, fields=fields, path=path) as response:
             yield _RemoteFile(response)
+
+    def fetch_many(self, paths: Sequence[str]) -> Iterator[Answered]:
+        asked = json.dumps({"collection": self._collection, "paths": list(paths)}).encode()
+        with self._request("POST", self._node.path.rstrip("/") + "/.dtn/v1/bundle", body=asked, path=paths[0]) as response:
+            blocks = _Blocks(response)
+            while not (line := json.loads(blocks.line())).get("end"):
+                if "code" in line:
+                    error = NodeError(str(line["message"]), code=str(line["code"]), http_status=int(line["http_status"]))
+                    yield Answered(line["index"], error=error)
+                elif line.get("is_large"):
+                    yield Answered(line["index"], is_large=True)
+                else:
+                    yield Answered(line["index"], line["size"], line["mtime_ns"], line["sha256"], blocks.take(line["size"]))
 
     def digest(self, path: str, etag: str, stop: threading.Event) -> str:
         asked = json.dumps({"collection": self._collection, "path": path}).encode()
@@ -178,11 +193,16 @@ def _refusal(response: http.client.HTTPResponse, path: str) -> PullError:
         message, code = str(said.get("message")), str(said.get("code"))
     except (ValueError, AttributeError):
         message, code = f"status {response.status}", ""
-    if response.status == 400:
+    return source_fault(response.status, code, message, path=path)
+
+
+def source_fault(status: int, code: str, message: str, *, path: str) -> PullError:
+    """Say what a source's answer means for a file."""
+    if status == 400:
         return PullError(code or "BAD_REQUEST", f"{path}: {message}", is_final=True, is_source=True)
-    known = CODES.get(response.status)
+    known = CODES.get(status)
     if known is None:
-        return PullError("ENDPOINT_ERROR", f"The source answers {response.status}: {message}", is_shared=True, is_source=True)
+        return PullError("ENDPOINT_ERROR", f"The source answers {status}: {message}", is_shared=True, is_source=True)
     return PullError(known, f"{path}: {message}", is_source=True)
 
 
@@ -200,6 +220,35 @@ class _RemoteFile:
     def read_into(self, buffer: memoryview) -> int:
         with _network_faults():
             return self._response.readinto(buffer)
+
+
+class _Blocks:
+    """An answer's body, read in large blocks: the standard library reads a chunked body's lines byte by byte."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self._response = response
+        self._block = b""
+        self._at = 0
+
+    def line(self) -> bytes:
+        while (end := self._block.find(b"\n", self._at)) < 0:
+            self._more()
+        line, self._at = self._block[self._at : end], end + 1
+        return line
+
+    def take(self, n_bytes: int) -> bytes:
+        while len(self._block) - self._at < n_bytes:
+            self._more()
+        taken = self._block[self._at : self._at + n_bytes]
+        self._at += n_bytes
+        return taken
+
+    def _more(self) -> None:
+        with _network_faults():
+            block = self._response.read1(BLOCK_BYTES)
+        if not block:
+            raise PullError("CONNECT_FAILED", "The source's answer broke off.", is_shared=True, is_source=True)
+        self._block, self._at = self._block[self._at :] + block, 0
 
 
 class LocalSource:
@@ -233,6 +282,15 @@ class LocalSource:
             yield _LocalFile(self, fd, stamp, path, offset, length, self._node.digests.known(stamp))
         finally:
             os.close(fd)
+
+    def fetch_many(self, paths: Sequence[str]) -> Iterator[Answered]:
+        def may_read(path: str) -> bool:
+            with contextlib.suppress(PullError):
+                self.require(path)
+                return True
+            return False
+
+        return SmallFiles(self._collection.root, may_read, self._node.faults).read(paths)
 
     def digest(self, path: str, etag: str, stop: threading.Event) -> str:
         self.require(path)
