@@ -7,13 +7,13 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Prefetch, prefetch_related_objects
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_http_methods, require_safe
 from markupsafe import Markup, escape
 
-from datasets import files, search
+from datasets import files, machine_pages, search
 from datasets.access import decide, is_curator, may_list
 from datasets.asking import ask_steward
 from datasets.citing import cite
@@ -67,8 +67,11 @@ def catalogue(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def dataset(request: HttpRequest, slug: str) -> HttpResponse:
+def dataset(request: HttpRequest, slug: str) -> HttpResponseBase:
     """`pages/dataset.html`: `dataset`, `version`, `versions`, `total`, `decision`, `ways`, `citation`, `looks`. Query: `version`."""
+    asked = machine_pages.asked_format(request)
+    if asked is not None:
+        return machine_pages.describe(request, slug, asked)
     found, versions, version = _dataset_and_version(request, slug)
     decision = decide(request.user, found)
     total = files.measure(version, files.FileQuery()) if version else files.Measure(0, 0)
@@ -90,8 +93,9 @@ def dataset(request: HttpRequest, slug: str) -> HttpResponse:
         "add_url": route("transfers:basket-add"),
         "next_urls": {name: route(f"transfers:{name}") for name in ("basket", "request-new", "send")},
         "years": (FIRST_YEAR, LAST_YEAR),
+        **machine_pages.page_context(found, version, versions, total),
     }
-    return render(request, "pages/dataset.html", context)
+    return machine_pages.link(render(request, "pages/dataset.html", context), context["record"])
 
 
 @require_safe

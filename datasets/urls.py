@@ -2,15 +2,19 @@
 
 from django.urls import path
 
-from datasets import pages, steward_pages
+from datasets import machine_pages, oai, pages, steward_pages
 
 app_name = "datasets"
 
 urlpatterns = [
     path("datasets/", pages.catalogue, name="catalogue"),
+    path("datasets/feed.atom", machine_pages.show_feed, name="feed"),
     path("datasets/<slug:slug>/", pages.dataset, name="dataset"),
     path("datasets/<slug:slug>/files/", pages.list_files, name="files"),
     path("datasets/<slug:slug>/ask/", pages.ask, name="ask"),
+    path("sitemap.xml", machine_pages.show_sitemap_index, name="sitemap-index"),
+    path("sitemaps/<int:number>.xml", machine_pages.show_sitemap, name="sitemap"),
+    path("oai", oai.answer, name="oai"),
     path("steward/", steward_pages.steward, name="steward"),
     path("steward/register/", steward_pages.register, name="register"),
     path("steward/datasets/<slug:slug>/", steward_pages.desk, name="desk"),

@@ -1,6 +1,7 @@
 """The nouns of the catalogue. `dataset` describes, `version` freezes, `inventory` lists the files, `grant` gives access."""
 
 from datasets.models.dataset import AccessPolicy, Creator, Dataset, ShareVariant, Subject, Variable
+from datasets.models.deletion import DeletedRecord
 from datasets.models.event import DatasetEvent
 from datasets.models.grant import Grant, PrincipalType
 from datasets.models.inventory import File, Folder, FolderState
@@ -13,6 +14,7 @@ __all__ = [
     "Creator",
     "Dataset",
     "DatasetEvent",
+    "DeletedRecord",
     "File",
     "Folder",
     "FolderState",

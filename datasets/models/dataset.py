@@ -119,6 +119,7 @@ class Dataset(models.Model):
             models.Index(fields=["listed_at", "id"], name="dataset_newest"),
             models.Index(fields=["title", "id"], name="dataset_by_title"),
             models.Index(fields=["size_bytes", "id"], name="dataset_by_size"),
+            models.Index(fields=["updated_at", "id"], condition=Q(published_at__isnull=False), name="dataset_harvest"),
         ]
         constraints = [
             models.CheckConstraint(

@@ -1,0 +1,100 @@
+"""From the database to a `Record`, in one place: what may be told about a published version, whatever the format. Read `find_record` first.
+
+Drafts have no record. The files of restricted datasets are not named here, so no format can name them.
+"""
+
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.db.models import Prefetch, QuerySet
+from django.urls import NoReverseMatch, reverse
+
+from datasets import files
+from datasets.errors import NotFoundError
+from datasets.formats.record import Maker, Quantity, Record, RecordFile, VersionLink
+from datasets.models import AccessPolicy, Dataset, Version
+
+MOST_FILES = 500  # a metadata record is no manifest; above, formats point at the list of files
+
+
+def with_description(datasets: QuerySet[Dataset]) -> QuerySet[Dataset]:
+    """Fetch with the datasets what a record says, in a fixed number of statements; versions are the published ones, newest first."""
+    return datasets.prefetch_related("creators", "subjects", "variables", Prefetch("versions", Version.objects.published()))
+
+
+def find_record(slug: str, number: int | None = None, *, has_files: bool = False) -> Record:
+    """The record of a published version, by default the current one; NotFoundError where there is none. At most 8 statements."""
+    dataset = with_description(Dataset.objects.published()).filter(slug=slug).first()
+    versions = list(dataset.versions.all()) if dataset else []
+    version = next((one for one in versions if number in {None, one.number}), None)
+    if dataset is None or version is None:
+        raise NotFoundError
+    version.dataset = dataset
+    return make_record(dataset, version, versions, total=files.measure(version, files.FileQuery()), has_files=has_files)
+
+
+def current_record(dataset: Dataset) -> Record | None:
+    """The record of the current version of a dataset that was fetched `with_description`; no statement. None where none is published."""
+    versions = list(dataset.versions.all())
+    if not versions:
+        return None
+    versions[0].dataset = dataset
+    return make_record(dataset, versions[0], versions, total=files.Measure(dataset.n_files, dataset.size_bytes))
+
+
+def make_record(
+    dataset: Dataset, version: Version, versions: Sequence[Version], *, total: files.Measure, has_files: bool = False
+) -> Record:
+    """What may be told about a published version. `versions` may hold drafts: they are left out."""
+    if version.is_draft or version.published_at is None:
+        raise NotFoundError
+    published = [one for one in versions if not one.is_draft]
+    can_list = dataset.access_policy != AccessPolicy.RESTRICTED
+    return Record(
+        id=str(dataset.id),
+        slug=dataset.slug,
+        title=dataset.title,
+        abstract=dataset.abstract,
+        page_url=settings.BASE_URL + dataset.get_absolute_url(),
+        url=settings.BASE_URL + version.get_absolute_url(),
+        site_url=settings.BASE_URL,
+        version=version.number,
+        published_at=version.published_at,
+        updated_at=max(dataset.updated_at, version.published_at),
+        access_policy=dataset.access_policy,
+        is_current=version.number == max(one.number for one in published),
+        access_note=dataset.access_note,
+        licence=dataset.licence,
+        makers=tuple(Maker(one.name, one.orcid, one.affiliation) for one in dataset.creators.all()),
+        subjects=tuple(one.name for one in dataset.subjects.all()),
+        quantities=tuple(Quantity(one.name, one.standard_name, one.long_name, one.units) for one in dataset.variables.all()),
+        formats=tuple(dataset.format_facet),
+        box=dataset.bbox,
+        start=dataset.temporal_start,
+        end=dataset.temporal_end,
+        source_name=dataset.source_name,
+        source_url=dataset.source_url,
+        provenance=dataset.provenance,
+        n_files=total.n_files,
+        size_bytes=total.size_bytes,
+        digest=version.digest_hex if can_list else "",
+        files=_files(version) if has_files and can_list and total.n_files <= MOST_FILES else None,
+        files_url=settings.BASE_URL + reverse("datasets-api:files", args=[dataset.slug, version.number]) if can_list else "",
+        others=tuple(VersionLink(one.number, settings.BASE_URL + _address(dataset, one)) for one in published if one != version),
+    )
+
+
+def _address(dataset: Dataset, version: Version) -> str:
+    version.dataset = dataset  # what was fetched: the address needs the slug
+    return version.get_absolute_url()
+
+
+def _files(version: Version) -> tuple[RecordFile, ...]:
+    """The files with the address of each at the data node; empty where this installation gives single files no address."""
+    try:
+        address = settings.BASE_URL + reverse("transfers:https", args=[version.dataset.slug, version.number])
+    except NoReverseMatch:
+        return ()
+    rows = files.iterate(version, files.FileQuery(), batch=MOST_FILES + 1)
+    return tuple(RecordFile(row.path, row.size_bytes, row.sha256, row.format, f"{address}?{urlencode({'path': row.path})}") for row in rows)

@@ -1,0 +1,162 @@
+"""What every format is written from: one published version of a dataset, described. `datasets.describing` alone makes it.
+
+All addresses are absolute. What the archive does not know is empty here and stays out of every format. `files` is None where the list is
+not told: restricted datasets, and versions with more files than a metadata record should carry.
+"""
+
+import datetime as dt
+from dataclasses import dataclass, field
+
+SPDX = "https://spdx.org/licenses/"
+
+
+@dataclass(frozen=True)
+class Maker:
+    """A creator. What is neither surely a person nor surely a body has no kind."""
+
+    name: str
+    orcid: str = ""
+    affiliation: str = ""
+
+    @property
+    def is_person(self) -> bool:
+        """An ORCID, a name written as "Family, Given", or an affiliation other than itself: bodies have none of them."""
+        return bool(self.orcid) or ", " in self.name or self.affiliation not in {"", self.name}
+
+    @property
+    def family_name(self) -> str:
+        return self.name.partition(", ")[0] if ", " in self.name else ""
+
+    @property
+    def given_name(self) -> str:
+        return self.name.partition(", ")[2]
+
+    @property
+    def orcid_url(self) -> str:
+        return f"https://orcid.org/{self.orcid}" if self.orcid else ""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A variable of the files."""
+
+    name: str
+    standard_name: str = ""
+    long_name: str = ""
+    units: str = ""
+
+    @property
+    def words(self) -> str:
+        return self.long_name or self.standard_name.replace("_", " ") or self.name
+
+
+@dataclass(frozen=True)
+class RecordFile:
+    """A file of the version; `url` leads to its bytes."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+    format: str
+    url: str
+
+    @property
+    def media_type(self) -> str:
+        return MEDIA_TYPES.get(self.format, "application/octet-stream")
+
+
+@dataclass(frozen=True)
+class VersionLink:
+    number: int
+    url: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """A published version of a dataset, as the world may know it."""
+
+    id: str
+    slug: str
+    title: str
+    abstract: str
+    page_url: str
+    """The landing page of the dataset; shows the current version."""
+    url: str
+    """The landing page of this version."""
+    site_url: str
+    version: int
+    published_at: dt.datetime
+    updated_at: dt.datetime
+    access_policy: str
+    is_current: bool = True
+    publisher: str = "Causeway"
+    doi: str = ""
+    access_note: str = ""
+    licence: str = ""
+    makers: tuple[Maker, ...] = ()
+    subjects: tuple[str, ...] = ()
+    quantities: tuple[Quantity, ...] = ()
+    formats: tuple[str, ...] = ()
+    box: tuple[float, float, float, float] | None = None
+    """(west, south, east, north) in degrees; west > east crosses the antimeridian."""
+    start: dt.date | None = None
+    end: dt.date | None = None
+    source_name: str = ""
+    source_url: str = ""
+    provenance: str = ""
+    n_files: int = 0
+    size_bytes: int = 0
+    digest: str = ""
+    files: tuple[RecordFile, ...] | None = None
+    files_url: str = ""
+    """The list of files over REST; empty where it is not public."""
+    others: tuple[VersionLink, ...] = field(default=())
+    """The other published versions, newest first."""
+
+    @property
+    def identifier(self) -> str:
+        """The address that stays: the DOI where there is one, else the landing page of the version. None is invented."""
+        return f"https://doi.org/{self.doi}" if self.doi else self.url
+
+    @property
+    def licence_url(self) -> str:
+        """The SPDX page of the licence; a LicenseRef has none."""
+        return f"{SPDX}{self.licence}.html" if self.licence and not self.licence.startswith("LicenseRef-") else ""
+
+    @property
+    def is_restricted(self) -> bool:
+        return self.access_policy == "restricted"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody may have the files without signing in."""
+        return self.access_policy == "public"
+
+    @property
+    def period(self) -> str:
+        """An ISO 8601 interval, open with `..` where a side is not known; empty without either."""
+        if not self.start and not self.end:
+            return ""
+        return f"{self.start or '..'}/{self.end or '..'}"
+
+    @property
+    def creators_in_words(self) -> str:
+        return "; ".join(maker.name for maker in self.makers)
+
+    def format_url(self, name: str) -> str:
+        """The address of this version in another format."""
+        return f"{self.url}&format={name}"
+
+
+MEDIA_TYPES = {
+    "NetCDF": "application/x-netcdf",
+    "HDF5": "application/x-hdf5",
+    "CSV": "text/csv",
+    "GRIB": "application/x-grib",
+    "GRIB2": "application/x-grib2",
+    "GeoTIFF": "image/tiff; application=geotiff",
+    "JSON": "application/json",
+    "Text": "text/plain",
+    "PDF": "application/pdf",
+    "Parquet": "application/vnd.apache.parquet",
+}
