@@ -257,7 +257,7 @@ def _act_once(
         role = entry.get("role") or (known["role"] if known else "member")
         if role not in ROLES:
             raise ApiError("BAD_REQUEST", "role is member, manager or admin", 400)
-        if rank < 2 or (rank < 3 and role == "admin"):
+        if rank < 2 or (rank < 3 and "admin" in {role, known["role"] if known else ""}):
             raise ApiError("FORBIDDEN", "only for managers of the group", 403)
         if action in ("add", "invite") and known and known["status"] == "active":
             raise ApiError("ALREADY_ACTIVE", "is a member already", 409)

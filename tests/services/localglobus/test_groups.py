@@ -89,3 +89,17 @@ def test_a_token_for_reading_does_not_write(globus):
     with pytest.raises(GroupsAPIError) as refused:
         person(globus, "ben@archive.example", MINE).create_group({"name": "x"})
     assert refused.value.http_status == 403
+
+
+def test_a_manager_neither_makes_nor_unmakes_an_admin(globus, portal):
+    group = portal.create_group({"name": "Ranks"})["id"]
+    ada, ben = identity(globus, "ada@university.example"), identity(globus, "ben@archive.example")
+    added = [{"identity_id": ada, "role": "manager"}, {"identity_id": ben, "role": "admin"}]
+    portal.batch_membership_action(group, {"add": added})
+    client = person(globus, "ada@university.example")
+    for act in ("change_role", "remove"):
+        refused = client.batch_membership_action(group, {act: [{"identity_id": ben, "role": "member"}]})
+        assert refused["errors"][act][0]["code"] == "FORBIDDEN"
+    members = {one["identity_id"]: (one["role"], one["status"]) for one in portal.get_group(group, include="memberships")["memberships"]}
+    assert members[ben] == ("admin", "active")
+    portal.delete_group(group)
