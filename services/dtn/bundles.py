@@ -84,10 +84,6 @@ class SmallFiles:
             self._held.close()
 
     def _read_one(self, index: int, path: str) -> Answered:
-        fault = self._faults.take("get")
-        if fault is not None:
-            time.sleep(fault.delay_s)
-            fault.strike()
         fd = self._open(path)
         try:
             status = os.fstat(fd)
@@ -95,6 +91,10 @@ class SmallFiles:
                 raise IsDirectoryError(f"{path} is not a file.")
             if status.st_size > MOST_BYTES:
                 return Answered(index, is_large=True)
+            fault = self._faults.take("get")
+            if fault is not None:
+                time.sleep(fault.delay_s)
+                fault.strike()
             body = os.pread(fd, status.st_size + 1, 0)
             after = os.fstat(fd)
         finally:

@@ -189,7 +189,7 @@ class Copy:
     # --- many small files --------------------------------------------------------------------------------------------------------
 
     def _pull_many(self, entries: list[FileEntry]) -> None:
-        """Bring small files to their ends by one stream; what is large or lands in an unusual place takes the way of a single file."""
+        """Bring small files to their ends by one stream; what is large or lands in an unusual place goes alone."""
         landing = Landing(
             self._root, order_id=self._order_id, made_folders=self._made_folders, keeps_times=self._options.preserve_timestamp
         )  # fmt: skip
@@ -211,8 +211,7 @@ class Copy:
                 for entry in unanswered.values():
                     self._settle(entry, fault)
             self._put_all_in_place(landing)
-        for entry in alone:
-            self._pull(entry)
+        self._schedule.put_back(alone)
 
     def _land(self, landing: Landing, entry: FileEntry, answer: Answered) -> bool:
         """Write one file of a bundle, or settle why not. False when it is to be pulled alone."""

@@ -8,7 +8,7 @@ import heapq
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from services.dtn.journal import FileEntry, Journal
 
@@ -33,6 +33,7 @@ class Schedule:
         self._is_over = is_over
         self._bundled_bytes = bundled_bytes
         self._n_bundles = 0
+        self._alone: set[int] = set()
         self._condition = threading.Condition()
         self._pieces: deque[Piece] = deque()
         self._new: deque[FileEntry] = deque()
@@ -79,7 +80,7 @@ class Schedule:
         return self._new.popleft() if self._new else None
 
     def _is_small(self, entry: FileEntry) -> bool:
-        return entry.etag is None and (entry.size or 0) <= self._bundled_bytes and self._bundled_bytes > 0
+        return entry.id not in self._alone and entry.etag is None and (entry.size or 0) <= self._bundled_bytes and self._bundled_bytes > 0
 
     def _bundle(self) -> Bundle:
         found: Bundle = []
@@ -94,6 +95,13 @@ class Schedule:
         with self._condition:
             self._n_busy -= 1
             self._n_bundles -= isinstance(unit, list)
+            self._condition.notify_all()
+
+    def put_back(self, entries: Sequence[FileEntry]) -> None:
+        """Hand these out anew, each alone: they turned out to be large, or to land in an unusual place."""
+        with self._condition:
+            self._alone.update(entry.id for entry in entries)
+            self._new.extendleft(reversed(entries))
             self._condition.notify_all()
 
     def add_pieces(self, pieces: Iterable[Piece]) -> None:
