@@ -133,7 +133,7 @@ def test_a_restricted_dataset_says_how_access_is_got_and_through_what_it_is_held
 
 def offers(html):
     """The words of what can be pressed in "Get the data"."""
-    return re.findall(r'class="btn[^"]*"[^>]*>([^<]+)<', html[html.index("Get the data") :])
+    return re.findall(r'class="btn[^"]*"[^>]*>([^<]+)<', html[html.index("<h2>Get the data") :])
 
 
 def test_each_way_to_the_data_of_an_open_dataset_has_one_button(published, browser, ada):
