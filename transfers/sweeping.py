@@ -7,7 +7,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from transfers import opening, steps
+from transfers import opening, steps, tokens
 from transfers.models import DataRequest
 from transfers.states import Kind, Status
 
@@ -18,7 +18,7 @@ MOST = 500
 
 @shared_task(name="transfers.sweep", acks_late=True, soft_time_limit=60, ignore_result=True)
 def sweep() -> int:
-    """Hint at every step that is due and answer how many. Safe to repeat.
+    """Hint at every step that is due and answer how many; end tokens whose last work is over. Safe to repeat.
 
     What was hinted at is not hinted at again for a few sweeps, so that a busy worker's queue does not fill with the same request.
     """
@@ -32,4 +32,5 @@ def sweep() -> int:
             steps.send_hint(task, str(request.pk))
             n_hints += 1
     opening.open_what_is_published()
+    tokens.end_released()
     return n_hints

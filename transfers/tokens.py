@@ -10,20 +10,30 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from transfers import globus
+from transfers import globus, graph
+from transfers.analysis.models import AnalysisJob
+from transfers.analysis.states import JOB_WORKING
 from transfers.errors import ConsentNeededError, GlobusUnavailableError
 from transfers.models import DataRequest, GlobusToken
-from transfers.states import LIVE, Kind, Status
+from transfers.states import Kind, Status
 
 # A token that ends within this time is renewed first: a step must not outlive its token.
 MARGIN = timedelta(minutes=5)
+# A transfer in one of these calls Globus as her; one that waits for her permission needs a new token anyway.
+SENDS = frozenset({Status.QUEUED, Status.SENDING, Status.CANCELLING})
+# Of one sweep: each ends with two calls to Globus Auth.
+MOST_ENDED = 20
 
 
 def store_tokens(user: Any, response: Mapping[str, Any]) -> None:
-    """Keep the tokens of an answer of Globus Auth, those in `other_tokens` too. Requests that waited for them become due."""
+    """Keep the tokens of an answer of Globus Auth, those in `other_tokens` too. Requests that waited for them become due.
+
+    Whoever gets tokens is signed in: what an earlier sign-out released is hers again.
+    """
+    GlobusToken.objects.filter(user=user).exclude(released_at=None).update(released_at=None)
     for one in (response, *response.get("other_tokens", ())):
         if one.get("access_token") and one.get("resource_server"):
             _store(user, one)
@@ -79,15 +89,20 @@ def held_scopes(user: Any) -> list[tuple[str, str]]:
 
 
 def release_tokens(user: Any) -> None:
-    """End the tokens that no open request needs; those of a running transfer stay until it ends. Safe to repeat."""
-    running = DataRequest.objects.filter(user=user, kind=Kind.TRANSFER, status__in=LIVE).exists()
-    needed = Q(resource_server=globus.TRANSFER_SERVER) if running else Q(pk__in=[])
-    _revoke(GlobusToken.objects.filter(user=user).exclude(needed))
+    """End the tokens that no work under way needs; those that some needs end with it, by the sweep. Safe to repeat."""
+    GlobusToken.objects.filter(user=user, released_at=None).update(released_at=timezone.now())
+    end_released(user)
 
 
-def forget(user: Any, resource_server: str) -> None:
-    """End what the portal holds of her for one service. Safe to repeat."""
-    _revoke(GlobusToken.objects.filter(user=user, resource_server=resource_server))
+def end_released(user: Any = None) -> None:
+    """End what was released by signing out and is needed no more, of one person or of all. The sweep calls it. Safe to repeat."""
+    released = GlobusToken.objects.exclude(released_at=None)
+    sending = DataRequest.objects.filter(user=OuterRef("user"), kind=Kind.TRANSFER, status__in=SENDS)
+    drawing = AnalysisJob.objects.filter(user=OuterRef("user"), status__in=JOB_WORKING)
+    needed = Q(Exists(sending), resource_server=globus.TRANSFER_SERVER)
+    if settings.GRAPH_SCOPE:
+        needed |= Q(Exists(drawing), resource_server=graph.resource_server())
+    _revoke((released if user is None else released.filter(user=user)).exclude(needed)[:MOST_ENDED])
 
 
 def forget_tokens(user: Any, resource_server: str) -> None:

@@ -1,12 +1,16 @@
+import uuid
 from datetime import timedelta
 
 import pytest
 from cryptography.fernet import Fernet
 from django.utils import timezone
 
-from transfers import globus, tokens
+from tests.transfers.conftest import everything
+from transfers import globus, sending, sweeping, tokens
+from transfers.analysis.models import AnalysisJob
 from transfers.errors import ConsentNeededError
-from transfers.models import GlobusToken
+from transfers.models import DataRequest, GlobusToken
+from transfers.states import Status
 
 SCOPE = globus.TRANSFER_SCOPE
 TRANSFER = {
@@ -79,3 +83,53 @@ def test_signing_out_ends_tokens_at_globus(world, real_ada):
     assert not GlobusToken.objects.filter(user=real_ada).exists()
     with pytest.raises(ConsentNeededError):
         globus.collection(world.campus_id, token=token)
+
+
+def held(person):
+    return set(GlobusToken.objects.filter(user=person).values_list("resource_server", flat=True))
+
+
+def test_token_of_a_running_transfer_ends_with_the_transfer_after_signing_out(world, publish, real_ada):
+    request = sending.request_transfer(user=real_ada, wanted=everything(publish()), collection_id=uuid.uuid4(), path="/x/")
+    token = tokens.access_token(real_ada, globus.TRANSFER_SERVER, [SCOPE])
+    for status in (Status.QUEUED, Status.SENDING, Status.CANCELLING):
+        DataRequest.objects.filter(pk=request.pk).update(status=status)
+        tokens.release_tokens(real_ada)
+        sweeping.sweep()
+        assert held(real_ada) == {globus.TRANSFER_SERVER}
+    assert globus.collection(world.campus_id, token=token).name
+    DataRequest.objects.filter(pk=request.pk).update(status=Status.CANCELLED, due_at=None, finished_at=timezone.now())
+    sweeping.sweep()
+    assert held(real_ada) == set()
+    with pytest.raises(ConsentNeededError):
+        globus.collection(world.campus_id, token=token)
+
+
+def test_token_of_a_running_graph_ends_with_the_graph_after_signing_out(ada, world, settings):
+    settings.GRAPH_SCOPE = world.environment["CAUSEWAY_GRAPH_SCOPE"]
+    drawing = settings.GRAPH_SCOPE.split("/")[-2]
+    tokens.store_tokens(
+        ada, {**ANSWER, "other_tokens": [TRANSFER, {**TRANSFER, "resource_server": drawing, "scope": settings.GRAPH_SCOPE}]}
+    )
+    job = AnalysisJob.objects.create(user=ada, content_key="a graph", due_at=timezone.now())
+    tokens.release_tokens(ada)
+    assert held(ada) == {drawing}
+    job.move_to("failed", failure="Nothing could be drawn.")
+    sweeping.sweep()
+    assert held(ada) == set()
+
+
+def test_who_signed_in_again_keeps_her_tokens_when_the_transfer_ends(world, publish, ada):
+    tokens.store_tokens(ada, ANSWER)
+    request = sending.request_transfer(user=ada, wanted=everything(publish()), collection_id=uuid.uuid4(), path="/x/")
+    tokens.release_tokens(ada)
+    tokens.store_tokens(ada, {**ANSWER, "other_tokens": []})
+    DataRequest.objects.filter(pk=request.pk).update(status=Status.FAILED)
+    sweeping.sweep()
+    assert held(ada) == {"auth.globus.org", globus.TRANSFER_SERVER}
+
+
+def test_tokens_of_who_is_signed_in_outlive_her_transfers(ada):
+    tokens.store_tokens(ada, ANSWER)
+    sweeping.sweep()
+    assert held(ada) == {"auth.globus.org", globus.TRANSFER_SERVER}

@@ -12,8 +12,10 @@ class GlobusToken(models.Model):
     refresh_token_encrypted = models.BinaryField(default=bytes, blank=True)
     expires_at = models.DateTimeField()
     stored_at = models.DateTimeField(auto_now=True)
+    released_at = models.DateTimeField(null=True, blank=True, help_text="She signed out; it ends with the last work that needs it.")
 
     class Meta:
+        indexes = [models.Index(fields=["released_at"], condition=models.Q(released_at__isnull=False), name="globustoken_released")]
         constraints = [models.UniqueConstraint(fields=["user", "resource_server"], name="globustoken_one_per_server")]
 
     def __str__(self) -> str:

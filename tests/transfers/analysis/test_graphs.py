@@ -58,7 +58,7 @@ def test_a_token_without_the_leave_to_read_asks_for_it(drawable, known_ada, worl
 
 
 def test_a_revoked_token_stops_the_graph_until_she_signs_in(drawable, permitted_ada, world):
-    tokens.forget(permitted_ada, graph.resource_server())
+    tokens.forget_tokens(permitted_ada, graph.resource_server())
     job = ask(permitted_ada, drawable())
     assert job.status == "needs-sign-in"
     AnalysisJob.objects.filter(pk=job.pk).update(status="queued", due_at=timezone.now())
