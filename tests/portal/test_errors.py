@@ -91,6 +91,12 @@ def test_a_nul_in_a_form_is_refused(browser):
     assert browser().post("/basket/add/", {"dataset": "a\0b"}).status_code == 400
 
 
+def test_a_document_that_would_fill_the_memory_is_refused(browser, people):
+    document = b'{"selections": "' + b"x" * errors.MOST_BODY_BYTES + b'"}'
+    response = browser(people["ada"]).post("/api/v1/data-requests", document, content_type="application/json")
+    assert (response.status_code, response.json()["code"]) == (413, "too-large")
+
+
 def test_a_request_for_another_host_is_refused_and_no_failure(browser):
     response = browser().get("/datasets/", headers={"Host": "evil.example"})
     assert response.status_code == 400
