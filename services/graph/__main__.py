@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import uvicorn
@@ -25,15 +26,19 @@ class _JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
-def main() -> int:
-    """Read arguments and environment, then run one of the two processes."""
+def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m services.graph", description=__doc__)
     parser.add_argument("role", nargs="?", choices=["web", "worker"], default="web")
     parser.add_argument("--data", type=Path, required=True, help="folder of the job store, the key of kept tokens and the cache")
     parser.add_argument("--host", default="127.0.0.5")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--concurrency", type=int, default=1, help="processes of the worker")
-    options = parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    """Read arguments and environment, then run one of the two processes."""
+    options = read_arguments()
     handler = logging.StreamHandler()
     handler.setFormatter(_JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])

@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -48,15 +49,19 @@ def read_arguments(arguments: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--node", action="append", default=[], metavar="NAME=URL", help="where a data transfer node is (archive, campus)")
     parser.add_argument("--portal-url", default="", help="whose sign-in may come back (default http://127.0.0.1:PORT)")
     parser.add_argument("--graph-url", default="", help="the graph service (default http://127.0.0.5:PORT)")
+    parser.add_argument("--allow-host", action="append", default=[], metavar="HOST", help="of --host or --node: allow one beyond loopback")
     parser.add_argument("--faults", action="store_true", help="open the fault switch, for tests")
     given = parser.parse_args(arguments)
-    if not is_loopback(given.host):
-        parser.error("--host must be a loopback address: this is a stand-in without passwords")
+    if not (is_loopback(given.host) or given.host in given.allow_host):
+        parser.error("--host must be a loopback address: this is a stand-in without passwords (--allow-host HOST on a closed network)")
     nodes = {"archive": f"https://127.0.0.3:{given.port}", "campus": f"https://127.0.0.4:{given.port}"}
     for pair in given.node:
         name, _, url = pair.partition("=")
         if name not in nodes or not url.startswith("https://"):
             parser.error("--node is archive=https://... or campus=https://...")
+        host = urlsplit(url).hostname or ""
+        if not (is_loopback(host) or host in given.allow_host):
+            parser.error(f"--node {name} must be at a loopback address, not {host} (--allow-host HOST on a closed network)")
         nodes[name] = url.rstrip("/")
     return Settings(
         data=given.data.resolve(),
@@ -66,6 +71,7 @@ def read_arguments(arguments: Sequence[str] | None = None) -> Settings:
         graph_url=(given.graph_url or f"http://127.0.0.5:{given.port}").rstrip("/"),
         nodes=nodes,
         has_faults=given.faults,
+        allowed_hosts=tuple(given.allow_host),
     )
 
 

@@ -71,7 +71,7 @@ def make_apps(settings: Settings) -> tuple[ASGIApp, dict[str, ASGIApp], Store]:
     state: dict[str, Any] = {
         "settings": settings,
         "store": store,
-        "authority": Authority(settings.data),
+        "authority": Authority(settings.data, allowed_hosts=settings.allowed_hosts),
         "issuer": grants.Issuer(url=settings.url, key=keys.load(settings.data / "signing.key")),
         "cookies": sessions.Cookies(settings.data / "cookie.key"),
         "templates": jinja2.Environment(

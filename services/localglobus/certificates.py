@@ -1,12 +1,13 @@
 """The local certificate authority: makes the certificates of the GCS Managers, and signs those that nodes ask for.
 
 Certificates are made so that strict verifiers accept them (RFC 5280: basic constraints, key usage, key identifiers, names as
-subjectAltName): Python's VERIFY_X509_STRICT and Chromium. It signs for loopback names only.
+subjectAltName): Python's VERIFY_X509_STRICT and Chromium. It signs for loopback names and
+for the hosts that `--allow-host` names.
 """
 
 import datetime as dt
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from cryptography import x509
@@ -25,7 +26,8 @@ NAMES = ("localhost",)
 class Authority:
     """The CA in a folder: `ca.pem` to trust, `ca.key` (0600). Made when it is not there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, allowed_hosts: Collection[str] = ()) -> None:
+        self._allowed_hosts = frozenset(allowed_hosts)
         self.path = folder / "ca.pem"
         key_path = folder / "ca.key"
         if not (self.path.exists() and key_path.exists()):
@@ -44,16 +46,19 @@ class Authority:
         return self.path.read_text()
 
     def sign(self, csr_pem: str) -> str:
-        """A certificate for the loopback names that a signing request asks for. Raises ApiError 400 for any other name or a bad request."""
+        """A certificate for the loopback names and allowed hosts that a signing request asks for.
+
+        Raises ApiError 400 for any other name or a bad request.
+        """
         try:
             request = x509.load_pem_x509_csr(csr_pem.encode())
             wanted = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         except (ValueError, x509.ExtensionNotFound) as error:
             raise ApiError("BadRequest", "not a certificate signing request with subjectAltName", 400) from error
         hosts = [*wanted.get_values_for_type(x509.DNSName), *map(str, wanted.get_values_for_type(x509.IPAddress))]
-        refused = [host for host in hosts if not is_loopback(host)]
+        refused = [host for host in hosts if not is_loopback(host) and host not in self._allowed_hosts]
         if not request.is_signature_valid or not hosts or refused:
-            raise ApiError("BadRequest", f"only loopback names are signed, not {', '.join(refused) or 'none'}", 400)
+            raise ApiError("BadRequest", f"only loopback names and allowed hosts are signed, not {', '.join(refused) or 'none'}", 400)
         return self._issue(request.public_key(), hosts).public_bytes(serialization.Encoding.PEM).decode()  # type: ignore[arg-type]
 
     def write_leaf(self, folder: Path, name: str, hosts: Iterable[str]) -> tuple[Path, Path]:

@@ -15,6 +15,7 @@ class Settings:
     graph_url: str
     nodes: dict[str, str] = field(default_factory=dict)
     has_faults: bool = False
+    allowed_hosts: tuple[str, ...] = ()  # beyond loopback: what it may bind and sign certificates for
 
     @property
     def url(self) -> str:

@@ -1,13 +1,23 @@
 """There is no container engine where tests run: that the files are well-formed and fit the product is what can be shown."""
 
+import importlib
 import importlib.util
 import re
 import shlex
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from celery.bin.base import CLIContext
+from celery.bin.celery import celery
+from django.core.management import get_commands, load_command_class
+from granian.cli import cli as granian
+
+from portal.celery import app
+from services.dtn.certificates import Credentials
+from services.localglobus.certificates import Authority
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 COMPOSE = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
@@ -31,6 +41,28 @@ def assert_runs(command: list[str]) -> None:
         assert importlib.util.find_spec(program), f"{program} is not installed"
 
 
+def read_by_its_program(command: list[str]) -> Any:
+    """What the program's own reader makes of its arguments; raises SystemExit or UsageError when it refuses them."""
+    match command:
+        case ["python", "-m", module, *words]:
+            return importlib.import_module(f"{module}.__main__").read_arguments(words)
+        case ["python", "manage.py", name, *words]:
+            return load_command_class(get_commands()[name], name).create_parser("manage.py", name).parse_args(words)
+        case ["celery", *words]:
+            group = celery.make_context("celery", words)
+            group.obj = CLIContext(app=app, no_color=True, workdir="")
+            name, program, rest = celery.resolve_command(group, [*group._protected_args, *group.args])
+            return program.make_context(name, rest, parent=group).params
+        case ["granian", *words]:
+            return granian.make_context("granian", words).params
+    raise AssertionError(f"nobody reads {command}")
+
+
+def filled_in(words: list[str]) -> list[str]:
+    """As Compose does: the default of each variable."""
+    return [re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", word) for word in words]
+
+
 def test_every_process_of_the_product_is_there():
     assert set(SERVICES) >= {"web", "worker", "beat", "postgres", "redis", "graph", "graph-worker", "migrate"}
     standins = {name for name, service in SERVICES.items() if service.get("profiles") == ["standin"]}
@@ -40,6 +72,28 @@ def test_every_process_of_the_product_is_there():
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_command_exists(name):
     assert_runs(OURS[name]["command"])
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_program_takes_the_arguments(name, capfd):
+    try:
+        assert read_by_its_program(filled_in(OURS[name]["command"]))
+    except SystemExit:
+        pytest.fail(capfd.readouterr().err)
+
+
+def test_nodes_get_certificates_for_the_addresses_that_they_have(tmp_path):
+    settings = read_by_its_program(filled_in(OURS["localglobus"]["command"]))
+    assert settings.host == OURS["localglobus"]["networks"]["globus"]["ipv4_address"]
+    for name in ("dtn-archive", "dtn-campus"):
+        node = read_by_its_program(OURS[name]["command"])
+        assert node.url == settings.nodes[node.name]
+        assert urlsplit(node.url).hostname == OURS[name]["networks"]["globus"]["ipv4_address"]
+        assert node.control == settings.url
+        credentials = Credentials(tmp_path / name)
+        (tmp_path / name).mkdir()
+        credentials.make_key()
+        assert "CERTIFICATE" in Authority(tmp_path, allowed_hosts=settings.allowed_hosts).sign(credentials.request(node.url))
 
 
 def test_image_starts_programs_that_exist():

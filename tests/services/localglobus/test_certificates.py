@@ -53,6 +53,14 @@ def test_names_beyond_this_machine_are_not_signed(tmp_path, names):
         Authority(tmp_path).sign(request(*names))
 
 
+def test_an_allowed_host_is_signed_and_no_other(tmp_path):
+    authority = Authority(tmp_path, allowed_hosts=["10.0.0.1", "node.internal"])
+    for name in (x509.IPAddress(ip_address("10.0.0.1")), x509.DNSName("node.internal")):
+        assert "CERTIFICATE" in authority.sign(request(name))
+    with pytest.raises(ApiError, match=r"10\.0\.0\.2"):
+        authority.sign(request(x509.IPAddress(ip_address("10.0.0.1")), x509.IPAddress(ip_address("10.0.0.2"))))
+
+
 def test_rubbish_is_refused(tmp_path):
     with pytest.raises(ApiError):
         Authority(tmp_path).sign("rubbish")

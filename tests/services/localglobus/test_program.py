@@ -9,6 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.localglobus.__main__ import read_arguments
+
 CHECKOUT = Path(__file__).parents[3]
 
 
@@ -47,6 +49,17 @@ def test_a_second_one_on_the_same_port_names_the_port(localglobus, tmp_path):
 def test_it_listens_on_loopback_only(tmp_path):
     command = [sys.executable, "-m", "services.localglobus", "--data", str(tmp_path), "--host", "0.0.0.0"]
     assert subprocess.run(command, cwd=CHECKOUT, capture_output=True, timeout=30, check=False).returncode == 2
+
+
+@pytest.mark.parametrize("place", [["--host=172.30.86.2"], ["--node=archive=https://172.30.86.2:8000"]])
+def test_a_host_beyond_loopback_must_be_allowed_by_its_name(tmp_path, place, capsys):
+    asked = ["--data", str(tmp_path), *place]
+    for others in ([], ["--allow-host", "172.30.86.3"]):
+        with pytest.raises(SystemExit):
+            read_arguments([*asked, *others])
+        assert "loopback" in capsys.readouterr().err
+    assert read_arguments([*asked, "--allow-host", "172.30.86.2"]).allowed_hosts == ("172.30.86.2",)
+    assert read_arguments(["--data", str(tmp_path)]).allowed_hosts == ()
 
 
 def test_the_env_file_is_for_a_shell_and_for_its_owner(localglobus):
