@@ -9,7 +9,7 @@ import stat
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from services.dtn.callers import guard_for, identify
+from services.dtn.callers import Caller, guard_for, identify
 from services.dtn.conditions import check_conditions
 from services.dtn.digests import Stamp, as_field, from_field
 from services.dtn.errors import BadRequestError, ForbiddenError, IsDirectoryError, MissingError, UnauthorizedError, from_os_error
@@ -54,11 +54,13 @@ async def delete_path(request: Request, node: Node, sessions: Sessions) -> Respo
 async def _guard_write(request: Request, node: Node, sessions: Sessions, collection: Collection, path: str) -> tuple[Guard, Root]:
     """Return the right while bytes flow, and the collection's folder in which links lead nowhere else either."""
     caller = await identify(request, node, sessions, collection, path=path)
-    real_path = await asyncio.get_running_loop().run_in_executor(node.readers, _real_path, collection, path)
-    if caller.kind == "ticket" or not all(caller.access.may_write(one) for one in (path, real_path)):
+    if caller.kind == "ticket" or not caller.access.may_write(path):  # before the disk is asked: what is there is not told
         if caller.kind == "anonymous":
             raise UnauthorizedError("A bearer token for this collection is needed.")
-        raise ForbiddenError(f"{caller.access.username or 'This identity'} may not write {path} in {collection.name}.")
+        raise _refusal(caller, collection, path)
+    real_path = await asyncio.get_running_loop().run_in_executor(node.readers, _real_path, collection, path)
+    if not caller.access.may_write(real_path):
+        raise _refusal(caller, collection, path)
     fault = node.faults.take(request.method.lower())
     if fault is not None:
         await asyncio.sleep(fault.delay_s)
@@ -68,6 +70,10 @@ async def _guard_write(request: Request, node: Node, sessions: Sessions, collect
             raise from_os_error(error, path=path) from error
     guard = guard_for(node, caller, collection, paths=(path, real_path), writes=True)
     return guard, collection.root.held_to(caller.access.may_write)
+
+
+def _refusal(caller: Caller, collection: Collection, path: str) -> ForbiddenError:
+    return ForbiddenError(f"{caller.access.username or 'This identity'} may not write {path} in {collection.name}.")
 
 
 def _real_path(collection: Collection, path: str) -> str:

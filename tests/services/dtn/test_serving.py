@@ -269,6 +269,14 @@ def test_reading_is_not_writing(client, opened):
     assert (folder / "a").read_text() == "a"
 
 
+def test_writing_does_not_tell_a_stranger_what_is_there(client, opened):
+    base, folder = opened
+    (folder / "secret.nc").write_text("x")
+    for headers in ({}, ADA):
+        told = {client.put(f"{base}/{name}/x/y", headers=headers, content=b"x").text for name in ("secret.nc", "absent.nc")}
+        assert len({text.replace("secret", "absent") for text in told}) == 1
+
+
 def test_a_broken_upload_leaves_nothing(archive, control, writable):
     base, folder = writable
 
