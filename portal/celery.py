@@ -5,8 +5,10 @@ Names and queues of tasks are interface and chosen once.
 """
 
 import os
+from pathlib import Path
 
 from celery import Celery
+from celery.beat import PersistentScheduler
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
@@ -23,6 +25,14 @@ TASK_MODULES = (
     "transfers.analysis.graphs",
     "transfers.analysis.quick_looks",
 )
+
+
+class Scheduler(PersistentScheduler):
+    """Beat's memory of what ran when, in a file. The first start on an empty state makes its folder."""
+
+    def setup_schedule(self) -> None:
+        Path(self.schedule_filename).parent.mkdir(parents=True, exist_ok=True)  # type: ignore[attr-defined]  # not in the stubs
+        super().setup_schedule()
 
 
 app = Celery("causeway")
@@ -55,6 +65,7 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
+    beat_scheduler="portal.celery:Scheduler",
 )
 # What beat says is worth saying once: a message nobody took before the next one is dropped.
 PERIODS = {

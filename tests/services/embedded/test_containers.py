@@ -2,17 +2,23 @@
 
 import importlib
 import importlib.util
+import os
 import re
 import shlex
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 import yaml
 from celery.bin.base import CLIContext
 from celery.bin.celery import celery
 from django.core.management import get_commands, load_command_class
+from django.core.wsgi import get_wsgi_application
 from granian.cli import cli as granian
 
 from portal.celery import app
@@ -51,8 +57,8 @@ def read_by_its_program(command: list[str]) -> Any:
         case ["celery", *words]:
             group = celery.make_context("celery", words)
             group.obj = CLIContext(app=app, no_color=True, workdir="")
-            name, program, rest = celery.resolve_command(group, [*group._protected_args, *group.args])
-            return program.make_context(name, rest, parent=group).params
+            called, program, rest = celery.resolve_command(group, [*group._protected_args, *group.args])
+            return program.make_context(called, rest, parent=group).params
         case ["granian", *words]:
             return granian.make_context("granian", words).params
     raise AssertionError(f"nobody reads {command}")
@@ -133,6 +139,45 @@ def test_what_services_refer_to_is_declared():
 
 def test_only_the_portal_is_published_and_only_on_this_machine():
     assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {"web": ["127.0.0.1:8000:8000"]}
+
+
+def test_env_file_can_hold_every_variable_that_the_containers_ask_for():
+    asked = set(re.findall(r"\$\{(\w+)", (CHECKOUT / "docker-compose.yml").read_text()))
+    of_graph = {"CAUSEWAY_GRAPH_CLIENT_ID", "CAUSEWAY_GRAPH_CLIENT_SECRET"}  # the portal must not know them
+    assert asked - of_graph <= set(re.findall(r"^(\w+)=", (CHECKOUT / ".env.example").read_text(), re.MULTILINE))
+
+
+def test_beat_starts_on_an_empty_state(tmp_path):
+    environment = {**os.environ, "CAUSEWAY_STATE": str(tmp_path / "state")}
+    command = [sys.executable, "-m", *OURS["beat"]["command"]]
+    with subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as beat:
+        told = []
+        for line in beat.stdout:
+            told.append(line)
+            if "Sending due task" in line:
+                break
+        beat.terminate()
+    assert "Sending due task" in told[-1], "".join(told)
+    assert list((tmp_path / "state").rglob("celerybeat-schedule*"))
+
+
+class Quiet(WSGIRequestHandler):
+    def log_message(self, *_words: Any) -> None:
+        """Nothing is said of each request."""
+
+
+@pytest.mark.parametrize(("base_url", "is_well"), [("https://data.example.org", True), ("https://other.example.org", False)])
+def test_healthcheck_asks_the_portal_under_its_own_name(settings, base_url, is_well):
+    settings.ALLOWED_HOSTS = ["data.example.org"]
+    _, *command = OURS["web"]["healthcheck"]["test"]
+    with make_server("127.0.0.1", 0, get_wsgi_application(), handler_class=Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        words = [sys.executable, *(word.replace(":8000", f":{server.server_port}") for word in command[1:])]
+        done = subprocess.run(words, env={"CAUSEWAY_BASE_URL": base_url}, capture_output=True, text=True, check=False, timeout=30)
+        server.shutdown()
+        thread.join()
+    assert (done.returncode == 0) is is_well, done.stderr
 
 
 def test_portal_knows_every_variable_that_it_is_given():
