@@ -40,6 +40,7 @@ KINDS = {
     Status.EXPIRED: "plain",
     Status.CANCELLED: "plain",
 }
+NOTHING_TICKED = "Nothing is ticked, so nothing was chosen. Tick folders or files."
 FILTERS = {
     "": "All",
     "needs-you": "Needs you",
@@ -90,8 +91,16 @@ def basket(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def add_to_basket(request: HttpRequest) -> HttpResponse:
-    """Put files of a version into the basket. Fields: `dataset` (slug), `version` (number), `folder`, `glob`, `file` (repeat), `next`."""
+    """Put files of a version into the basket: `dataset` (slug), `version` (number), `folder`, `glob`, `file` (repeat) or `everything`, `next`.
+
+    A form with nothing ticked takes nothing, and says so where it was sent from.
+    """
     version = _version(request)
+    if not _names_files(request):
+        if not _next(request):
+            raise InvalidError(NOTHING_TICKED, fields={"files": [NOTHING_TICKED]})
+        messages.warning(request, NOTHING_TICKED)
+        return redirect(_next(request))
     selecting.add_selection(_open_basket(request), version=version, query=_query(request), user=request.user)
     messages.success(request, f"Added to your basket: files of {version.dataset.title}.")
     return redirect(_next(request) or "transfers:basket")
@@ -99,7 +108,9 @@ def add_to_basket(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def change_selection(request: HttpRequest, selection_id: int) -> HttpResponse:
-    """Replace what is chosen of a version."""
+    """Replace what is chosen of a version; fields as `add_to_basket`."""
+    if not _names_files(request):
+        raise InvalidError(NOTHING_TICKED, fields={"files": [NOTHING_TICKED]})
     selecting.change_selection(_own_basket(request), selection_id, query=_query(request), user=request.user)
     return redirect("transfers:basket")
 
@@ -344,6 +355,11 @@ def _version(request: HttpRequest) -> Version:
     if found is None:
         raise NotFoundError
     return found
+
+
+def _names_files(request: HttpRequest) -> bool:
+    """Whether a form says what it wants: a version as a whole only by its own field, never by leaving all others empty."""
+    return any(any(request.POST.getlist(name)) for name in ("everything", "folder", "glob", "file"))
 
 
 def _query(request: HttpRequest) -> FileQuery:

@@ -20,7 +20,9 @@ def as_ada(client, ada):
 
 
 def add(client, version, **chosen):
-    return client.post(reverse("transfers:basket-add"), {"dataset": version.dataset.slug, "version": version.number, **chosen})
+    """As the forms do: what is chosen, or everything by name."""
+    named = chosen or {"everything": "1"}
+    return client.post(reverse("transfers:basket-add"), {"dataset": version.dataset.slug, "version": version.number, **named})
 
 
 def form_of(page, action):
@@ -59,6 +61,63 @@ def test_basket_is_changed_and_emptied(as_ada, publish, ada):
     assert selection.n_files == 1
     as_ada.post(reverse("transfers:basket-remove", args=[selection.pk]))
     assert not ada.basket.selections.exists()
+
+
+def test_a_form_with_nothing_ticked_adds_nothing_and_says_so(as_ada, publish, ada):
+    version = publish()
+    files = reverse("datasets:files", args=[version.dataset.slug])
+    empty = {"dataset": version.dataset.slug, "version": version.number, "folder": "", "next": files}
+    answer = as_ada.post(reverse("transfers:basket-add"), empty)
+    assert answer["Location"] == files
+    page = as_ada.get(files).content.decode()
+    assert "Nothing is ticked" in page
+    assert "Added to your basket" not in page
+    assert not Basket.objects.filter(selections__isnull=False).exists()
+    assert as_ada.post(reverse("transfers:basket-add"), empty | {"next": ""}).status_code == 400
+    add(as_ada, version, folder="/2020/")
+    (selection,) = ada.basket.selections.all()
+    assert as_ada.post(reverse("transfers:basket-change", args=[selection.pk]), {"glob": ""}).status_code == 400
+    selection.refresh_from_db()
+    assert selection.n_files == 2
+
+
+@pytest.mark.parametrize("page", ["dataset", "files"])
+def test_buttons_that_mean_everything_say_so(as_ada, publish, ada, page):
+    version = publish()
+    shown = as_ada.get(reverse(f"datasets:{page}", args=[version.dataset.slug]))
+    parts = [part.split("</form>")[0] for part in shown.content.decode().split("<form")[1:]]
+    forms = [part for part in parts if f'action="{reverse("transfers:basket-add")}"' in part and 'type="checkbox"' not in part]
+    assert len(forms) == (3 if page == "dataset" else 1)
+    for form in forms:
+        as_ada.post(reverse("transfers:basket-empty"))
+        as_ada.post(reverse("transfers:basket-add"), dict(re.findall(r'name="([\w]+)" value="([^"]*)"', form)))
+        assert [one.n_files for one in ada.basket.selections.all()] == [3]
+
+
+def test_a_whole_version_in_the_basket_may_be_changed_back_and_forth(as_ada, publish, ada):
+    add(as_ada, publish())
+    (selection,) = ada.basket.selections.all()
+    address = reverse("transfers:basket-change", args=[selection.pk])
+    for glob, n_files in (("*.txt", 1), ("", 3)):
+        as_ada.post(address, form_of(as_ada.get(reverse("transfers:basket")), address) | {"glob": glob})
+        selection.refresh_from_db()
+        assert selection.n_files == n_files
+
+
+def test_restricted_files_are_neither_sent_nor_scripted_but_prepared(client, publish, dee):
+    version = publish(policy="restricted")
+    client.force_login(dee)
+    page = client.get(reverse("datasets:dataset", args=[version.dataset.slug])).content.decode()
+    assert "Prepare a share" in page
+    assert "From a prepared share: its page has the lines to copy" in page
+    for words in ("Send to my collection", "Make a script", "Choose files"):
+        assert words not in page
+    add(client, version)
+    basket = client.get(reverse("transfers:basket")).content.decode()
+    assert reverse("transfers:request-new") in basket
+    assert "prepare a share of the restricted files" in basket
+    assert reverse("transfers:send") not in basket
+    assert "curl --fail" not in basket
 
 
 @pytest.mark.parametrize("is_signed_in", [True, False])
