@@ -170,11 +170,11 @@ def _compare(run: ScanRun, inspect: Inspect | None) -> None:
         raise NotReadyError(fields={"location": ["Say first where the files are."]})
     found, waiting = compare(version), touched(version)
     _alarm(version, found)
-    published = {location.collection_path(path): sha256 for path, sha256 in waiting.items() if sha256}
+    published = {location.collection_path(path): sha256 for path, sha256 in waiting.items() if sha256} if inspect else {}
     _progress(run, step="inspecting", n_to_inspect=len(published))
     n_rewritten = n_proven = 0
-    for batch in _pieces(iter(published if inspect else ()), INSPECT_BATCH):
-        for answers in _pieces(inspect(batch), RECORD_BATCH):
+    for batch in _pieces(iter(published), INSPECT_BATCH):
+        for answers in _pieces(inspect(batch) if inspect else iter(()), RECORD_BATCH):
             read = [answer for answer in answers if answer.sha256 and answer.path in published]
             n_proven += len(read)
             n_rewritten += sum(answer.sha256 != published[answer.path] for answer in read)

@@ -222,12 +222,11 @@ class DataRequestTaskQuerySet(models.QuerySet["DataRequestTask"]):
     def recent_rate(self) -> float | None:
         """Bytes per second over the latest copies that finished, from order to end and so with all waiting; None before there is one."""
         since = timezone.now() - timedelta(days=RATE_DAYS)
-        ended = self.filter(kind=TaskKind.COPY, finished_at__gte=since, submitted_at__isnull=False, bytes_done__gt=0).order_by(
-            "-finished_at"
-        )
-        measured = list(ended.values_list("bytes_done", "submitted_at", "finished_at")[:RATE_TASKS])
-        seconds = sum((end - start).total_seconds() for _, start, end in measured)
-        return sum(n_bytes for n_bytes, _, _ in measured) / seconds if seconds > 0 else None
+        ended = self.filter(kind=TaskKind.COPY, finished_at__gte=since, submitted_at__isnull=False, bytes_done__gt=0)
+        took = models.ExpressionWrapper(models.F("finished_at") - models.F("submitted_at"), models.DurationField())
+        latest = list(ended.order_by("-finished_at").annotate(took=took).values_list("bytes_done", "took")[:RATE_TASKS])
+        seconds = sum((took for _, took in latest), timedelta()).total_seconds()
+        return sum(n_bytes for n_bytes, _ in latest) / seconds if seconds > 0 else None
 
 
 class DataRequestTask(models.Model):
