@@ -261,6 +261,7 @@ def _plant_campus(connection: Connection, settings: Settings, people: dict[str, 
         lambda: collections.create_mapped(connection, endpoint_id=endpoint, display_name="Campus storage"),
     )
     collections.map_identity(connection, endpoint_id=endpoint, identity_id=people["ada"], account="ada", home="/home/ada/")
+    collections.map_identity(connection, endpoint_id=endpoint, identity_id=demo, account="demo")
     collections.grant_role(connection, subject_id=endpoint, principal=demo, role="administrator")
     return campus
 

@@ -15,6 +15,25 @@ from services.embedded.stack import Stack
 from services.embedded.supervisor import StartError
 
 CHECKOUT = Path(__file__).resolve().parents[3]
+SERVICES_OF_THE_SDK = ("AUTH", "TRANSFER", "GROUPS", "SEARCH", "TIMER", "FLOWS", "APP")
+TOLD_TO_USERS = {
+    *(f"GLOBUS_SDK_SERVICE_URL_{service}" for service in SERVICES_OF_THE_SDK),
+    *("GLOBUS_SDK_VERIFY_SSL", "GLOBUS_CLI_CLIENT_ID", "GLOBUS_CLI_CLIENT_SECRET", "CAUSEWAY_GCS_ADDRESS"),
+    *("CAUSEWAY_ARCHIVE_COLLECTION", "CAUSEWAY_CAMPUS_COLLECTION", "CAUSEWAY_SHARE_COLLECTION"),
+}
+# What a developer writes who knows the SDK and has sourced the file; nothing in it knows of a stand-in.
+SDK_PROGRAM = """
+import os, globus_sdk
+env = os.environ
+app = globus_sdk.ClientApp(client_id=env["GLOBUS_CLI_CLIENT_ID"], client_secret=env["GLOBUS_CLI_CLIENT_SECRET"])
+transfer = globus_sdk.TransferClient(app=app).add_app_data_access_scope(env["CAUSEWAY_CAMPUS_COLLECTION"])
+for name in ("ARCHIVE", "SHARE", "CAMPUS"):
+    collection = env[f"CAUSEWAY_{name}_COLLECTION"]
+    print(transfer.get_endpoint(collection)["display_name"], *sorted(entry["name"] for entry in transfer.operation_ls(collection))[:2])
+manager = globus_sdk.GCSClient(env["CAUSEWAY_GCS_ADDRESS"])
+print(transfer.get_endpoint(manager.endpoint_client_id)["display_name"])
+print(globus_sdk.GroupsClient(app=app).get_my_groups().http_status)
+"""
 
 
 def environment_of(stack: Stack, name: str) -> dict[str, str]:
@@ -39,6 +58,27 @@ def test_localglobus_command_prints_ready_after_writing_its_environment_and_stop
         process.terminate()
         assert process.wait(30) == 0
     assert not (tmp_path / "run" / "processes.json").exists()
+
+
+def test_env_of_the_local_globus_names_all_that_its_users_need_with_an_address_of_its_own(globus_stack):
+    told = globus_stack.globus_environment
+    assert set(told) >= TOLD_TO_USERS
+    assert {told[name] for name in told if name.startswith("GLOBUS_SDK_SERVICE_URL_")} == {globus_stack.addresses.localglobus + "/"}
+    assert len({told[name] for name in TOLD_TO_USERS if name.endswith("_COLLECTION")}) == 3
+    assert Path(told["GLOBUS_SDK_VERIFY_SSL"]) == globus_stack.ca_file
+
+
+def test_a_program_of_the_sdk_works_in_a_shell_that_sourced_the_env(globus_stack, tmp_path):
+    (tmp_path / "program.py").write_text(SDK_PROGRAM)
+    words = f'. "{globus_stack.places.globus}/env" && exec "{sys.executable}" program.py'
+    done = subprocess.run(["sh", "-c", words], cwd=tmp_path, env={}, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.splitlines() == [
+        "Causeway Archive a1b-north-america atlantic-profiles",
+        "Causeway Shares",
+        "Campus storage home",
+        "Causeway archive",
+        "200",
+    ], done.stderr
 
 
 def test_discarding_leaves_alone_what_is_not_the_stacks_own(tmp_path):
