@@ -24,6 +24,7 @@ from services.localglobus.settings import Settings
 from services.localglobus.store import Store
 from services.localglobus.transfer import routes as transfer_routes
 from services.localglobus.transfer import schema as transfer_schema
+from services.localglobus.transfer.meter import Meter
 
 SCHEMAS = (
     identities.SCHEMA,
@@ -78,6 +79,7 @@ def make_apps(settings: Settings) -> tuple[ASGIApp, dict[str, ASGIApp], Store]:
             loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
         ),
         "world": seed.plant(store, settings),
+        "meter": Meter(settings.requests_per_second),
     }
     found = [*api.routes, *pages.routes, *groups.routes, *group_policies.routes, *transfer_routes.routes, *nodes.routes, *webapp.routes]
     main = _make_app([*found, *(faults.routes if settings.has_faults else [])], state, background=True)

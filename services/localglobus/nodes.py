@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from services.localglobus import mails
 from services.localglobus.auth import scopes
 from services.localglobus.auth.tokens import find_caller, read_bearer
 from services.localglobus.errors import ApiError
@@ -25,7 +26,7 @@ from services.localglobus.store import Store
 from services.localglobus.transfer import collections, orders, tasks, times
 from services.localglobus.transfer.collections import Collection
 from services.localglobus.transfer.permissions import Person, person_behind, rights_of, rules_document
-from services.localglobus.transfer.requests import nodes_of, read_document, store_of
+from services.localglobus.transfer.requests import most_active, nodes_of, read_document, store_of
 from services.localglobus.transfer.waiting import ROOM
 
 log = logging.getLogger(__name__)
@@ -34,20 +35,28 @@ PROTOCOL = 1
 MOST_WAIT_S = 30.0
 MOST_ORDERS = 32
 MOST_ITEMS = 1000
+FORGET_S = 3600.0
 LOOK_S = 1.0
 """How often a waiting lease looks for orders that time alone made ready: a lease that ran out, a fault to try again."""
 
 
 async def run(app: Starlette) -> None:
-    """Ends tasks whose time is over, every second as long as the program runs."""
+    """Ends tasks whose time is over and writes mails, every second as long as the program runs; forgets old history every hour."""
     store: Store = app.state.store
+    forget_at = time.monotonic()
     while True:
         try:
             if await store.read(tasks.needs_settling):
                 await store.write(tasks.settle)
                 ROOM.wake("tasks")
-        except sqlite3.Error:
-            log.exception("tasks could not be settled; trying again")
+                ROOM.wake("orders")
+            if await store.read(mails.has_waiting):
+                await mails.deliver(store, app.state.settings.data / "mail")
+            if time.monotonic() >= forget_at:
+                await store.write(tasks.forget_history)
+                forget_at = time.monotonic() + FORGET_S
+        except (sqlite3.Error, OSError):
+            log.exception("what is due could not be done; trying again")
         await asyncio.sleep(LOOK_S)
 
 
@@ -80,10 +89,10 @@ async def lease(request: Request) -> Response:
     asked = await read_document(request)
     most = min(_whole(asked, "most", default=1), MOST_ORDERS)
     until = time.monotonic() + min(float(asked.get("wait_s") or 0), MOST_WAIT_S)
-    store, instance = store_of(request), str(asked.get("instance"))
+    store, instance, active = store_of(request), str(asked.get("instance")), most_active(request)
     while True:
-        if await store.read(orders.has_ready, node=node, instance=instance):
-            found = await store.write(orders.lease, node=node, instance=instance, most=most)
+        if await store.read(orders.has_ready, node=node, instance=instance, most_active=active):
+            found = await store.write(orders.lease, node=node, instance=instance, most=most, most_active=active)
             if found:
                 return JSONResponse({"orders": found})
         left_s = until - time.monotonic()
@@ -133,6 +142,7 @@ async def finish(request: Request) -> Response:
         raise ApiError("BadRequest", "status must be SUCCEEDED or FAILED", 400)
     await store_of(request).write(orders.finish, node=node, order_id=request.path_params["order_id"], report=report)
     ROOM.wake("tasks")
+    ROOM.wake("orders")
     return JSONResponse({})
 
 

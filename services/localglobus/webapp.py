@@ -27,7 +27,7 @@ from services.localglobus.transfer.collections import Collection
 from services.localglobus.transfer.documents import event_document, task_document
 from services.localglobus.transfer.paths import parent
 from services.localglobus.transfer.permissions import person_of
-from services.localglobus.transfer.requests import nodes_of, store_of
+from services.localglobus.transfer.requests import most_active, nodes_of, store_of
 
 PAGE_SIZE = 500
 MOST_EVENTS = 200
@@ -100,13 +100,13 @@ async def list_collections(request: Request, session: Session) -> Response:
 
 async def activity(request: Request, session: Session) -> Response:
     rows, who = await store_of(request).read(_tasks, session)
-    return render(request, "activity.html", {"who": who, "tasks": [_task_row(row) for row in rows]})
+    return render(request, "activity.html", {"who": who, "tasks": [_task_row(row, most_active(request)) for row in rows]})
 
 
 async def one_task(request: Request, session: Session) -> Response:
     """One task with its counters and what happened, newest first; a task of somebody else is not found."""
     row, events, who = await store_of(request).read(_task, request.path_params["task_id"], session)
-    document = task_document(row)
+    document = task_document(row, most_active=most_active(request))
     counters = [(words, size(document[name]) if name.startswith("bytes") else f"{document[name]:,}") for words, name in COUNTERS]
     context = {"who": who, "task": document, "state": explain_state(document), "counters": counters, "events": events}
     return render(request, "task.html", context)
@@ -172,8 +172,8 @@ def _task(db: sqlite3.Connection, task_id: str, session: Session) -> tuple[sqlit
     return row, [event_document(event) for event in events], _name(db, session)
 
 
-def _task_row(row: sqlite3.Row) -> dict[str, Any]:
-    document = task_document(row)
+def _task_row(row: sqlite3.Row, most: int) -> dict[str, Any]:
+    document = task_document(row, most_active=most)
     return {**document, "state": explain_state(document), "size": size(document["bytes_transferred"])}
 
 

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from services.localglobus import mails
 from services.localglobus.auth import identities
 from services.localglobus.errors import ApiError
 from services.localglobus.transfer.collections import Collection, raise_rule_version
@@ -81,6 +82,9 @@ def create_rule(db: sqlite3.Connection, collection: Collection, asked: Mapping[s
         (rule_id, collection.id, principal_type, principal, path, permissions, now_text(), expires_at, *notes),
     )
     raise_rule_version(db, collection.id)
+    words = f"You may {'read and write' if permissions == 'rw' else 'read'} {path} in the collection {collection.display_name}."
+    message = f"\n\n{notes[1]}" if notes[1] else ""
+    mails.queue(db, to=notes[0], subject=f"{collection.display_name} is shared with you", text=f"{words}{message}\n")
     return rule_id
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from services.localglobus.errors import make_request_id
 from services.localglobus.transfer.collections import Collection, Endpoint
+from services.localglobus.transfer.pausing import PAUSED
+from services.localglobus.transfer.tasks import HISTORY
 
 VOLUME = "0.10"
 
@@ -205,10 +207,13 @@ def skipped_document(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
-def task_document(row: sqlite3.Row) -> dict[str, Any]:
-    """Returns a task with all of its keys; those that end with the task are null afterwards."""
+def task_document(row: sqlite3.Row, *, most_active: int) -> dict[str, Any]:
+    """Returns a task with all of its keys; those that end with the task are null afterwards. Beyond `most_active` a task is queued."""
     options = json.loads(row["options"])
     is_open = row["completed_at"] is None
+    is_queued = row["status"] == "ACTIVE" and bool(row["is_ok"]) and row["nice_status"] == "OK" and row["n_before"] >= most_active
+    nice_status = "Queued" if is_queued else row["nice_status"]
+    nice_details = f"The task waits until fewer than {most_active} older ones are under way" if is_queued else row["nice_details"]
     document = {
         "DATA_TYPE": "task",
         "task_id": row["id"],
@@ -226,14 +231,14 @@ def task_document(row: sqlite3.Row) -> dict[str, Any]:
         "source_endpoint_display_name": row["source_name"],
         "fatal_error": {"code": row["fatal_code"], "description": row["fatal_description"]} if row["fatal_code"] else None,
         "is_ok": bool(row["is_ok"]) if is_open else None,
-        "is_paused": False,
-        "nice_status": row["nice_status"] if is_open else None,
-        "nice_status_details": row["nice_details"] if is_open else None,
-        "nice_status_short_description": row["nice_status"] if is_open else None,
+        "is_paused": is_open and row["nice_status"] == PAUSED,
+        "nice_status": nice_status if is_open else None,
+        "nice_status_details": nice_details if is_open else None,
+        "nice_status_short_description": nice_status if is_open else None,
         "nice_status_expires_in": -1 if is_open else None,
-        "history_deleted": False,
-        "canceled_by_admin": None,
-        "canceled_by_admin_message": None,
+        "history_deleted": not is_open and datetime.fromisoformat(row["completed_at"]) <= datetime.now(UTC) - HISTORY,
+        "canceled_by_admin": row["admin_side"],
+        "canceled_by_admin_message": row["admin_message"],
         "effective_bytes_per_second": _rate(row),
         **{name: row[name] for name in ("files", "directories", "files_transferred", "files_skipped", "bytes_transferred")},
         **{name: row[name] for name in ("bytes_checksummed", "faults")},

@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.localglobus.errors import ApiError
-from services.localglobus.transfer import collections, tasks
+from services.localglobus.transfer import authority, collections, pausing, tasks
+from services.localglobus.transfer.pausing import PAUSED
 from services.localglobus.transfer.permissions import Rights, person_of, rights_of, rules_document
 from services.localglobus.transfer.times import now_text
 
@@ -23,26 +24,33 @@ LEASE_S = 15
 RETRY_S = 2.0
 """How soon an order is looked at again that its owner may not carry out now."""
 COUNTERS = ("files", "files_transferred", "files_skipped", "directories", "bytes_transferred", "bytes_checksummed", "faults")
-READY = (
-    "SELECT copy_order.id, task_id FROM copy_order JOIN task ON task.id = task_id WHERE node = ? AND NOT is_finished AND status = 'ACTIVE'"
-    " AND NOT is_cancel_asked AND leased_until <= ? AND held_until <= ? ORDER BY requested_at LIMIT ?"
+READY = (  # the oldest few tasks of each owner
+    "SELECT copy_order.id, task_id FROM copy_order JOIN task ON task.id = task_id WHERE node = ? AND NOT is_finished"  # noqa: S608 (our words)
+    " AND status = 'ACTIVE'"
+    f" AND NOT is_cancel_asked AND nice_status <> '{PAUSED}' AND leased_until <= ? AND held_until <= ? AND {tasks.BEFORE} < ?"
+    " ORDER BY task.rowid LIMIT ?"
 )
 
 
-def has_ready(db: sqlite3.Connection, *, node: str, instance: str) -> bool:
+def has_ready(db: sqlite3.Connection, *, node: str, instance: str, most_active: int) -> bool:
     """Whether an order waits for this node: a cheap look before `lease` writes. Raises `ApiError` 409 `InstanceUnknown`."""
     _require_registered(db, node, instance)
     now = time.time()
-    return db.execute(READY, (node, now, now, 1)).fetchone() is not None
+    return db.execute(READY, (node, now, now, most_active, 1)).fetchone() is not None
 
 
-def lease(db: sqlite3.Connection, *, node: str, instance: str, most: int) -> list[dict[str, Any]]:
-    """Leases up to `most` orders to an instance of a node; returns them as ORDERs. Raises `ApiError` 409 `InstanceUnknown`."""
+def lease(db: sqlite3.Connection, *, node: str, instance: str, most: int, most_active: int) -> list[dict[str, Any]]:
+    """Leases up to `most` orders to an instance of a node; returns them as ORDERs. Raises `ApiError` 409 `InstanceUnknown`.
+
+    An owner has `most_active` tasks under way at once, the oldest first.
+    """
     _require_registered(db, node, instance)
     now = time.time()
     found = []
-    for row in db.execute(READY, (node, now, now, most)).fetchall():
+    for row in db.execute(READY, (node, now, now, most_active, most)).fetchall():
         task = db.execute(f"{tasks.SELECT} WHERE id = ?", (row["task_id"],)).fetchone()
+        if _is_stopped(db, task):
+            continue
         refused = _refusal(db, task)
         if refused is not None:
             _hold(db, row["id"], task, *refused)
@@ -82,6 +90,8 @@ def heartbeat(
     if order["is_finished"] or task["is_cancel_asked"]:
         return "cancel"
     count(db, task["id"], counters)
+    if _is_stopped(db, task):
+        return "lost"
     db.execute("UPDATE copy_order SET leased_until = ? WHERE id = ?", (time.time() + LEASE_S, order_id))
     refused = _refusal(db, task)
     if refused is not None:
@@ -137,7 +147,7 @@ def finish(db: sqlite3.Connection, *, node: str, order_id: str, report: Mapping[
     if report.get("status") == "SUCCEEDED":
         tasks.end(db, order["task_id"], "SUCCEEDED")
     elif task["is_cancel_asked"]:
-        tasks.end(db, order["task_id"], "FAILED", fatal=("CANCELED", "The task was canceled by its owner"))
+        tasks.end(db, order["task_id"], "FAILED", fatal=tasks.canceled(db, order["task_id"]))
     else:
         fatal = report.get("fatal_error") or {}
         tasks.end(db, order["task_id"], "FAILED", fatal=(str(fatal.get("code") or "FAILED"), str(fatal.get("description") or "failed")))
@@ -163,11 +173,11 @@ def check_ticket(db: sqlite3.Connection, *, collection_id: str, ticket: str) -> 
     """Says what a pull ticket opens now: the source paths of an active task that its owner may still read."""
     collection = collections.find(db, collection_id)
     row = db.execute(
-        "SELECT task.id, owner_id FROM ticket JOIN task ON task.id = ticket.task_id JOIN copy_order ON copy_order.task_id = task.id"
+        "SELECT task.* FROM ticket JOIN task ON task.id = ticket.task_id JOIN copy_order ON copy_order.task_id = task.id"
         " WHERE digest = ? AND collection_id = ? AND status = 'ACTIVE' AND NOT is_cancel_asked AND deadline > ?",
         (_digest(ticket), collection_id, now_text()),
     ).fetchone()
-    if row is None or collection is None:
+    if row is None or collection is None or authority.missing_consent(db, row) or pausing.reason(db, row) is not None:
         return {"active": False, "task_id": None, "paths": [], "rule_version": 0 if collection is None else collection.rule_version}
     rights = rights_of(db, collection, person_of(db, row["owner_id"]))
     paths = [path for (path,) in db.execute("SELECT source_path FROM task_item WHERE task_id = ?", (row["id"],)) if rights.may_read(path)]
@@ -191,6 +201,18 @@ def _require_registered(db: sqlite3.Connection, node: str, instance: str) -> Non
 def _hold(db: sqlite3.Connection, order_id: str, task: sqlite3.Row, code: str, description: str) -> None:
     note_fault(db, task, code, description)
     db.execute("UPDATE copy_order SET held_until = ? WHERE id = ?", (time.time() + RETRY_S, order_id))
+
+
+def _is_stopped(db: sqlite3.Connection, task: sqlite3.Row) -> bool:
+    """Whether the task may not go on until somebody acts: its owner (a consent) or who looks after a collection (a pause)."""
+    missing = authority.missing_consent(db, task)
+    if missing is not None:
+        tasks.deactivate(db, task, missing)
+        return True
+    message = pausing.reason(db, task)
+    if message is not None:
+        tasks.pause(db, task, message)
+    return message is not None
 
 
 def _refusal(db: sqlite3.Connection, task: sqlite3.Row) -> tuple[str, str] | None:

@@ -11,14 +11,23 @@ from starlette.responses import JSONResponse
 from services.localglobus.auth.scopes import TRANSFER_ALL
 from services.localglobus.auth.tokens import Caller, authenticate
 from services.localglobus.errors import ApiError
+from services.localglobus.settings import Settings
 from services.localglobus.store import Store
 from services.localglobus.transfer.documents import result
 from services.localglobus.transfer.node_calls import NodeCalls
 
 
 async def transfer_caller(request: Request) -> Caller:
-    """Returns who calls with a token for all of Transfer. Raises `ApiError` 401 or 403."""
-    return await authenticate(request, scope=TRANSFER_ALL)
+    """Returns who calls with a token for all of Transfer. Raises `ApiError` 401, 403, or 429 for who calls too often."""
+    caller = await authenticate(request, scope=TRANSFER_ALL)
+    request.app.state.meter.count(caller.identity_id)
+    return caller
+
+
+def most_active(request: Request) -> int:
+    """Returns how many tasks an owner has under way at once."""
+    settings: Settings = request.app.state.settings
+    return settings.active_tasks
 
 
 def store_of(request: Request) -> Store:

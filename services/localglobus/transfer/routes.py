@@ -14,7 +14,18 @@ from starlette.routing import Route
 
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
-from services.localglobus.transfer import access, bookmarks, collections, hosting, listing, operations, roles, task_routes
+from services.localglobus.transfer import (
+    access,
+    bookmarks,
+    collections,
+    hosting,
+    listing,
+    monitoring_routes,
+    operations,
+    pausing,
+    roles,
+    task_routes,
+)
 from services.localglobus.transfer.collections import Collection
 from services.localglobus.transfer.permissions import (
     ADMIN_ROLES,
@@ -65,12 +76,12 @@ async def search_endpoints(request: Request) -> Response:
 
 async def pause_rules(request: Request) -> Response:
     caller = await transfer_caller(request)
-    await store_of(request).read(operations.visible, request.path_params["endpoint_id"], person_behind(caller))
-    return JSONResponse({"DATA_TYPE": "pause_rule_limited_list", "DATA": []})
+    found = await store_of(request).read(_pause_rules, request.path_params["endpoint_id"], person_behind(caller))
+    return JSONResponse({"DATA_TYPE": "pause_rule_limited_list", "DATA": found})
 
 
 async def list_folder(request: Request) -> Response:
-    caller, opened = await _open(request)
+    caller, opened = await _open(request, "pause_ls")
     query = listing.read_query(request.query_params, fields=FILE_FIELDS, limit=100_000, most=100_000)
     path = opened.path(request.query_params.get("path"))
     show_hidden = request.query_params.get("show_hidden", "1") not in {"0", "false", "False"}
@@ -85,14 +96,14 @@ async def stat(request: Request) -> Response:
 
 
 async def make_folder(request: Request) -> Response:
-    _, opened = await _open(request)
+    _, opened = await _open(request, "pause_mkdir")
     document = await read_document(request, data_type="mkdir")
     await operations.make_folder(nodes_of(request), opened, opened.path(document.get("path", "")))
     return done(request, "DirectoryCreated", "The directory was created successfully", status=202, data_type="mkdir_result")
 
 
 async def rename(request: Request) -> Response:
-    _, opened = await _open(request)
+    _, opened = await _open(request, "pause_rename")
     document = await read_document(request, data_type="rename")
     old_path, new_path = opened.path(document.get("old_path", "")), opened.path(document.get("new_path", ""))
     await operations.rename(nodes_of(request), opened, old_path, new_path)
@@ -144,9 +155,16 @@ async def delete_role(request: Request) -> Response:
     return done(request, "Deleted", "Role deleted successfully.")
 
 
-async def _open(request: Request) -> tuple[Caller, operations.Opened]:
+async def _open(request: Request, operation: str | None = None) -> tuple[Caller, operations.Opened]:
     caller = await transfer_caller(request)
-    return caller, await store_of(request).read(operations.open_collection, request.path_params["endpoint_id"], caller)
+    return caller, await store_of(request).read(_open_unpaused, request.path_params["endpoint_id"], caller, operation)
+
+
+def _open_unpaused(db: sqlite3.Connection, endpoint_id: str, caller: Caller, operation: str | None) -> operations.Opened:
+    opened = operations.open_collection(db, endpoint_id, caller)
+    if operation is not None:
+        pausing.refuse_paused(db, opened.collection, identity_id=caller.identity_id, operation=operation)
+    return opened
 
 
 async def _as_role(request: Request, allowed: frozenset[str], act: str, what: Any, *args: Any) -> Response:
@@ -186,6 +204,12 @@ def _remove_role(db: sqlite3.Connection, collection: Collection, role_id: str) -
     roles.delete_role(db, collection.id, role_id)
 
 
+def _pause_rules(db: sqlite3.Connection, endpoint_id: str, person: Person) -> list[dict[str, Any]]:
+    collection, _ = operations.visible(db, endpoint_id, person)
+    found = pausing.rules_on(db, collection, identity_id=person.identity_id)
+    return [pausing.describe(db, row, is_limited=True) for row in found]
+
+
 def _search(db: sqlite3.Connection, person: Person, scope: str, words: list[str]) -> list[dict[str, Any]]:
     return [describe_collection(db, each, person) for each, _ in operations.search(db, person, scope=scope, words=words)]
 
@@ -211,5 +235,6 @@ routes = [
     Route(f"{OPERATION}/rename", rename, methods=["POST"]),
     *hosting.routes,
     *bookmarks.routes,
+    *monitoring_routes.routes,
     *task_routes.routes,
 ]

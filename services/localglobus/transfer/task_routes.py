@@ -12,9 +12,9 @@ from starlette.routing import Route
 
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
-from services.localglobus.transfer import collections, listing, operations, submitting, tasks
+from services.localglobus.transfer import authority, collections, listing, operations, pausing, submitting, tasks
 from services.localglobus.transfer.documents import event_document, skipped_document, successful_document, task_document
-from services.localglobus.transfer.requests import done, nodes_of, read_document, store_of, transfer_caller
+from services.localglobus.transfer.requests import done, most_active, nodes_of, read_document, store_of, transfer_caller
 from services.localglobus.transfer.waiting import ROOM
 
 TASK_FIELDS = frozenset({"task_id", "type", "status", "label", "request_time", "completion_time"})
@@ -47,7 +47,7 @@ async def submit_delete(request: Request) -> Response:
 async def get_task(request: Request) -> Response:
     caller = await transfer_caller(request)
     row = await store_of(request).read(tasks.get, request.path_params["task_id"], caller.identity_id)
-    document = task_document(row)
+    document = task_document(row, most_active=most_active(request))
     names = request.query_params.get("fields")
     if names:
         document = {name: value for name, value in document.items() if name in {*names.split(","), "DATA_TYPE"}}
@@ -57,8 +57,10 @@ async def get_task(request: Request) -> Response:
 async def list_tasks(request: Request) -> Response:
     caller = await transfer_caller(request)
     query = listing.read_query(request.query_params, fields=TASK_FIELDS, limit=10, most=1000)
-    rows = [task_document(row) for row in await store_of(request).read(tasks.list_tasks, caller.identity_id)]
-    return _offset_page("task_list", listing.select(rows, query), query)
+    rows = [
+        task_document(row, most_active=most_active(request)) for row in await store_of(request).read(tasks.list_tasks, caller.identity_id)
+    ]
+    return offset_page("task_list", listing.select(rows, query), query)
 
 
 async def update_task(request: Request) -> Response:
@@ -86,7 +88,7 @@ async def list_events(request: Request) -> Response:
     caller = await transfer_caller(request)
     query = listing.read_query(request.query_params, fields=EVENT_FIELDS, limit=10, most=1000)
     rows = await store_of(request).read(_rows, "task_event", request.path_params["task_id"], caller.identity_id)
-    return _offset_page("event_list", listing.select([event_document(row) for row in reversed(rows)], query), query)
+    return offset_page("event_list", listing.select([event_document(row) for row in reversed(rows)], query), query)
 
 
 async def list_successful(request: Request) -> Response:
@@ -99,11 +101,11 @@ async def list_skipped(request: Request) -> Response:
 
 async def pause_info(request: Request) -> Response:
     caller = await transfer_caller(request)
-    await store_of(request).read(tasks.get, request.path_params["task_id"], caller.identity_id)
-    sides = ("source_pause_message", "source_pause_message_share", "destination_pause_message", "destination_pause_message_share")
-    return JSONResponse(
-        {"DATA_TYPE": "pause_info_limited", "pause_rules": [], "message": None, "endpoint_display_name": None, **dict.fromkeys(sides)}
-    )
+    return JSONResponse(await store_of(request).read(_explain, request.path_params["task_id"], caller.identity_id))
+
+
+def _explain(db: sqlite3.Connection, task_id: str, owner_id: str) -> dict[str, Any]:
+    return pausing.explain(db, tasks.get(db, task_id, owner_id))
 
 
 async def _expand(request: Request, caller: Caller, document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -130,7 +132,9 @@ def _submit(db: sqlite3.Connection, document: dict[str, Any], caller: Caller) ->
         submission = submitting.read_transfer(document, source=source.collection, destination=target.collection, homes=homes)
     for collection in {submission.source.id, (submission.destination or submission.source).id}:
         collections.note_use(db, identity_id=caller.identity_id, collection_id=collection)
-    return submission.submission_id, tasks.create(db, submission, owner_id=caller.identity_id), "Accepted"
+    task_id = tasks.create(db, submission, owner_id=caller.identity_id)
+    authority.record(db, task_id, caller.token_id)
+    return submission.submission_id, task_id, "Accepted"
 
 
 async def _submitted(request: Request, kind: str, submitted: tuple[str, str, str]) -> Response:
@@ -149,15 +153,21 @@ async def _submitted(request: Request, kind: str, submitted: tuple[str, str, str
 
 async def _marker_page(request: Request, data_type: str, status: str, describe: Any) -> Response:
     caller = await transfer_caller(request)
+    await store_of(request).read(tasks.get, request.path_params["task_id"], caller.identity_id)
+    return await results_page(request, data_type, status, describe)
+
+
+async def results_page(request: Request, data_type: str, status: str, describe: Any) -> Response:
+    """A page of what became of a task's files, for somebody who may see the task."""
     text = request.query_params.get("marker") or "0"
     if not text.isascii() or not text.isdigit():
         raise ApiError("BadRequest", "marker must be one that a former page gave", 400)
-    rows = await store_of(request).read(_results, request.path_params["task_id"], caller.identity_id, status, int(text))
+    rows = await store_of(request).read(_results, request.path_params["task_id"], status, int(text))
     next_marker = rows[-1]["id"] if len(rows) == MARKER_PAGE else None
     return JSONResponse({"DATA_TYPE": data_type, "marker": int(text), "next_marker": next_marker, "DATA": [describe(row) for row in rows]})
 
 
-def _offset_page(data_type: str, page: listing.Page, query: listing.Query) -> Response:
+def offset_page(data_type: str, page: listing.Page, query: listing.Query) -> Response:
     shape = {"DATA_TYPE": data_type, "length": len(page.rows), "limit": query.limit, "offset": query.offset, "total": page.total}
     return JSONResponse({**shape, "DATA": page.rows})
 
@@ -167,8 +177,7 @@ def _rows(db: sqlite3.Connection, table: str, task_id: str, owner_id: str) -> li
     return db.execute(f"SELECT * FROM {table} WHERE task_id = ? ORDER BY id", (task_id,)).fetchall()  # noqa: S608 (one of our tables)
 
 
-def _results(db: sqlite3.Connection, task_id: str, owner_id: str, status: str, after: int) -> list[sqlite3.Row]:
-    tasks.get(db, task_id, owner_id)
+def _results(db: sqlite3.Connection, task_id: str, status: str, after: int) -> list[sqlite3.Row]:
     return db.execute(
         "SELECT * FROM task_result WHERE task_id = ? AND status = ? AND (error_code IS NULL) = ? AND id > ? ORDER BY id LIMIT ?",
         (task_id, status, status == "transferred", after, MARKER_PAGE),

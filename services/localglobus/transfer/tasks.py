@@ -3,7 +3,9 @@
     submit -> ACTIVE -- the node finishes --> SUCCEEDED | FAILED
               ACTIVE -- cancel, and the node has let go --> FAILED (CANCELED)
               ACTIVE -- deadline --> FAILED (EXPIRED)
+              ACTIVE -- a consent is taken back --> INACTIVE -- it is given again --> ACTIVE
 
+An owner has a few tasks under way; the younger ones are queued (ACTIVE, `nice_status` Queued). A paused task is ACTIVE (`pausing.py`).
 A task has one order (`orders.py`), which its node leases. `settle` does what only time decides; `nodes.run` calls it every second.
 """
 
@@ -18,7 +20,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from services.localglobus import mails
+from services.localglobus.auth import identities
 from services.localglobus.errors import ApiError
+from services.localglobus.transfer import authority, pausing
 from services.localglobus.transfer.collections import Collection
 from services.localglobus.transfer.times import now_text, parse_future
 
@@ -29,10 +34,21 @@ TRANSFER_FLAGS = (
     "verify_checksum", "preserve_timestamp", "encrypt_data", "skip_source_errors", "fail_on_quota_errors", "delete_destination_extra",
 )  # fmt: skip
 NOTIFY_FLAGS = ("notify_on_succeeded", "notify_on_failed", "notify_on_inactive")
-SELECT = (
-    "SELECT task.*, EXISTS (SELECT 1 FROM task_result WHERE task_id = task.id AND status = 'skipped' AND error_code IS NOT NULL)"
-    " AS has_skipped_errors FROM task"
+BEFORE = (
+    "(SELECT count(*) FROM task AS other WHERE other.owner_id = task.owner_id AND other.completed_at IS NULL"  # noqa: S608 (our own words)
+    " AND other.status = 'ACTIVE'"
+    f" AND other.nice_status <> '{pausing.PAUSED}' AND other.rowid < task.rowid)"
 )
+"""How many older tasks of the same owner are under way: beyond a few of them a task is queued."""
+SELECT = (
+    "SELECT task.*, EXISTS (SELECT 1 FROM task_result WHERE task_id = task.id AND status = 'skipped'"  # noqa: S608 (our own words)
+    " AND error_code IS NOT NULL)"
+    f" AS has_skipped_errors, CASE WHEN completed_at IS NULL THEN {BEFORE} ELSE 0 END AS n_before,"
+    " (SELECT side FROM canceled_by_admin WHERE task_id = task.id) AS admin_side,"
+    " (SELECT message FROM admin_cancel JOIN canceled_by_admin ON cancel_id = admin_cancel.id WHERE task_id = task.id) AS admin_message"
+    " FROM task"
+)
+HISTORY = timedelta(days=30)  # https://docs.globus.org/api/transfer/task/ (events and successful transfers are deleted then)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,13 +130,22 @@ def settle(db: sqlite3.Connection) -> None:
     """Ends the tasks whose deadline is over, and the canceled ones that no node holds any more. Safe to repeat."""
     for row in db.execute("SELECT id FROM task WHERE completed_at IS NULL AND deadline <= ?", (now_text(),)).fetchall():
         end(db, row["id"], "FAILED", fatal=("EXPIRED", "The task was not done when its deadline came"))
+    for row in db.execute("SELECT * FROM task WHERE status = 'INACTIVE'").fetchall():
+        if authority.missing_consent(db, row) is None:
+            activate(db, row)
     for row in db.execute(f"{_LET_GO} AND leased_until <= ?", (time.time(),)).fetchall():
-        end(db, row["id"], "FAILED", fatal=("CANCELED", "The task was canceled by its owner"))
+        end(db, row["id"], "FAILED", fatal=canceled(db, row["id"]))
+
+
+def canceled(db: sqlite3.Connection, task_id: str) -> tuple[str, str]:
+    """Returns code and words of a cancellation: whose it was."""
+    by_admin = db.execute("SELECT 1 FROM canceled_by_admin WHERE task_id = ?", (task_id,)).fetchone()
+    return "CANCELED", f"The task was canceled by {'an administrator of a collection' if by_admin else 'its owner'}"
 
 
 def needs_settling(db: sqlite3.Connection) -> bool:
     """Whether `settle` has something to do: a cheap look that spares the disk a write."""
-    due = "SELECT 1 FROM task WHERE completed_at IS NULL AND deadline <= ? LIMIT 1"
+    due = "SELECT 1 FROM task WHERE completed_at IS NULL AND (deadline <= ? OR status = 'INACTIVE') LIMIT 1"
     return bool(
         db.execute(due, (now_text(),)).fetchone() or db.execute(f"{_LET_GO} AND leased_until <= ? LIMIT 1", (time.time(),)).fetchone()
     )
@@ -132,6 +157,66 @@ _LET_GO = (
 )
 
 
+def forget_history(db: sqlite3.Connection) -> None:
+    """Deletes events and results of tasks that ended 30 days ago; the tasks themselves stay. Safe to repeat."""
+    old = "SELECT id FROM task WHERE completed_at <= ?"
+    for table in ("task_event", "task_result"):
+        db.execute(f"DELETE FROM {table} WHERE task_id IN ({old})", (now_text(plus=-HISTORY),))  # noqa: S608 (our own names)
+
+
+def deactivate(db: sqlite3.Connection, task: sqlite3.Row, message: str) -> None:
+    """Makes a task wait for a consent of its owner, without a node."""
+    db.execute(
+        "UPDATE task SET status = 'INACTIVE', is_ok = 0, nice_status = 'CONSENT_REQUIRED', nice_details = ? WHERE id = ?",
+        (message, task["id"]),
+    )
+    release(db, task["id"])
+    add_event(db, task["id"], "CONSENT_REQUIRED", message, is_error=True)
+    _tell(db, task["id"], "notify_on_inactive", "INACTIVE", f"{message}. Agree to it again, and the task goes on by itself.")
+
+
+def activate(db: sqlite3.Connection, task: sqlite3.Row) -> None:
+    """Lets a task go on that waited for a consent."""
+    db.execute("UPDATE task SET status = 'ACTIVE', is_ok = 1, nice_status = 'OK', nice_details = NULL WHERE id = ?", (task["id"],))
+    add_event(db, task["id"], "ACTIVATED", "the consent was given again")
+
+
+def pause(db: sqlite3.Connection, task: sqlite3.Row, message: str) -> None:
+    """Marks a task as paused and takes it from its node. Safe to repeat."""
+    if task["nice_status"] == pausing.PAUSED:
+        return
+    db.execute("UPDATE task SET nice_status = ?, nice_details = ? WHERE id = ?", (pausing.PAUSED, message, task["id"]))
+    release(db, task["id"])
+    add_event(db, task["id"], "PAUSED", message)
+
+
+def apply_pauses(db: sqlite3.Connection) -> None:
+    """Brings the open tasks in line with the pause rules of the moment. Safe to repeat."""
+    for row in db.execute("SELECT * FROM task WHERE completed_at IS NULL").fetchall():
+        message = pausing.reason(db, row)
+        if message is not None:
+            pause(db, row, message)
+        elif row["nice_status"] == pausing.PAUSED:
+            db.execute("UPDATE task SET is_ok = 1, nice_status = 'OK', nice_details = NULL WHERE id = ?", (row["id"],))
+            add_event(db, row["id"], "UNPAUSED", "the task goes on")
+
+
+def release(db: sqlite3.Connection, task_id: str) -> None:
+    """Takes a task from the node that holds it, which hears of it with its next heartbeat."""
+    db.execute("UPDATE copy_order SET instance = NULL, leased_until = 0 WHERE task_id = ?", (task_id,))
+
+
+def _tell(db: sqlite3.Connection, task_id: str, flag: str, status: str, words: str) -> None:
+    """Mails the owner of a task, if she wanted that and has an address."""
+    task = db.execute("SELECT * FROM task WHERE id = ?", (task_id,)).fetchone()
+    owner = identities.get(db, task["owner_id"])
+    if owner is None or not json.loads(task["options"]).get(flag, True):
+        return
+    target = f"\nDestination: {task['destination_name']}" if task["destination_id"] else ""
+    text = f"{words}\n\nTask id: {task_id}\nLabel: {task['label'] or ''}\nSource: {task['source_name']}{target}\n"
+    mails.queue(db, to=owner["email"], subject=f"Globus task {status}: {task['label'] or task_id}", text=text)
+
+
 def end(db: sqlite3.Connection, task_id: str, status: str, *, fatal: tuple[str, str] | None = None) -> None:
     """Ends an open task: its status, its last event, its order and tickets. A task that has ended stays as it is."""
     code, description = fatal or (None, None)
@@ -141,10 +226,13 @@ def end(db: sqlite3.Connection, task_id: str, status: str, *, fatal: tuple[str, 
     )
     db.execute("UPDATE copy_order SET is_finished = 1 WHERE task_id = ?", (task_id,))
     db.execute("DELETE FROM ticket WHERE task_id = ?", (task_id,))
+    db.execute("DELETE FROM task_pause WHERE task_id = ?", (task_id,))
     if moved.rowcount and status == "SUCCEEDED":
         add_event(db, task_id, "SUCCEEDED", "succeeded")
+        _tell(db, task_id, "notify_on_succeeded", "SUCCEEDED", "The task has succeeded.")
     elif moved.rowcount:
         add_event(db, task_id, code or "FAILED", description or "failed", is_error=code != "CANCELED")
+        _tell(db, task_id, "notify_on_failed", "FAILED", f"The task has failed: {description or 'failed'} ({code or 'FAILED'}).")
 
 
 def get(db: sqlite3.Connection, task_id: str, owner_id: str) -> sqlite3.Row:
