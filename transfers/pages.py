@@ -91,7 +91,7 @@ def basket(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def add_to_basket(request: HttpRequest) -> HttpResponse:
-    """Put files of a version into the basket: `dataset` (slug), `version` (number), `folder`, `glob`, `file` (repeat) or `everything`, `next`.
+    """Put files into the basket. Fields: `dataset` (slug), `version` (number), `folder`, `glob`, `file` (repeat) or `everything`, `next`.
 
     A form with nothing ticked takes nothing, and says so where it was sent from.
     """

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import PurePosixPath
 from uuid import UUID
 
 from datasets import files
@@ -97,9 +98,12 @@ def _curl(source: Source) -> Snippet:
 
 def _wget(source: Source) -> Snippet:
     token = ['--header "Authorization: Bearer $TOKEN"'] if source.needs_token else []
-    options = " ".join(["--continue", "--force-directories", "--no-host-directories", "--cut-dirs=1", *token, *_ca("--ca-certificate")])
-    lines = [f"wget {options} {_url(source, item)}" for item in source.items]
-    return Snippet("wget", "\n".join(lines), _cut(source, _token_note(source)))
+    options = " ".join(["--continue", *token, *_ca("--ca-certificate")])
+    # wget makes folders only for names that it takes from the address itself, where it changes some letters.
+    folders = sorted({str(PurePosixPath(item.destination_path).parent) for item in source.items} - {"."})
+    made = [f"mkdir -p {shlex.join(folders)}"] if folders else []
+    lines = [f"wget {options} --output-document {shlex.quote(item.destination_path)} {_url(source, item)}" for item in source.items]
+    return Snippet("wget", "\n".join([*made, *lines]), _cut(source, _token_note(source)))
 
 
 def _python(source: Source, server: str) -> Snippet:
