@@ -3,19 +3,19 @@
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email import message_from_string, policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 
 from services.embedded.check import Check
-from services.embedded.main_job import call_api, pass_globus
+from services.embedded.main_job import call_api, let_time_pass, pass_globus
 from services.embedded.stack import CHECKOUT, Stack
 from services.embedded.visitor import Page, Visitor
 
@@ -89,8 +89,9 @@ class Site:
     people: dict[str, Person]
 
     def person(self, name: str) -> Person:
-        """One of the cast, signed in; the same browser in all tests."""
-        if name not in self.people:
+        """One of the cast, signed in; the same browser in all tests, as long as none of them signs her out everywhere."""
+        known = self.people.get(name)
+        if known is None or "/profile/" not in known.visitor.open("/profile/").url:
             self.people[name] = self.new_person(name)
         return self.people[name]
 
@@ -154,14 +155,21 @@ class Site:
 
     def let_time_pass(self, request_id: str, *, days: float) -> None:
         """Move a request's dates into the past, as if `days` had gone by."""
-        code = f"""
-from datetime import timedelta
-from django.db.models import F
-from transfers.models import DataRequest
-gone = timedelta(days={days})
-DataRequest.objects.filter(pk={str(uuid.UUID(request_id))!r}).update(expires_at=F("expires_at") - gone, due_at=F("due_at") - gone)
-"""
-        self.manage("shell", "-c", code)
+        let_time_pass(self.stack, request_id, days=days)
+
+    def give_transfer_consents(self, person: Person) -> None:
+        """She allows the portal to copy into Campus storage for her, on the consent page."""
+        campus = self.stack.globus_environment["CAUSEWAY_CAMPUS_COLLECTION"]
+        scope = f"urn:globus:auth:scope:transfer.api.globus.org:all[*https://auth.globus.org/scopes/{campus}/data_access]"
+        page = person.open("/consent/?" + urlencode({"scope": scope, "next": "/profile/"}))
+        if page.has_button("Continue to Globus"):
+            person.submit(page, "Continue to Globus")
+
+    def forget_consents(self, person: Person) -> None:
+        """She takes back at Globus whatever she allowed the portal, so that it is asked for again."""
+        address = f"{self.stack.addresses.localglobus}/v2/web/consents"
+        while (page := person.open(address)).has_button("Take back"):
+            person.submit(page, "Take back")
 
 
 def body_of(mail: Any) -> str:
