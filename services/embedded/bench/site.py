@@ -18,7 +18,7 @@ from services.embedded.visitor import Visitor
 
 TRANSFER = "urn:globus:auth:scope:transfer.api.globus.org:all"
 SCOPES = "https://auth.globus.org/scopes/"
-LOOK_S = 0.01
+LOOK_S = 0.02
 
 
 class BenchError(Exception):
