@@ -192,10 +192,16 @@ def words_for(scopes: Iterable[str], *, person: User) -> list[Wanted]:
 
 
 def collection_name(collection_id: str, person: User) -> str:
-    """How a consent names a collection: the archive's own by what they are for, hers by the name she chose it by."""
+    """How a consent names a collection: the archive's own by what they are for, others as she or Globus calls them, else by their id."""
     own = {settings.ARCHIVE_COLLECTION: "the archive", settings.SHARE_COLLECTION: "the shares", settings.RESULTS_COLLECTION: "the results"}
-    known = Destination.objects.filter(user=person, collection_id=collection_id).first()
-    return own.get(collection_id) or (known.name if known else f"the collection {collection_id}")
+    if collection_id in own:
+        return own[collection_id]
+    if known := Destination.objects.filter(user=person, collection_id=collection_id).first():
+        return known.name
+    try:
+        return f"{globus.collection(collection_id).name} ({collection_id})"
+    except (GlobusUnavailableError, GlobusRefusedError):
+        return f"the collection {collection_id}"
 
 
 def begin_consent(request: HttpRequest, *, scopes: list[str], next_url: str) -> HttpResponse:

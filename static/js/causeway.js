@@ -44,7 +44,8 @@ if (matchMedia("(max-width: 59.99rem)").matches) {
   for (const sheet of document.querySelectorAll("details.sheet[open]")) sheet.open = false;
 }
 
-// The box in a table's head ticks all rows of that table.
+// The box in a table's head ticks all rows of that table; without scripts it is not shown.
+for (const all of document.querySelectorAll("input[data-tick-all][hidden]")) all.hidden = false;
 document.addEventListener("change", (event) => {
   const all = event.target.closest("input[data-tick-all]");
   if (!all) return;

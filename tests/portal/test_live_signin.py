@@ -76,7 +76,9 @@ def test_a_consent_is_asked_on_the_way_and_returns_there(visitor, stack):
     sign_in(browser, "ada@university.example")
     campus = stack.globus_environment["CAUSEWAY_CAMPUS_COLLECTION"]
     scope = quote(f"{TRANSFER}[*https://auth.globus.org/scopes/{campus}/data_access]")
-    page = allow(browser, browser.submit(browser.open(f"/consent/?scope={scope}&next=/profile/"), "Continue to Globus"))
+    asked = browser.open(f"/consent/?scope={scope}&next=/profile/")
+    assert f"Read and write files in Campus storage ({campus})" in asked.text
+    page = allow(browser, browser.submit(asked, "Continue to Globus"))
     assert page.url == f"{stack.base_url}/profile/"
     assert "Copying files between collections" in page.text
     page = browser.submit(page, "Forget Copying files")
