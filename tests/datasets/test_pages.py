@@ -1,5 +1,6 @@
 import re
 import uuid
+from html import unescape
 
 import pytest
 from django.core import mail
@@ -248,3 +249,10 @@ def test_a_steward_curates_in_the_browser_from_registering_to_granting(browser, 
     assert "Type sea to discard" in page(client.post(f"{desk}discard/", {"slug": "see"}), 400)
     client.post(f"{desk}discard/", {"slug": "sea"})
     assert dataset.versions.count() == 1
+
+
+def test_the_short_name_of_a_new_dataset_is_checked_by_the_browser_as_by_the_site(browser, ben):
+    html = page(browser(ben).get("/steward/register/"))
+    pattern = re.search(r' pattern="([^"]+)"', html)
+    assert pattern
+    assert [bool(re.fullmatch(unescape(pattern[1]), text)) for text in ("sea-level-2", "Sea level", "sea--level")] == [True, False, False]
