@@ -11,7 +11,7 @@
     |  `- NotReadyError          409 not-ready         what is missing, all of it, in `fields`
     `- UnavailableError          503 unavailable       try again later
 
-`transfers.errors` extends the tree.
+`transfers.errors` extends the tree. `NotClaimedError` stands outside it: it never leaves the workers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -81,3 +81,7 @@ class UnavailableError(RefusedError):
     code = "unavailable"
     http_status = 503
     message = "This is not available at the moment. Try again later."
+
+
+class NotClaimedError(Exception):
+    """Another worker is at this step, or the row is already past it. Nothing to do."""

@@ -14,21 +14,21 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import connections, transaction
+from django.db.models import F
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from datasets.access import Visitor, check_curator
-from datasets.errors import ConflictError, NotReadyError, RefusedError, StaleStateError, UnavailableError
+from datasets.errors import ConflictError, NotClaimedError, NotReadyError, RefusedError, StaleStateError, UnavailableError
 from datasets.fileformats import format_of
 from datasets.indexing import index_dataset
 from datasets.inspecting import Inspect, Inspected, complete_description, gather, record, uninspected
 from datasets.listing import Entry, ListFolder, walk
 from datasets.merging import Differences, compare, merge, settle, spoilt_since, stage_files, stage_folders, start_staging, touched
 from datasets.models import Dataset, Location, ScanRun, Version
-from datasets.models.scan import CLAIM_S
 from datasets.publishing import mark_damaged
 from datasets.recounting import recount
-from datasets.states import ScanStatus
+from datasets.states import SCAN_OPEN, ScanStatus
 
 logger = logging.getLogger(__name__)
 
@@ -105,32 +105,37 @@ def run_scan(scan_id: int, list_folder: ListFolder, inspect: Inspect | None = No
     `Inspected`s; without it checksums stay unknown. What they raise ends this attempt: UnavailableError is tried again, any other
     RefusedError fails the scan with its words. No file byte passes here.
     """
-    with ScanRun.objects.claim(scan_id) as run:
-        if run is None:
-            return None
-        try:
-            if run.n_attempts > MOST_ATTEMPTS:
-                raise ConflictError(f"Given up after {MOST_ATTEMPTS} attempts. {run.error}".strip())
-            if run.status == ScanStatus.QUEUED:
-                run.move_to(ScanStatus.RUNNING, started_at=timezone.now(), step="listing")
-            with _heartbeat(run):
-                _list(run, list_folder)
-                if not run.version.is_draft:
-                    _compare(run, inspect)
-                else:
-                    _merge(run)
-                    if inspect:
-                        _inspect(run, inspect)
-                _finish(run)
-        except StaleStateError:
-            logger.warning("scan taken over by another worker", extra={"scan": scan_id})
-            return None
-        except UnavailableError as error:
-            _try_later(run, error)
-        except RefusedError as error:
-            _fail(run, error)
+    try:
+        with ScanRun.objects.due(timezone.now()).claim(scan_id, expected=SCAN_OPEN, n_attempts=F("n_attempts") + 1) as run:
+            _attempt(run, list_folder, inspect)
+    except (NotClaimedError, StaleStateError):
+        logger.info("scan left to another worker", extra={"scan": scan_id})
+        return None
     run.refresh_from_db()
     return run
+
+
+def _attempt(run: ScanRun, list_folder: ListFolder, inspect: Inspect | None) -> None:
+    try:
+        if run.n_attempts > MOST_ATTEMPTS:
+            raise ConflictError(f"Given up after {MOST_ATTEMPTS} attempts. {run.error}".strip())
+        if run.status == ScanStatus.QUEUED:
+            run.move_to(ScanStatus.RUNNING, started_at=timezone.now(), step="listing")
+        with _heartbeat(run):
+            _list(run, list_folder)
+            if not run.version.is_draft:
+                _compare(run, inspect)
+            else:
+                _merge(run)
+                if inspect:
+                    _inspect(run, inspect)
+            _finish(run)
+    except StaleStateError:
+        raise
+    except UnavailableError as error:
+        _try_later(run, error)
+    except RefusedError as error:
+        _fail(run, error)
 
 
 def _list(run: ScanRun, list_folder: ListFolder) -> None:
@@ -152,15 +157,15 @@ def _list(run: ScanRun, list_folder: ListFolder) -> None:
         if len(held) >= STAGE_ROWS or run.is_claim_old:
             stage_files(held)
             held.clear()
-            _progress(run, step="listing", n_folders=n_folders, n_files=n_files, size_bytes=size_bytes)
+            run.keep_claim(step="listing", n_folders=n_folders, n_files=n_files, size_bytes=size_bytes)
     stage_files(held)
-    _progress(run, step="comparing", n_folders=n_folders, n_files=n_files, size_bytes=size_bytes)
+    run.keep_claim(step="comparing", n_folders=n_folders, n_files=n_files, size_bytes=size_bytes)
 
 
 def _merge(run: ScanRun) -> None:
     """Bring the inventory of a draft in line with what is staged."""
     found = merge(run.version)
-    _progress(run, n_new=run.n_new + found.n_new, n_changed=run.n_changed + found.n_changed, n_missing=run.n_missing + found.n_missing)
+    run.keep_claim(n_new=run.n_new + found.n_new, n_changed=run.n_changed + found.n_changed, n_missing=run.n_missing + found.n_missing)
 
 
 def _compare(run: ScanRun, inspect: Inspect | None) -> None:
@@ -171,30 +176,29 @@ def _compare(run: ScanRun, inspect: Inspect | None) -> None:
     found, waiting = compare(version), touched(version)
     _alarm(version, found)
     published = {location.collection_path(path): sha256 for path, sha256 in waiting.items() if sha256} if inspect else {}
-    _progress(run, step="inspecting", n_to_inspect=len(published))
+    run.keep_claim(step="inspecting", n_to_inspect=len(published))
     n_rewritten = n_proven = 0
     for batch in _pieces(iter(published), INSPECT_BATCH):
         for answers in _pieces(inspect(batch) if inspect else iter(()), RECORD_BATCH):
             read = [answer for answer in answers if answer.sha256 and answer.path in published]
             n_proven += len(read)
             n_rewritten += sum(answer.sha256 != published[answer.path] for answer in read)
-            _progress(run, n_inspected=n_proven)
+            run.keep_claim(n_inspected=n_proven)
     found = Differences(found.n_new, found.n_changed + n_rewritten, found.n_missing)
     _alarm(version, found)
-    _progress(run, n_new=found.n_new, n_changed=found.n_changed, n_missing=found.n_missing, n_to_check=len(waiting) - n_proven)
+    run.keep_claim(n_new=found.n_new, n_changed=found.n_changed, n_missing=found.n_missing, n_to_check=len(waiting) - n_proven)
 
 
 def _inspect(run: ScanRun, inspect: Inspect) -> None:
     """Have the files without a checksum read where they are, and write down each piece as it comes."""
     waiting = uninspected(run.version)
-    _progress(run, step="inspecting", n_to_inspect=run.n_inspected + len(waiting))
+    run.keep_claim(step="inspecting", n_to_inspect=run.n_inspected + len(waiting))
     for batch in _pieces(iter(waiting), INSPECT_BATCH):
         logical = {row.collection_path: row.path for row in batch}
         for answers in _pieces(inspect(list(logical)), RECORD_BATCH):
             piece = {logical[answer.path]: answer for answer in answers if answer.path in logical}
             record(run.version, piece)
-            _progress(
-                run,
+            run.keep_claim(
                 n_inspected=run.n_inspected + len(piece),
                 n_unreadable=run.n_unreadable + sum(bool(answer.error) for answer in piece.values()),
                 found=gather(run.found, piece),
@@ -245,8 +249,7 @@ def _shares_location_with_published(version: Version) -> bool:
 
 def _try_later(run: ScanRun, error: UnavailableError) -> None:
     """Leave the scan open for a later attempt."""
-    due_at = timezone.now() + dt.timedelta(seconds=RETRY_S)
-    ScanRun.objects.filter(pk=run.pk).update(due_at=due_at, error=error.detail)
+    run.record(due_at=timezone.now() + dt.timedelta(seconds=RETRY_S), error=error.detail)
 
 
 def _fail(run: ScanRun, error: RefusedError) -> None:
@@ -261,9 +264,9 @@ def _heartbeat(run: ScanRun) -> Iterator[None]:
 
     def beat() -> None:
         try:
-            while not stop.wait(CLAIM_S / 4):
-                until = timezone.now() + dt.timedelta(seconds=CLAIM_S)
-                ScanRun.objects.filter(pk=run.pk, claim_id=run.claim_id).update(claimed_until=until)
+            with contextlib.suppress(NotClaimedError):  # the next thing that the scan writes says so too
+                while not stop.wait(settings.CLAIM_SECONDS / 4):
+                    run.keep_claim()
         finally:
             connections.close_all()
 
@@ -274,11 +277,6 @@ def _heartbeat(run: ScanRun) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-
-
-def _progress(run: ScanRun, **counts: object) -> None:
-    if not run.keep_claim(**counts):
-        raise StaleStateError
 
 
 def _as_row(path: str, entry: Entry) -> tuple[str, str, int, dt.datetime | None, str]:

@@ -48,3 +48,5 @@ SCAN_MOVES: Moves = {
     ScanStatus.DONE: frozenset(),
     ScanStatus.FAILED: frozenset({ScanStatus.QUEUED}),
 }
+
+SCAN_OPEN = frozenset({ScanStatus.QUEUED, ScanStatus.RUNNING})

@@ -15,7 +15,7 @@ INGEST_TASK = "transfers.ingest"  # joins a scan with Globus and the graph servi
 @shared_task(name="datasets.sweep")
 def sweep() -> int:
     """Send a hint for each scan that is due. Safe to repeat: the claim lets one worker in."""
-    due = list(ScanRun.objects.due(timezone.now()).values_list("pk", flat=True)[:100])
+    due = list(ScanRun.objects.open().due(timezone.now()).values_list("pk", flat=True)[:100])
     for scan_id in due:
         current_app.send_task(INGEST_TASK, args=[scan_id], queue="catalogue", expires=60)
     return len(due)

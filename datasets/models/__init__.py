@@ -1,4 +1,7 @@
-"""The nouns of the catalogue. `dataset` describes, `version` freezes, `inventory` lists the files, `grant` gives access."""
+"""The nouns of the catalogue. `dataset` describes, `version` freezes, `inventory` lists the files, `grant` gives access.
+
+How versions and scans move is written in `moving`.
+"""
 
 from datasets.models.dataset import AccessPolicy, Creator, Dataset, ShareVariant, Subject, Variable
 from datasets.models.deletion import DeletedRecord

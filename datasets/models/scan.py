@@ -1,45 +1,24 @@
 """A scan of the collection path of a version: what a steward sees while it runs, and what makes it survive a killed worker."""
 
-import contextlib
 import datetime as dt
-import uuid
-from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
-from datasets.models.event import DatasetEvent, Moving
+from datasets.models.moving import Claimed, ClaimedQuerySet, claim_end
 from datasets.models.version import Version
-from datasets.states import SCAN_MOVES, Moves, ScanStatus
-
-CLAIM_S = 60
+from datasets.states import SCAN_MOVES, SCAN_OPEN, Moves, ScanStatus
 
 
-class ScanRunQuerySet(models.QuerySet["ScanRun"]):
+class ScanRunQuerySet(ClaimedQuerySet["ScanRun"]):
     def open(self) -> Self:
-        return self.filter(status__in=[ScanStatus.QUEUED, ScanStatus.RUNNING])
-
-    def due(self, now: dt.datetime) -> Self:
-        """Those that wait for a worker, or whose worker has not been heard of for longer than its claim."""
-        return self.open().filter(Q(claimed_until=None) | Q(claimed_until__lt=now), due_at__lte=now)
-
-    @contextlib.contextmanager
-    def claim(self, scan_id: int) -> "Iterator[ScanRun | None]":
-        """Hold one scan for `CLAIM_S` seconds, extended by `ScanRun.keep_claim`; None when another worker has it or it has ended."""
-        now, claim_id = timezone.now(), uuid.uuid4()
-        until = now + dt.timedelta(seconds=CLAIM_S)
-        if not self.due(now).filter(pk=scan_id).update(claimed_until=until, claim_id=claim_id, n_attempts=F("n_attempts") + 1):
-            yield None
-            return
-        yield self.select_related("version__dataset").get(pk=scan_id)
-        # After an error this is not reached: the claim runs out by itself, which spaces the attempts.
-        self.filter(pk=scan_id, claim_id=claim_id).update(claimed_until=None, claim_id=None)
+        return self.filter(status__in=SCAN_OPEN)
 
 
-class ScanRun(Moving):
+class ScanRun(Claimed):
     """One walk over a collection path, its counts and its end."""
 
     MOVES: ClassVar[Moves] = SCAN_MOVES
@@ -49,8 +28,6 @@ class ScanRun(Moving):
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     asked_at = models.DateTimeField(auto_now_add=True)
     due_at = models.DateTimeField(default=timezone.now)
-    claimed_until = models.DateTimeField(null=True, blank=True)
-    claim_id = models.UUIDField(null=True, blank=True, help_text="Whose claim it is: each claim has its own")
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     step = models.CharField(max_length=20, blank=True, help_text="listing, comparing or inspecting")
@@ -90,7 +67,7 @@ class ScanRun(Moving):
 
     @property
     def is_open(self) -> bool:
-        return self.status in {ScanStatus.QUEUED, ScanStatus.RUNNING}
+        return self.status in SCAN_OPEN
 
     @property
     def n_differences(self) -> int:
@@ -99,19 +76,7 @@ class ScanRun(Moving):
     @property
     def is_claim_old(self) -> bool:
         """Whether more than a tenth of the claim has passed since it was last held longer."""
-        return self.claimed_until is None or self.claimed_until < timezone.now() + dt.timedelta(seconds=CLAIM_S * 0.9)
+        return self.claimed_until is None or claim_end() - self.claimed_until > dt.timedelta(seconds=settings.CLAIM_SECONDS * 0.1)
 
-    def keep_claim(self, **counts: Any) -> bool:
-        """Write progress and hold the claim longer; false when another worker took it over: stop at once."""
-        until = timezone.now() + dt.timedelta(seconds=CLAIM_S)
-        kept = type(self).objects.filter(pk=self.pk, claim_id=self.claim_id).update(claimed_until=until, **counts)
-        if kept:
-            self.claimed_until = until
-            for name, value in counts.items():
-                setattr(self, name, value)
-        return bool(kept)
-
-    def write_event(self, *, old: str, new: str, actor: Any, note: str) -> None:
-        DatasetEvent.objects.create(
-            dataset_id=self.version.dataset_id, version=self.version, scan=self, act="scan", old=old, new=new, actor=actor, note=note
-        )
+    def write_event(self, **move: Any) -> None:
+        super().write_event(dataset_id=self.version.dataset_id, version=self.version, act="scan", **move)

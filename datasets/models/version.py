@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 
 from datasets.models.dataset import Dataset
-from datasets.models.event import DatasetEvent, Moving
+from datasets.models.moving import Moving
 from datasets.states import VERSION_MOVES, Moves, VersionStatus
 
 
@@ -87,8 +87,8 @@ class Version(Moving):
         """Where copies start from: the primary location that is on line, else any that is, else any."""
         return min(self.locations.all(), key=lambda location: (not location.is_online, not location.is_primary, location.pk), default=None)
 
-    def write_event(self, *, old: str, new: str, actor: Any, note: str) -> None:
-        DatasetEvent.objects.create(dataset_id=self.dataset_id, version=self, act="version", old=old, new=new, actor=actor, note=note)
+    def write_event(self, **move: Any) -> None:
+        super().write_event(dataset_id=self.dataset_id, act="version", **move)
 
 
 class LocationKind(models.TextChoices):

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from datasets import ingesting, publishing
-from datasets.errors import ForbiddenError, NotReadyError, RefusedError, UnavailableError
+from datasets.errors import ForbiddenError, NotClaimedError, NotReadyError, RefusedError, UnavailableError
 from datasets.files import FileQuery, iterate, measure
 from datasets.inspecting import Inspected
 from datasets.listing import Entry, walk
@@ -328,17 +328,18 @@ def test_a_worker_that_lost_its_claim_writes_nothing_more(draft, disk, ben):
 
     # The listing runs in a thread with a database connection of its own; here it must be this one, so it is called first.
     entries = {"/sea/": list(disk.list_folder("/sea/"))}
-    with ScanRun.objects.claim(run.pk) as held:
+    with ScanRun.objects.claim(run.pk, expected={run.status}) as held:
         list(listing_during_which_another_takes_over("/sea/"))
-        assert held.keep_claim(n_files=99) is False
+        with pytest.raises(NotClaimedError):
+            held.keep_claim(n_files=99)
     assert ingesting.run_scan(run.pk, lambda path: iter(entries[path])) is None
     assert set(content(version)) == {"/a"}
     assert ScanRun.objects.get(pk=run.pk).n_files == 0
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_silent_scan_keeps_its_claim_while_its_process_lives(draft, disk, ben, monkeypatch):
-    monkeypatch.setattr(ingesting, "CLAIM_S", 0.2)
+def test_a_silent_scan_keeps_its_claim_while_its_process_lives(draft, disk, ben, settings):
+    settings.CLAIM_SECONDS = 0.2
     run = ingesting.request_scan(draft(), user=ben)
     seen = []
 
