@@ -4,12 +4,11 @@ from typing import Any
 
 from transfers import requesting, sending, sharing, steps
 from transfers.models import DataRequest
-from transfers.states import FINISHED, MOVES, Status
+from transfers.states import FINISHED, Status
 
 
 def possible_acts(request: DataRequest, *, user: Any) -> list[str]:
     """The names of the acts that make sense now."""
-    moves = MOVES[request.kind][request.status]
     acts = []
     if request.status == Status.FAILED:
         acts.append("retry")
@@ -17,7 +16,7 @@ def possible_acts(request: DataRequest, *, user: Any) -> list[str]:
         acts.append("extend")
     if request.status in FINISHED:
         acts.append("ask-again")
-    if Status.CANCELLING in moves or request.status == Status.OPEN:
+    if Status.CANCELLING in request.moves() or request.status == Status.OPEN:
         acts.append("cancel")
     return acts
 

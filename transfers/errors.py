@@ -24,6 +24,7 @@ from datasets.errors import (
     ForbiddenError,
     IllegalMoveError,
     InvalidError,
+    NotClaimedError,
     NotFoundError,
     RefusedError,
     SignInFirstError,
@@ -110,7 +111,3 @@ class DuplicateRequestError(ConflictError):
 class BasketChangedError(ConflictError):
     code = "basket-changed"
     message = "Your basket is not what you reviewed, perhaps because of another tab. Look at it again, then confirm."
-
-
-class NotClaimedError(Exception):
-    """Another worker is at this step, or the request is already past it. Nothing to do."""

@@ -81,7 +81,7 @@ def open_share(request_id: str) -> None:
             return
         request.keep_claim()
         if not removing.delete_extra_files(request, found.extra_paths):
-            request.record(due_at=timezone.now() + timedelta(seconds=1))
+            request.look_again(seconds=1)
             return
         collection_id = request.collection_id or _collection_for(request)
         request.record(collection_id=collection_id)
@@ -129,11 +129,11 @@ def remove_share(request_id: str) -> None:
     """Take the rule away, then delete the folder, then record both. Safe to repeat from any point."""
     with steps.step(request_id, expected={Status.EXPIRING, Status.CANCELLING}, kind=Kind.SHARE) as request:
         if not copying.cancel_tasks(request, destination_id=staging_of(request)):
-            request.record(due_at=timezone.now() + timedelta(seconds=1))
+            request.look_again(seconds=1)
             return
         removing.remove_access(request)
         if not removing.delete_files(request):
-            request.record(due_at=timezone.now() + timedelta(seconds=1))
+            request.look_again(seconds=1)
             return
         removing.record_deletion(request)
         request.move_to(Status.EXPIRED if request.status == Status.EXPIRING else Status.CANCELLED)

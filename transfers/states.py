@@ -15,10 +15,12 @@ A *transfer* sends files to the person's own collection, with her own token:
     QUEUED, SENDING -> NEEDS_SIGN_IN -> QUEUED
     QUEUED, SENDING, NEEDS_SIGN_IN, FAILED -> CANCELLING -> CANCELLED
 
-A test compares these drawings with `MOVES`. The only writer of a status is `DataRequest.move_to`.
+A test compares these drawings with `MOVES`. The only writer of a status is `move_to` (`datasets.models.moving`).
 """
 
 from django.db.models import TextChoices
+
+from datasets.states import Moves
 
 
 class Kind(TextChoices):
@@ -66,7 +68,7 @@ class TaskStatus(TextChoices):
 
 S = Status
 
-MOVES: dict[str, dict[str, frozenset[str]]] = {
+MOVES: dict[str, Moves] = {
     Kind.SHARE: {
         S.QUEUED: frozenset({S.STAGING, S.CANCELLING}),
         S.STAGING: frozenset({S.COPYING, S.FAILED, S.CANCELLING}),

@@ -4,10 +4,8 @@ A message to a worker is only a hint. The sweep of what is due (`sweeping.py`) f
 """
 
 import logging
-import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
@@ -19,7 +17,7 @@ from kombu.exceptions import OperationalError
 from datasets.errors import RefusedError, UnavailableError
 from transfers.errors import ConsentNeededError, GlobusUnavailableError, StaleStateError
 from transfers.models import DataRequest
-from transfers.states import MOVES, Kind, Status
+from transfers.states import Kind, Status
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +38,6 @@ STEPS = {
     (Kind.TRANSFER, Status.CANCELLING): "transfers.stop_sending",
     (Kind.TRANSFER, Status.FAILED): "transfers.tell_failure",
 }
-LONGEST_WAIT_S = 300
 
 
 @contextmanager
@@ -49,7 +46,8 @@ def step(request_id: UUID | str, *, expected: Iterable[str], kind: str = "") -> 
 
     Raises NotClaimedError when another worker is at it. What Globus refuses or cannot do now is recorded on the request and not raised.
     """
-    with DataRequest.objects.claim(request_id, expected=expected, kind=kind) as request, recording(request):
+    requests = DataRequest.objects.filter(kind=kind) if kind else DataRequest.objects.all()
+    with requests.claim(request_id, expected=expected) as request, recording(request):
         yield request
     hint(request)
 
@@ -60,7 +58,7 @@ def recording(request: DataRequest) -> Iterator[None]:
     try:
         yield
     except ConsentNeededError as error:
-        if Status.NEEDS_SIGN_IN in MOVES[request.kind][request.status]:
+        if Status.NEEDS_SIGN_IN in request.moves():
             request.move_to(Status.NEEDS_SIGN_IN, note=error.detail, required_scopes=error.required_scopes)
         else:
             put_off(request, error.detail)
@@ -73,17 +71,15 @@ def recording(request: DataRequest) -> Iterator[None]:
 
 
 def put_off(request: DataRequest, words: str, *, seconds: int = 0) -> None:
-    """Try this step again later: twice as late each time, with jitter so that a recovery is not a stampede."""
-    attempts = request.attempts + 1
-    wait_s = max(float(seconds), min(LONGEST_WAIT_S, 2**attempts) * random.uniform(0.5, 1.0))  # noqa: S311
-    if attempts == 1:
+    """Try this step again later, and say why."""
+    if not request.attempts:
         request.note(f"{words} It is tried again.")
-    request.record(attempts=attempts, due_at=timezone.now() + timedelta(seconds=wait_s), last_fault=words)
+    request.put_off(seconds=seconds, last_fault=words)
 
 
 def fail(request: DataRequest, words: str) -> None:
     """End the request as failed, or put it off where its state does not allow failing: a share is always removed in the end."""
-    if Status.FAILED in MOVES[request.kind][request.status]:
+    if Status.FAILED in request.moves():
         request.move_to(Status.FAILED, note=words, failure=words, due_at=timezone.now())
     else:
         log.error("a step is refused", extra={"request_id": str(request.pk), "status": request.status, "words": words})
@@ -94,10 +90,10 @@ def hint(request: DataRequest) -> None:
     """Tell a worker, once this transaction is committed, that the next step is due. Losing it costs one sweep."""
     task = STEPS.get((Kind(request.kind), Status(request.status)))
     if task and request.due_at and request.due_at <= timezone.now():
-        transaction.on_commit(partial(send_hint, task, str(request.pk)), robust=True)
+        transaction.on_commit(partial(send_hint, task, request.pk), robust=True)
 
 
-def send_hint(task: str, request_id: str) -> None:
+def send_hint(task: str, key: UUID | int) -> None:
     """Put a message in the broker; a broker that does not answer is left to the sweep."""
     with suppress(OperationalError, OSError):
-        current_app.send_task(task, (request_id,), retry=False, ignore_result=True)
+        current_app.send_task(task, (str(key),), retry=False, ignore_result=True)

@@ -4,24 +4,34 @@ import re
 import pytest
 
 from transfers import states
+from transfers.analysis import states as analysis_states
+from transfers.analysis.states import JOB_MOVES, LOOK_MOVES, JobStatus, LookStatus
 from transfers.states import MOVES, Kind, Status
 
 
-def read_drawing(title: str) -> dict[str, set[str]]:
-    """The arrows below a title in the module's docstring."""
-    text = (states.__doc__ or "").split(f"    {title}:\n")[1].split("\n\n")[0]
-    arrows: dict[str, set[str]] = {}
+def read_drawing(module, title, names):
+    """The arrows below a title in a module's docstring."""
+    text = (module.__doc__ or "").split(f"    {title}:\n")[1].split("\n\n")[0]
+    arrows = {}
     for line in text.splitlines():
         steps = [[name.strip() for name in part.split(",")] for part in line.split("->")]
         for sources, targets in itertools.pairwise(steps):
             for source in sources:
-                arrows.setdefault(Status[source].value, set()).update(Status[target].value for target in targets)
+                arrows.setdefault(names[source].value, set()).update(names[target].value for target in targets)
     return arrows
 
 
-@pytest.mark.parametrize(("title", "kind"), [("Share", Kind.SHARE), ("Transfer", Kind.TRANSFER)])
-def test_drawing_and_moves_say_the_same(title, kind):
-    assert read_drawing(title) == {old: set(news) for old, news in MOVES[kind].items() if news}
+@pytest.mark.parametrize(
+    ("module", "title", "names", "moves"),
+    [
+        (states, "Share", Status, MOVES[Kind.SHARE]),
+        (states, "Transfer", Status, MOVES[Kind.TRANSFER]),
+        (analysis_states, "Job", JobStatus, JOB_MOVES),
+        (analysis_states, "Look", LookStatus, LOOK_MOVES),
+    ],
+)
+def test_drawing_and_moves_say_the_same(module, title, names, moves):
+    assert read_drawing(module, title, names) == {old: set(news) for old, news in moves.items() if news}
 
 
 @pytest.mark.parametrize("kind", Kind.values)

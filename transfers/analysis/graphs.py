@@ -25,9 +25,9 @@ from transfers.analysis import quick_looks
 from transfers.analysis.choosing import Chosen, choose
 from transfers.analysis.models import AnalysisJob, AnalysisSource
 from transfers.analysis.states import JOB_LIVE, JOB_WITH_RESULTS, ChartKind, JobStatus
-from transfers.analysis.steps import look_again, put_off, send_hint
 from transfers.errors import ConsentNeededError, NotClaimedError, NotYoursError, SignInNeededError
 from transfers.models import GlobusToken
+from transfers.steps import send_hint
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def hint(job: AnalysisJob) -> None:
     """Tell a worker, once this transaction is committed, what is next."""
     task = STEPS.get(JobStatus(job.status))
     if task:
-        transaction.on_commit(partial(send_hint, task, [str(job.pk)]), robust=True)
+        transaction.on_commit(partial(send_hint, task, job.pk), robust=True)
 
 
 @shared_task(name="transfers.analysis.submit", acks_late=True, soft_time_limit=120)
@@ -198,7 +198,7 @@ def _record(job: AnalysisJob, answer: graph.GraphAnswer) -> None:
         job.move_to(JobStatus.FAILED, failure="The graph service removed the job.", **facts)
     else:
         job.record(**facts)
-        look_again(job, seconds=POLL_S)
+        job.look_again(seconds=POLL_S)
 
 
 @shared_task(name="transfers.analysis.remove", acks_late=True, soft_time_limit=120)
@@ -212,13 +212,15 @@ def _remove(job: AnalysisJob) -> None:
     if answer is None or answer.status == "cleaned":
         job.move_to(JobStatus.CLEANED, **NOTHING_LEFT)
     else:
-        look_again(job, seconds=POLL_S)
+        job.look_again(seconds=POLL_S)
 
 
 def _token(job: AnalysisJob) -> str:
     """The person's token for the graph service. Raises ConsentNeededError with what to ask her for."""
     collections = job.sources.values_list("collection_id", flat=True)
-    return tokens.access_token(job.user, graph.resource_server(), [graph.scope_to_read(collections)])
+    token = tokens.access_token(job.user, graph.resource_server(), [graph.scope_to_read(collections)])
+    job.keep_claim()
+    return token
 
 
 def _step(job_id: UUID | str, status: JobStatus, act: Callable[[AnalysisJob], None]) -> None:
@@ -240,18 +242,17 @@ def _guarded(job: AnalysisJob, act: Callable[[AnalysisJob], None]) -> None:
         if job.status == JobStatus.CLEANING and job.expires_at and job.expires_at <= timezone.now():
             job.move_to(JobStatus.CLEANED, note="The graph service removed the results at their end.", **NOTHING_LEFT)
         elif job.status == JobStatus.CLEANING:
-            job.record(required_scopes=scopes)
-            put_off(job, seconds=3600)
+            job.put_off(seconds=3600, required_scopes=scopes)
         else:
             job.move_to(JobStatus.NEEDS_SIGN_IN, note=error.detail, required_scopes=scopes)
     except UnavailableError as error:
         log.info("the graph service is waited for", extra={"job_id": str(job.pk), "words": error.detail})
-        put_off(job)
+        job.put_off()
     except StaleStateError:
         log.info("the job moved meanwhile", extra={"job_id": str(job.pk)})
     except RefusedError as error:
         if job.status == JobStatus.CLEANING:
-            put_off(job)
+            job.put_off()
         else:
             job.move_to(JobStatus.FAILED, note=error.detail, failure=error.detail or error.message)
 
@@ -275,13 +276,11 @@ def sweep() -> int:
             continue
     for job in AnalysisJob.objects.filter(status__in=JOB_WITH_RESULTS, expires_at__lte=now)[:200]:
         job.move_to(JobStatus.CLEANING, note="The results were kept for a month.")
-    later = now + timedelta(seconds=max(10, 5 * settings.SWEEP_SECONDS))
     n_hints = resumed
-    for job in AnalysisJob.objects.due(now)[:200]:
-        if AnalysisJob.objects.filter(pk=job.pk, status=job.status, due_at=job.due_at).update(due_at=later):
-            send_hint(STEPS[JobStatus(job.status)], [str(job.pk)])
-            n_hints += 1
-    return n_hints + quick_looks.sweep(now, later=later)
+    for job in AnalysisJob.objects.take_due(now, most=200):
+        send_hint(STEPS[JobStatus(job.status)], job.pk)
+        n_hints += 1
+    return n_hints + quick_looks.sweep(now)
 
 
 def resume(job: AnalysisJob) -> None:

@@ -1,77 +1,43 @@
 """A graph that somebody asked for, the datasets it is of, its timeline; and the quick looks of published datasets.
 
-Both tables are queues of record: a state that waits for work has `due_at`, and `claimed_until` says that a worker is at it.
+How they move and how a worker holds them is written in `datasets.models.moving` and `transfers.models.working`.
 """
 
-import logging
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 
 from datasets.models import AccessPolicy, Version
+from datasets.models.moving import Event
+from datasets.states import Moves
 from transfers.analysis.states import JOB_LIVE, JOB_MOVES, JOB_WITH_RESULTS, JOB_WORKING, LOOK_MOVES, LOOK_WORKING, JobStatus, LookStatus
-from transfers.errors import IllegalMoveError, NotClaimedError, StaleStateError
 from transfers.models import GlobusToken
-
-log = logging.getLogger(__name__)
-
-CLAIM_S = 60
-"""Longer than the longest single call to the graph service."""
+from transfers.models.working import AskedQuerySet, Working, WorkingQuerySet
 
 
-class WorkQuerySet(models.QuerySet[Any]):
-    """Rows that wait for a worker's steps."""
-
-    def due(self, now: datetime) -> Self:
-        """What waits for a step, oldest first."""
-        return self.filter(due_at__lte=now).filter(Q(claimed_until__isnull=True) | Q(claimed_until__lt=now)).order_by("due_at")
-
-    @contextmanager
-    def claim(self, key: Any, *, expected: Iterable[str]) -> Iterator[Any]:
-        """Hold one row for a step; the claim lapses by itself if the worker dies. Raises NotClaimedError when there is nothing to do."""
-        now = timezone.now()
-        until = now + timedelta(seconds=CLAIM_S)
-        free = self.filter(pk=key, status__in=list(expected)).filter(Q(claimed_until__isnull=True) | Q(claimed_until__lt=now))
-        if not free.update(claimed_until=until):
-            raise NotClaimedError(str(key))
-        try:
-            yield self.get(pk=key)
-        finally:
-            self.filter(pk=key, claimed_until=until).update(claimed_until=None)
-
-
-class AnalysisJobQuerySet(WorkQuerySet):
-    def visible_to(self, user: Any) -> Self:
-        """A person's own jobs; an operator sees all."""
-        if not getattr(user, "is_authenticated", False):
-            return self.none()
-        return self if getattr(user, "is_operator", False) else self.filter(user_id=user.pk)
-
+class AnalysisJobQuerySet(AskedQuerySet["AnalysisJob"]):
     def permitted_since(self, resource_server: str) -> Self:
         """Jobs that waited for a permission at a service which has been given meanwhile."""
         given = GlobusToken.objects.filter(user=OuterRef("user"), resource_server=resource_server, stored_at__gt=OuterRef("moved_at"))
         return self.filter(Exists(given)).filter(Q(status=JobStatus.NEEDS_SIGN_IN) | Q(status=JobStatus.CLEANING) & ~Q(required_scopes=[]))
 
 
-class AnalysisJob(models.Model):
+class AnalysisJob(Working):
     """Graphs of one to four datasets for one person."""
+
+    MOVES: ClassVar[Moves] = JOB_MOVES
+    WORKING: ClassVar[frozenset[str]] = JOB_WORKING
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="analysis_jobs")
     status = models.CharField(max_length=16, choices=JobStatus.choices, default=JobStatus.QUEUED)
     created_at = models.DateTimeField(auto_now_add=True)
     moved_at = models.DateTimeField(default=timezone.now)
-    due_at = models.DateTimeField(null=True, blank=True)
-    claimed_until = models.DateTimeField(null=True, blank=True)
-    attempts = models.PositiveIntegerField(default=0)
 
     kinds = models.JSONField(default=list)
     start_year = models.PositiveSmallIntegerField(null=True, blank=True)
@@ -117,11 +83,6 @@ class AnalysisJob(models.Model):
         return reverse("analysis:graph", args=[self.id])
 
     @property
-    def is_waiting(self) -> bool:
-        """Something happens next without anybody asking."""
-        return self.status in JOB_WORKING
-
-    @property
     def has_results(self) -> bool:
         return self.status in JOB_WITH_RESULTS
 
@@ -129,28 +90,8 @@ class AnalysisJob(models.Model):
     def years(self) -> tuple[int, int] | None:
         return None if self.start_year is None or self.end_year is None else (self.start_year, self.end_year)
 
-    @transaction.atomic
-    def move_to(self, new: str, *, actor: Any = None, note: str = "", **facts: Any) -> None:
-        """Change the status and write the event, the only way in which a status changes. Working states are due at once.
-
-        Raises IllegalMoveError, or StaleStateError when somebody was first.
-        """
-        old, now = self.status, timezone.now()
-        if new not in JOB_MOVES[old]:
-            raise IllegalMoveError(old, new)
-        facts.setdefault("due_at", now if new in JOB_WORKING else None)
-        facts.setdefault("required_scopes", [])
-        if not AnalysisJob.objects.filter(pk=self.pk, status=old).update(status=new, attempts=0, moved_at=now, **facts):
-            raise StaleStateError(str(self.pk))
-        self.events.create(old=old, new=new, actor=actor, note=note)
-        self.refresh_from_db()
-        log.info("analysis job moved", extra={"job_id": str(self.pk), "old": old, "new": new})
-
-    def record(self, **facts: Any) -> None:
-        """Write facts that are not a status."""
-        AnalysisJob.objects.filter(pk=self.pk).update(**facts)
-        for name, value in facts.items():
-            setattr(self, name, value)
+    def facts_of(self, new: str) -> dict[str, Any]:
+        return super().facts_of(new) | {"moved_at": timezone.now(), "required_scopes": []}
 
 
 class AnalysisSource(models.Model):
@@ -172,45 +113,39 @@ class AnalysisSource(models.Model):
         return f"{self.version} in {self.job}"
 
 
-class AnalysisEvent(models.Model):
+class AnalysisEvent(Event):
     """A line of a job's timeline."""
 
     job = models.ForeignKey(AnalysisJob, on_delete=models.CASCADE, related_name="events")
-    at = models.DateTimeField(auto_now_add=True)
     old = models.CharField(max_length=16, choices=JobStatus.choices, blank=True)
     new = models.CharField(max_length=16, choices=JobStatus.choices)
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
-    note = models.TextField(blank=True)
-
-    class Meta:
-        ordering = ["id"]
 
     def __str__(self) -> str:
         return f"{self.old} to {self.new}"
 
 
-class QuickLookQuerySet(WorkQuerySet):
+class QuickLookQuerySet(WorkingQuerySet["QuickLook"]):
     def open_to_all(self) -> Self:
         """Those of datasets that are public still: a chart must not tell what the files may not."""
         return self.filter(version__dataset__published_at__isnull=False, version__dataset__access_policy=AccessPolicy.PUBLIC)
 
 
-class QuickLook(models.Model):
+class QuickLook(Working):
     """A chart of one variable of a published version, drawn once for everybody."""
+
+    MOVES: ClassVar[Moves] = LOOK_MOVES
+    WORKING: ClassVar[frozenset[str]] = LOOK_WORKING
 
     version = models.ForeignKey(Version, on_delete=models.CASCADE, related_name="quick_looks")
     variable = models.CharField(max_length=200)
     status = models.CharField(max_length=8, choices=LookStatus.choices, default=LookStatus.WAITING)
-    due_at = models.DateTimeField(null=True, blank=True)
-    claimed_until = models.DateTimeField(null=True, blank=True)
-    attempts = models.PositiveIntegerField(default=0)
     service_id = models.CharField(max_length=64, blank=True)
     kind = models.CharField(max_length=8, blank=True)
     svg = models.TextField(blank=True)
     text_alternative = models.TextField(blank=True)
     reason = models.TextField(blank=True, help_text="Why it cannot be drawn")
 
-    objects: ClassVar[Any] = QuickLookQuerySet.as_manager()
+    objects: ClassVar[models.Manager["QuickLook"]] = QuickLookQuerySet.as_manager()
 
     class Meta:
         ordering = ["variable"]
@@ -230,12 +165,5 @@ class QuickLook(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("analysis:quick-look", args=[self.version.dataset.slug, self.variable])
 
-    def move_to(self, new: str, **facts: Any) -> None:
-        """Change the status, the only way in which it changes. Raises IllegalMoveError or StaleStateError."""
-        if new not in LOOK_MOVES[self.status]:
-            raise IllegalMoveError(self.status, new)
-        facts.setdefault("due_at", timezone.now() if new in LOOK_WORKING else None)
-        if not QuickLook.objects.filter(pk=self.pk, status=self.status).update(status=new, attempts=0, **facts):
-            raise StaleStateError(str(self.pk))
-        log.info("quick look moved", extra={"quick_look_id": self.pk, "old": self.status, "new": new})
-        self.refresh_from_db()
+    def write_event(self, **move: Any) -> None:
+        """It has no timeline: nobody asked for it."""

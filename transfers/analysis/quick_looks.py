@@ -20,8 +20,8 @@ from transfers import graph
 from transfers.analysis.choosing import choose_files
 from transfers.analysis.models import QuickLook
 from transfers.analysis.states import ChartKind, LookStatus
-from transfers.analysis.steps import look_again, put_off, send_hint
 from transfers.errors import ConsentNeededError, NotClaimedError
+from transfers.steps import send_hint
 
 log = logging.getLogger(__name__)
 
@@ -42,21 +42,20 @@ def request(version: Version) -> int:
     return len(missing)
 
 
-def sweep(now: datetime, *, later: datetime) -> int:
+def sweep(now: datetime) -> int:
     """Ask for the quick looks that are missing and hint at every step that is due; answers how many."""
     lacking = Version.objects.filter(status=VersionStatus.PUBLISHED, dataset__access_policy=AccessPolicy.PUBLIC, quick_looks=None)
     for version in lacking.filter(dataset__variables__example_path__gt="").select_related("dataset").distinct()[:MOST_AT_ONCE]:
         request(version)
     n_hints = 0
-    for look in QuickLook.objects.due(now)[:MOST_AT_ONCE]:
-        if QuickLook.objects.filter(pk=look.pk, status=look.status, due_at=look.due_at).update(due_at=later):
-            send_hint("transfers.analysis.quick_look", [look.pk])
-            n_hints += 1
+    for look in QuickLook.objects.take_due(now, most=MOST_AT_ONCE):
+        send_hint("transfers.analysis.quick_look", look.pk)
+        n_hints += 1
     return n_hints
 
 
 @shared_task(name="transfers.analysis.quick_look", acks_late=True, soft_time_limit=120)
-def draw(look_id: int) -> None:
+def draw(look_id: int | str) -> None:
     """Submit a waiting quick look, or see whether it is drawn. Safe to repeat."""
     try:
         with QuickLook.objects.claim(look_id, expected={LookStatus.WAITING, LookStatus.DRAWING}) as look:
@@ -81,21 +80,24 @@ def _submit(look: QuickLook) -> None:
         units=chosen.units,
         label=chosen.label,
     )
-    answer = graph.request_graph([source], kinds=KINDS, years=None, token=graph.own_token([chosen.collection_id]))
+    token = graph.own_token([chosen.collection_id])
+    look.keep_claim()
+    answer = graph.request_graph([source], kinds=KINDS, years=None, token=token)
     look.move_to(LookStatus.DRAWING, service_id=answer.id)
-    look_again(look, seconds=POLL_S)
+    look.look_again(seconds=POLL_S)
 
 
 def _follow(look: QuickLook) -> None:
     location = look.version.primary_location
     token = graph.own_token([location.collection_id] if location and location.collection_id else [])
+    look.keep_claim()
     try:
         answer = graph.find_graph(look.service_id, token=token)
     except NotFoundError:
         look.move_to(LookStatus.WAITING, service_id="")
         return
     if answer.status in {"queued", "running"}:
-        look_again(look, seconds=POLL_S)
+        look.look_again(seconds=POLL_S)
         return
     if answer.results:
         best = answer.results[0]
@@ -112,7 +114,7 @@ def _guarded(look: QuickLook, act: Callable[[QuickLook], None]) -> None:
         act(look)
     except (UnavailableError, ConsentNeededError) as error:
         log.warning("a quick look is tried again later", extra={"quick_look_id": look.pk, "words": error.detail})
-        put_off(look)
+        look.put_off()
     except StaleStateError:
         log.info("the quick look moved meanwhile", extra={"quick_look_id": look.pk})
     except RefusedError as error:

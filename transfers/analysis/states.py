@@ -17,10 +17,12 @@ A *quick look* is a chart of a published variable, drawn once with the portal's 
     DRAWING -> WAITING, EMPTY
     WAITING -> EMPTY
 
-A test compares these drawings with `JOB_MOVES` and `LOOK_MOVES`. The only writers of a status are the models' `move_to`.
+A test compares these drawings with `JOB_MOVES` and `LOOK_MOVES`. The only writer of a status is `move_to` (`datasets.models.moving`).
 """
 
 from django.db.models import TextChoices
+
+from datasets.states import Moves
 
 
 class JobStatus(TextChoices):
@@ -49,7 +51,7 @@ class ChartKind(TextChoices):
 
 J, L = JobStatus, LookStatus
 
-JOB_MOVES: dict[str, frozenset[str]] = {
+JOB_MOVES: Moves = {
     J.QUEUED: frozenset({J.RUNNING, J.FAILED, J.NEEDS_SIGN_IN, J.CLEANING}),
     J.RUNNING: frozenset({J.DONE, J.PARTIAL, J.FAILED, J.QUEUED, J.NEEDS_SIGN_IN, J.CLEANING}),
     J.DONE: frozenset({J.CLEANING}),
@@ -59,7 +61,7 @@ JOB_MOVES: dict[str, frozenset[str]] = {
     J.CLEANING: frozenset({J.CLEANED}),
     J.CLEANED: frozenset(),
 }
-LOOK_MOVES: dict[str, frozenset[str]] = {
+LOOK_MOVES: Moves = {
     L.WAITING: frozenset({L.DRAWING, L.EMPTY}),
     L.DRAWING: frozenset({L.READY, L.WAITING, L.EMPTY}),
     L.READY: frozenset(),

@@ -1,4 +1,4 @@
-"""The nouns: `requests` (read first), `baskets`, `grants`, `tokens`."""
+"""The nouns: `requests` (read first), `baskets`, `grants`, `tokens`. How workers do their steps: `working`."""
 
 from transfers.models.baskets import Basket, Selection
 from transfers.models.grants import ArchiveRule, Drift

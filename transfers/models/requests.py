@@ -1,38 +1,28 @@
 """A data request and its parts: Globus tasks, events, failed files, mails, and the record of its deletion.
 
-The table is the queue of record: every state that waits for work has `due_at`, and `claimed_until` says that a worker is at it.
+How a request moves and how a worker holds it is written in `datasets.models.moving` and in `working`.
 """
 
-import logging
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-from transfers.errors import IllegalMoveError, NotClaimedError, StaleStateError
+from datasets.models.moving import Event
+from transfers.models.working import AskedQuerySet, Working
 from transfers.states import FINISHED, GRANTED, LIVE, MOVES, WORKING, Kind, Status, TaskKind, TaskStatus, Variant
-
-log = logging.getLogger(__name__)
 
 SHARE_ONLY = [Status.STAGING, Status.COPYING, Status.GRANTING, Status.NOTIFYING, Status.OPEN, Status.EXPIRING, Status.EXPIRED]
 TRANSFER_ONLY = [Status.SENDING, Status.SENT, Status.NEEDS_SIGN_IN]
 RATE_DAYS, RATE_TASKS = 30, 50
 
 
-class DataRequestQuerySet(models.QuerySet["DataRequest"]):
-    def visible_to(self, user: Any) -> "DataRequestQuerySet":
-        """A person's own requests; an operator sees all."""
-        if not getattr(user, "is_authenticated", False):
-            return self.none()
-        return self if getattr(user, "is_operator", False) else self.filter(user_id=user.pk)
-
+class DataRequestQuerySet(AskedQuerySet["DataRequest"]):
     def live(self) -> "DataRequestQuerySet":
         return self.filter(status__in=LIVE)
 
@@ -40,36 +30,11 @@ class DataRequestQuerySet(models.QuerySet["DataRequest"]):
         """Shares whose access rule is in force."""
         return self.filter(kind=Kind.SHARE, status__in=GRANTED)
 
-    def due(self, now: datetime) -> "DataRequestQuerySet":
-        """What waits for a worker's step, oldest first."""
-        return self.filter(due_at__lte=now).filter(Q(claimed_until__isnull=True) | Q(claimed_until__lt=now)).order_by("due_at")
 
-    @contextmanager
-    def claim(self, request_id: uuid.UUID | str, *, expected: Iterable[str], kind: str = "") -> Iterator["DataRequest"]:
-        """Hold one request for a worker's step; the claim lapses by itself if the worker dies.
-
-        Raises NotClaimedError when another worker holds it or its status is not one of `expected`: then there is nothing to do.
-        """
-        now = timezone.now()
-        until = now + timedelta(seconds=claim_seconds())
-        wanted = self.filter(kind=kind) if kind else self
-        free = wanted.filter(pk=request_id, status__in=list(expected)).filter(Q(claimed_until__isnull=True) | Q(claimed_until__lt=now))
-        if not free.update(claimed_until=until):
-            raise NotClaimedError(str(request_id))
-        request = self.get(pk=request_id)
-        try:
-            yield request
-        finally:
-            self.filter(pk=request_id, claimed_until=request.claimed_until).update(claimed_until=None)
-
-
-def claim_seconds() -> int:
-    """How long a claim holds without being renewed: longer than the longest single call to Globus."""
-    return int(settings.CLAIM_SECONDS)
-
-
-class DataRequest(models.Model):
+class DataRequest(Working):
     """Somebody asked for files: a share to download from, or a transfer to her own collection."""
+
+    WORKING: ClassVar[frozenset[str]] = WORKING
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=16, choices=Kind.choices)
@@ -77,9 +42,6 @@ class DataRequest(models.Model):
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    due_at = models.DateTimeField(null=True, blank=True)
-    claimed_until = models.DateTimeField(null=True, blank=True)
-    attempts = models.PositiveIntegerField(default=0)
     finished_at = models.DateTimeField(null=True, blank=True)
     content_key = models.CharField(max_length=64)
     idempotency_key = models.CharField(max_length=200, blank=True)
@@ -156,11 +118,6 @@ class DataRequest(models.Model):
         return self.is_share and self.status in GRANTED
 
     @property
-    def is_waiting(self) -> bool:
-        """Something happens next without anybody asking."""
-        return self.status in WORKING
-
-    @property
     def granted_path(self) -> str:
         """The path of the share in `collection_id`: its folder, or everything where the collection is its own."""
         return "/" if self.variant == Variant.COLLECTION else self.folder
@@ -175,47 +132,19 @@ class DataRequest(models.Model):
         entered = self.events.filter(new=self.status).exclude(old=self.status).order_by("-id").values_list("at", flat=True).first()
         return entered or self.created_at
 
-    @transaction.atomic
-    def move_to(self, new: str, *, actor: Any = None, note: str = "", **facts: Any) -> None:
-        """Change the status and write the event, the only way in which a status changes.
+    def moves(self) -> frozenset[str]:
+        return MOVES[self.kind][self.status]
 
-        Working states are due at once unless `due_at` says otherwise. Raises IllegalMoveError, or StaleStateError when somebody was first.
-        """
-        old = self.status
-        if new not in MOVES[self.kind].get(old, frozenset()):
-            raise IllegalMoveError(old, new)
+    def facts_of(self, new: str) -> dict[str, Any]:
         now = timezone.now()
-        facts.setdefault("due_at", now if new in WORKING else None)
-        if new in FINISHED:
-            facts.setdefault("finished_at", now)
-        moved = DataRequest.objects.filter(pk=self.pk, status=old).update(status=new, attempts=0, updated_at=now, **facts)
-        if not moved:
-            raise StaleStateError(str(self.pk))
-        self.events.create(old=old, new=new, actor=actor, note=note)
-        self._reload()
-        log.info("data request moved", extra={"request_id": str(self.pk), "old": old, "new": new})
+        return super().facts_of(new) | {"updated_at": now} | ({"finished_at": now} if new in FINISHED else {})
 
     def note(self, words: str, *, actor: Any = None) -> None:
         """Add a line to the timeline without a change of status."""
         self.events.create(old=self.status, new=self.status, actor=actor, note=words)
 
     def record(self, **facts: Any) -> None:
-        """Write facts that are not a status."""
-        type(self).objects.filter(pk=self.pk).update(updated_at=timezone.now(), **facts)
-        for name, value in facts.items():
-            setattr(self, name, value)
-
-    def keep_claim(self) -> None:
-        """Renew this worker's claim before a call that may take its time. Raises NotClaimedError if another worker took over."""
-        until = timezone.now() + timedelta(seconds=claim_seconds())
-        if not type(self).objects.filter(pk=self.pk, claimed_until=self.claimed_until).update(claimed_until=until):
-            raise NotClaimedError(str(self.pk))
-        self.claimed_until = until
-
-    def _reload(self) -> None:
-        held = self.claimed_until
-        self.refresh_from_db()
-        self.claimed_until = held
+        super().record(updated_at=timezone.now(), **facts)
 
 
 class DataRequestTaskQuerySet(models.QuerySet["DataRequestTask"]):
@@ -274,18 +203,12 @@ class DataRequestTask(models.Model):
         self.save(update_fields=["task_id", "status", "submitted_at"])
 
 
-class DataRequestEvent(models.Model):
+class DataRequestEvent(Event):
     """A line of the timeline."""
 
     request = models.ForeignKey(DataRequest, on_delete=models.CASCADE, related_name="events")
-    at = models.DateTimeField(auto_now_add=True)
     old = models.CharField(max_length=16, choices=Status.choices, blank=True)
     new = models.CharField(max_length=16, choices=Status.choices)
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
-    note = models.TextField(blank=True)
-
-    class Meta:
-        ordering = ["id"]
 
     def __str__(self) -> str:
         return f"{self.old} to {self.new}"

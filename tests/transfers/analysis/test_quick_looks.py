@@ -52,7 +52,7 @@ def test_only_public_datasets_get_quick_looks(described, settings):
     settings.GRAPH_URL = "http://127.0.0.5:9"
     *_, public = (described(slug, policy=slug) for slug in ("restricted", "registered", "public"))
     now = timezone.now()
-    quick_looks.sweep(now, later=now)
+    quick_looks.sweep(now)
     assert [look.version for look in QuickLook.objects.all()] == [public]
 
 
