@@ -296,6 +296,7 @@ def _request_context(request: HttpRequest, asked: DataRequest) -> dict[str, Any]
         "failed": list(failed[:100]),
         "n_failed": failed.count(),
         "position": requesting.queue_position(asked),
+        "wait_s": requesting.expected_wait_s(asked),
         "seconds_left": remaining / asked.bytes_per_second if asked.bytes_per_second and remaining > 0 else None,
         "destination_link": globus.file_manager_link(asked.destination_collection_id or "", asked.destination_path),
         "poll_s": POLL_S,

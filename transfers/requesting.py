@@ -7,10 +7,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from datasets import files
@@ -26,12 +29,14 @@ from transfers.errors import (
     NotYoursError,
     SignInNeededError,
 )
-from transfers.models import DataRequest, Selection
+from transfers.models import DataRequest, DataRequestEvent, Selection
 from transfers.states import LIVE, Status
 
 # Globus holds about 100 access rules effective for one person (reference limit of the service); other portals need some of them.
 MOST_LIVE = 50
 MOST_SELECTIONS = 50
+# What the latest requests waited tells what the next will: so many of them, and no older ones.
+MOST_WAITS, WAIT_DAYS = 20, 30
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,19 @@ def queue_position(request: DataRequest) -> int:
     if request.status != Status.QUEUED:
         return 0
     return DataRequest.objects.filter(kind=request.kind, status=Status.QUEUED, created_at__lt=request.created_at).count()
+
+
+def expected_wait_s(request: DataRequest) -> float | None:
+    """Seconds in the queue to expect for a queued request: the median of the latest that left it. None before there is one."""
+    if request.status != Status.QUEUED:
+        return None
+    since = timezone.now() - timedelta(days=WAIT_DAYS)
+    left = DataRequestEvent.objects.filter(request__kind=request.kind, old=Status.QUEUED, at__gte=since)
+    left = left.exclude(new__in=[Status.QUEUED, Status.CANCELLING]).exclude(request=request).order_by("-id")
+    came = DataRequestEvent.objects.filter(request=OuterRef("request"), new=Status.QUEUED, id__lt=OuterRef("id")).exclude(old=Status.QUEUED)
+    waits = left.annotate(came_at=Subquery(came.order_by("-id").values("at")[:1])).values_list("came_at", "at")[:MOST_WAITS]
+    measured = [(at - came_at).total_seconds() for came_at, at in waits if came_at]
+    return median(measured) if measured else None
 
 
 def check_is_over(request: DataRequest) -> None:

@@ -1,10 +1,12 @@
 from email import message_from_string, policy
+from html import unescape
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from tests.transfers.conftest import everything, mails
-from transfers import mail, sharing
+from transfers import globus, mail, sending, sharing
 from transfers.models import DataRequest
 from transfers.states import Status
 
@@ -19,19 +21,60 @@ def request_of_ada(world, publish, ada):
     return request
 
 
-@pytest.mark.parametrize("send", [mail.send_share_open, mail.send_share_reminder, mail.send_request_failed])
+@pytest.fixture
+def transfer_of_ada(world, publish, ada):
+    request = sending.request_transfer(
+        user=ada, wanted=everything(publish("wind")), collection_id=world.campus_id, path="/home/ada/wind/", name="Campus storage"
+    )
+    DataRequest.objects.filter(pk=request.pk).update(status=Status.SENT, due_at=None, finished_at=timezone.now())
+    request.refresh_from_db()
+    return request
+
+
+def the_mail(folder):
+    """The one mail of a folder: itself, its text and its HTML."""
+    (text,) = mails(folder)
+    sent = message_from_string(text, policy=policy.default)
+    return sent, sent.get_body(("plain",)).get_content(), sent.get_body(("html",)).get_content()
+
+
+def words_of(text):
+    return " ".join(unescape(text).split())
+
+
+@pytest.mark.parametrize("send", [mail.send_share_open, mail.send_share_reminder, mail.send_request_failed, mail.send_sent])
 def test_mail_is_sent_once_in_text_and_html(request_of_ada, own_mail_folder, send):
     send(request_of_ada)
     send(request_of_ada)
-    (text,) = mails(own_mail_folder)
-    sent = message_from_string(text, policy=policy.default)
+    sent, plain, rich = the_mail(own_mail_folder)
     assert sent["To"] == "ada@university.example"
     assert sent["Message-ID"].startswith(f"<{request_of_ada.pk}.")
-    plain, rich = sent.get_body(("plain",)).get_content(), sent.get_body(("html",)).get_content()
     assert "&amp;" not in plain
-    assert str(request_of_ada.get_absolute_url()) in plain
-    assert str(request_of_ada.get_absolute_url()) in rich
-    assert "{{" not in plain + rich
+    for part in (plain, rich):
+        assert f"{settings.BASE_URL}{request_of_ada.get_absolute_url()}" in part
+        assert "{{" not in part
+
+
+def test_mail_of_a_sent_transfer_says_what_arrived_where(world, transfer_of_ada, own_mail_folder):
+    mail.send_sent(transfer_of_ada)
+    _, plain, rich = the_mail(own_mail_folder)
+    link = globus.file_manager_link(world.campus_id, "/home/ada/wind/")
+    request_url = f"{settings.BASE_URL}{transfer_of_ada.get_absolute_url()}"
+    for part in (plain, rich):
+        told = words_of(part)
+        for words in ("Dataset wind, version 1", "3 files, 35 bytes", "Campus storage", "/home/ada/wind/", link, request_url):
+            assert words in told
+
+
+def test_mail_of_an_open_share_says_what_is_where_and_until_when(request_of_ada, own_mail_folder):
+    mail.send_share_open(request_of_ada)
+    _, plain, rich = the_mail(own_mail_folder)
+    links = mail.share_links(request_of_ada)
+    until = f"{request_of_ada.expires_at:%Y-%m-%d %H:%M} UTC"
+    for part in (plain, rich):
+        told = words_of(part)
+        for words in ("Dataset sea-level, version 1", "3 files, 35 bytes", until, links["file_manager"], links["https"]):
+            assert words in told
 
 
 def test_mail_of_a_killed_worker_is_the_same_mail_again(request_of_ada, own_mail_folder):

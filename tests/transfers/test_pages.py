@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from datasets.models import ScanRun
 from tests.transfers.conftest import everything, run_until
-from transfers import globus, selecting, sending, sharing
-from transfers.models import Basket, DataRequest
+from transfers import globus, requesting, selecting, sending, sharing
+from transfers.models import Basket, DataRequest, DataRequestEvent
 from transfers.states import FINISHED, MOVES, WORKING, Kind, Status, TaskStatus
 
 
@@ -329,6 +329,55 @@ def test_what_is_ticked_says_how_long_it_takes_once_copies_were_measured(as_ada,
     times = {"submitted_at": now - timedelta(seconds=10), "finished_at": now}
     asked.tasks.create(sequence=1, submission_id=uuid.uuid4(), bytes_done=10_000_000, task_id="t", status=TaskStatus.SUCCEEDED, **times)
     assert "about 40 seconds to copy" in as_ada.get(address).content.decode()
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_copy_says_its_last_fault_how_many_its_rate_and_the_time_left(as_ada, publish, ada, kind):
+    wanted = everything(publish(files={"/a.nc": 40 * 2**20, "/b.nc": 5}))
+    if kind == Kind.SHARE:
+        request = sharing.request_share(user=ada, wanted=wanted)
+    else:
+        request = sending.request_transfer(user=ada, wanted=wanted, collection_id=uuid.uuid4(), path="/x/", name="Mine")
+    status = Status.COPYING if kind == Kind.SHARE else Status.SENDING
+    facts = {"faults": 3, "last_fault": "The file /a.nc may not be read.", "bytes_per_second": 2**20}
+    DataRequest.objects.filter(pk=request.pk).update(status=status, files_done=1, bytes_done=10 * 2**20 + 5, **facts)
+    text = as_ada.get(request.get_absolute_url()).content.decode()
+    for words in ("The file /a.nc may not be read.", "3 faults so far", "1 of 2 files", "1.0 MiB/s", "about 30 seconds left"):
+        assert words in text
+
+
+def test_a_waiting_request_says_its_position_and_the_wait_of_recent_ones(as_ada, publish, ada, cy):
+    def ask(user, slug):
+        return sharing.request_share(user=user, wanted=everything(publish(slug)))
+
+    def left_after(request, *, seconds, new=Status.STAGING):
+        asked = timezone.now() - timedelta(minutes=10)
+        request.move_to(new)
+        request.events.filter(new=Status.QUEUED).update(at=asked)
+        request.events.filter(new=new).update(at=asked + timedelta(seconds=seconds))
+
+    first, second, third = ask(cy, "one"), ask(ada, "two"), ask(ada, "three")
+    assert [requesting.queue_position(one) for one in (first, second, third)] == [0, 1, 2]
+    page = as_ada.get(third.get_absolute_url()).content.decode()
+    assert "2 requests are ahead of yours." in page
+    assert "wait" not in page.split("ahead of yours.")[1].split("</p>")[0]
+    left_after(first, seconds=40)
+    assert requesting.expected_wait_s(third) == 40
+    page = as_ada.get(third.get_absolute_url()).content.decode()
+    assert "1 request is ahead of yours. Expect to wait about 40 seconds, as recent requests did." in page
+    left_after(second, seconds=5, new=Status.CANCELLING)
+    assert requesting.expected_wait_s(third) == 40, "who gave up tells nothing"
+    assert requesting.expected_wait_s(first) is None
+    assert "Yours is next. Expect to wait about 40 seconds" in as_ada.get(third.get_absolute_url()).content.decode()
+
+
+def test_a_retried_request_waits_from_its_retry(publish, ada):
+    retried, next_one = (sharing.request_share(user=ada, wanted=everything(publish(slug))) for slug in ("one", "two"))
+    for status in (Status.STAGING, Status.FAILED, Status.QUEUED, Status.STAGING):
+        retried.move_to(status)
+    for event, seconds in zip(retried.events.order_by("id"), (0, 10, 20, 1000, 1030), strict=True):
+        DataRequestEvent.objects.filter(pk=event.pk).update(at=timezone.now() - timedelta(seconds=5000 - seconds))
+    assert requesting.expected_wait_s(next_one) == pytest.approx(20, abs=1)
 
 
 SHARE_FACTS = {"rule_id": "r", "collection_id": uuid.uuid4(), "expires_at": timezone.now(), "due_at": timezone.now()}

@@ -35,6 +35,7 @@ class AnalysisJobAdmin(ReadOnly):
         for job in chosen:
             try:
                 graphs.clean_up(job, user=request.user)
+                self.message_user(request, f"{job}: is being removed", messages.SUCCESS)
             except RefusedError as error:
                 messages.error(request, f"{job}: {error.detail or error.message}")
 
