@@ -50,6 +50,19 @@ def test_a_token_for_another_audience_is_refused(running):
     assert running.call("POST", "/v1/graphs", token=token, status=401, json={})["code"] == "invalid-token"
 
 
+def test_a_token_for_this_audience_with_another_scope_only_is_refused(running):
+    """The client that a token was issued to is of its audience: one that the service asked for itself is not leave to call it."""
+    environment = running.environment
+    client = globus_sdk.ConfidentialAppAuthClient(environment["CAUSEWAY_GRAPH_CLIENT_ID"], environment["CAUSEWAY_GRAPH_CLIENT_SECRET"])
+    answer = client.oauth2_client_credentials_tokens(requested_scopes=str(globus_sdk.TransferClient.scopes.all))
+    token = answer.by_resource_server["transfer.api.globus.org"]["access_token"]
+    told = client.oauth2_token_introspect(token)
+    assert environment["CAUSEWAY_GRAPH_CLIENT_ID"] in told["aud"]
+    problem = running.call("POST", "/v1/graphs", token=token, status=403, json={})
+    assert problem["code"] == "insufficient-scope"
+    assert environment["CAUSEWAY_GRAPH_SCOPE"] in problem["detail"]
+
+
 def test_a_revoked_token_is_refused_within_the_time_that_answers_are_kept(running):
     token = running.tokens("Ben", running.scope)
     client = globus_sdk.ConfidentialAppAuthClient(running.environment["PORTAL_ID"], running.environment["PORTAL_SECRET"])
