@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, request_response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.dtn import bundles, operations, serving, uploading
+from services.dtn import bundles, operations, serving, uploading, webdav
 from services.dtn.accounting import SCOPE_KEY, Connection
 from services.dtn.conditions import RangeError
 from services.dtn.errors import BadRequestError, MissingError, NodeError, UnauthorizedError
@@ -75,8 +75,12 @@ async def _files(request: Request, node: Node, sessions: Sessions) -> Response:
         return await uploading.write_path(request, node, sessions)
     if request.method == "DELETE":
         return await uploading.delete_path(request, node, sessions)
+    if request.method == "PROPFIND":
+        return await webdav.find_properties(request, node, sessions)
+    if request.method == "OPTIONS":
+        return await webdav.tell_options(request, node)
     if request.method not in {"GET", "HEAD"}:
-        raise BadRequestError("Files are read (GET, HEAD), written (PUT) and deleted (DELETE).", http_status=405)
+        raise BadRequestError("Files are read (GET, HEAD, PROPFIND), written (PUT) and deleted (DELETE).", http_status=405)
     return await serving.read_path(request, node, sessions)
 
 

@@ -8,7 +8,8 @@ from starlette.datastructures import Headers
 from services.dtn.digests import Stamp
 from services.dtn.errors import ChangedError, NodeError
 
-_RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*\Z", re.ASCII)
+MOST_RANGES = 64
+_RANGE = re.compile(r"\s*(\d{0,18})\s*-\s*(\d{0,18})\s*\Z", re.ASCII)
 
 
 class RangeError(NodeError):
@@ -20,26 +21,41 @@ class RangeError(NodeError):
         self.size = size
 
 
-def wanted_range(headers: Headers, stamp: Stamp) -> tuple[int, int] | None:
-    """Return (offset, length) of the one range that is asked for and due, or None for the whole file.
+def wanted_ranges(headers: Headers, stamp: Stamp) -> list[tuple[int, int]] | None:
+    """Return (offset, length) of each range that is asked for and due, or None for the whole file.
 
-    Several ranges, other units, unreadable fields and ranges of an empty file are ignored, as section 14.2 allows. Raises RangeError.
+    Other units, unreadable fields and ranges of an empty file are ignored, as section 14.2 allows; so are more than `MOST_RANGES`, and
+    several that together are longer than the file (a way to make a server send much). Raises RangeError when none lies in the file.
     """
-    match = _RANGE.match(headers.get("range", ""))
-    if stamp.size == 0 or match is None or match.groups() == ("", "") or not _range_is_current(headers.get("if-range"), stamp):
+    field = headers.get("range", "")
+    if stamp.size == 0 or not field or len(field) > MOST_RANGES * 50 or not _range_is_current(headers.get("if-range"), stamp):
         return None
+    unit, _, listed = field.partition("=")
+    specs = [_RANGE.match(spec) for spec in listed.split(",") if spec.strip()]
+    if unit.strip().lower() != "bytes" or not specs or len(specs) > MOST_RANGES:
+        return None
+    found: list[tuple[int, int]] = []
+    for match in specs:
+        if match is None or match.groups() == ("", "") or _is_backwards(match):
+            return None
+        found += _satisfied(match, stamp.size)
+    if not found:
+        raise RangeError(stamp.size)
+    return None if len(found) > 1 and sum(length for _, length in found) > stamp.size else found
+
+
+def _is_backwards(match: re.Match[str]) -> bool:
+    first, last = match.groups()
+    return bool(first and last) and int(last) < int(first)
+
+
+def _satisfied(match: re.Match[str], size: int) -> list[tuple[int, int]]:
     first, last = match.groups()
     if first == "":
-        length = min(int(last), stamp.size)
-        if length == 0:
-            raise RangeError(stamp.size)
-        return stamp.size - length, length
-    offset, end = int(first), int(last) if last else stamp.size - 1
-    if last and end < offset:
-        return None
-    if offset >= stamp.size:
-        raise RangeError(stamp.size)
-    return offset, min(end, stamp.size - 1) - offset + 1
+        length = min(int(last), size)
+        return [(size - length, length)] if length else []
+    offset, end = int(first), min(int(last), size - 1) if last else size - 1
+    return [(offset, end - offset + 1)] if offset < size else []
 
 
 def _range_is_current(if_range: str | None, stamp: Stamp) -> bool:

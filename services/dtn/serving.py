@@ -1,32 +1,29 @@
 """Reading over HTTPS: files (whole, by range, by condition, with their digest) and folders (as a page or as JSON).
 
-`read_path` is the edge; `FileAnswer` sends bytes with flat memory, asks for the right again while they flow, and cuts the connection
-when it is gone. Writing is in `uploading.py`.
+`read_path` is the edge; the bytes are sent by `sending.py`. Writing is in `uploading.py`, WebDAV in `webdav.py`.
 """
 
 import asyncio
 import functools
 import mimetypes
 import os
-from concurrent.futures import Executor
 from email.utils import formatdate
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.types import Receive, Scope, Send
 
-from services.dtn.accounting import SCOPE_KEY, Connection
 from services.dtn.callers import Caller, guard_for, identify
-from services.dtn.conditions import check_conditions, wanted_range
+from services.dtn.conditions import check_conditions, wanted_ranges
 from services.dtn.digests import AT_ONCE_BYTES, Stamp, as_field
 from services.dtn.entries import Entry, list_folder
-from services.dtn.errors import ForbiddenError, IsDirectoryError, MissingError, NodeError, UnauthorizedError
-from services.dtn.faults import DropError, Fault
+from services.dtn.errors import ForbiddenError, IsDirectoryError, MissingError, UnauthorizedError
+from services.dtn.faults import Fault
 from services.dtn.node import Collection, Node
 from services.dtn.pages import folder_page, url_of
 from services.dtn.paths import from_url, is_part_name
 from services.dtn.rights import Guard
+from services.dtn.sending import FileAnswer, Part, as_multipart
 from services.dtn.signing_in import Sessions
 
 CHUNK_BYTES = 1 << 20
@@ -139,24 +136,28 @@ async def _answer_file(
     stamp = Stamp.of(status)
     fields = _fields(path, stamp, is_download="download" in request.query_params)
     is_unchanged = check_conditions(request.headers, stamp, is_read=True)
-    part = wanted_range(request.headers, stamp) if request.method == "GET" and not is_unchanged else None
-    offset, length = part or (0, stamp.size)
-    digest = await _offered_digest(request, node, fd, stamp, waits=length == stamp.size)
+    ranges = wanted_ranges(request.headers, stamp) if request.method == "GET" and not is_unchanged else None
+    parts = [Part(offset, length) for offset, length in ranges or [(0, stamp.size)]]
+    digest = await _offered_digest(request, node, fd, stamp, waits=sum(part.length for part in parts) == stamp.size)
     if digest is not None:
         fields["Repr-Digest"] = as_field(digest)
     if is_unchanged:
         os.close(fd)
         return Response(status_code=304, headers=fields)
-    fields["Content-Length"] = str(length)
-    if part is not None:
-        fields["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{stamp.size}"
+    closing = b""
+    if len(parts) > 1:
+        parts, closing, fields["Content-Type"] = as_multipart(parts, size=stamp.size, content_type=fields["Content-Type"])
+    elif ranges is not None:
+        fields["Content-Range"] = parts[0].content_range(stamp.size)
+    fields["Content-Length"] = str(sum(len(part.heading) + part.length for part in parts) + len(closing))
     request.scope[IS_DATA] = True
     if request.method == "HEAD":
         os.close(fd)
         return Response(headers=fields)
     return FileAnswer(
-        fd, offset=offset, length=length, status_code=206 if part else 200, fields=fields, guard=guard, executor=node.readers, fault=fault
-    )
+        fd, parts=parts, closing=closing, status_code=200 if ranges is None else 206, fields=fields, guard=guard, executor=node.readers,
+        fault=fault,
+    )  # fmt: skip
 
 
 async def _offered_digest(request: Request, node: Node, fd: int, stamp: Stamp, *, waits: bool) -> str | None:
@@ -187,77 +188,3 @@ def _fields(path: str, stamp: Stamp, *, is_download: bool) -> dict[str, str]:
     if kind.endswith(ACTIVE_TYPES):  # a stored page must not act with the reader's session
         fields["Content-Security-Policy"] = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     return fields
-
-
-class FileAnswer(Response):
-    """Sends a part of an open file, one chunk read ahead; closes the descriptor."""
-
-    def __init__(
-        self, fd: int, *, offset: int, length: int, status_code: int, fields: dict[str, str], guard: Guard, executor: Executor,
-        fault: Fault | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(status_code=status_code, headers=fields)
-        self._fd = fd
-        self._offset = offset
-        self._left = length
-        self._guard = guard
-        self._executor = executor
-        self._fault = fault
-        self._n_sent = 0
-        self._ahead: asyncio.Future[bytes] | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection: Connection = scope[SCOPE_KEY]
-        try:
-            await self._guard.check()
-        except NodeError:  # nothing is sent yet: it can still be said
-            self._guard.close()
-            os.close(self._fd)
-            raise
-        try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await self._send_body(connection, send)
-        except (DropError, NodeError, OSError):  # the answer has begun: only a cut connection says that it is not whole
-            connection.abort()
-        finally:
-            self._guard.close()
-            if self._ahead is not None:
-                await asyncio.wait([self._ahead])  # never close under a read
-            os.close(self._fd)
-
-    async def _send_body(self, connection: Connection, send: Send) -> None:
-        loop = asyncio.get_running_loop()
-        self._ahead = self._read_ahead(loop)
-        while self._ahead is not None:
-            chunk = await self._ahead
-            if self._n_sent:
-                await self._guard.check()
-            if not chunk:  # the file was cut short meanwhile
-                raise OSError("file ended early")
-            self._offset += len(chunk)
-            self._left -= len(chunk)
-            self._ahead = self._read_ahead(loop)
-            await self._send_chunk(self._faulty(chunk), connection, send)
-        if not self._n_sent:
-            await send({"type": "http.response.body", "body": b""})
-
-    async def _send_chunk(self, chunk: bytes, connection: Connection, send: Send) -> None:
-        if connection.transport.is_closing():
-            raise DropError
-        self._n_sent += len(chunk)
-        await send({"type": "http.response.body", "body": chunk, "more_body": self._left > 0})
-
-    def _read_ahead(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[bytes] | None:
-        if not self._left:
-            return None
-        return loop.run_in_executor(self._executor, os.pread, self._fd, min(CHUNK_BYTES, self._left), self._offset)
-
-    def _faulty(self, chunk: bytes) -> bytes:
-        fault = self._fault
-        if fault is None:
-            return chunk
-        if fault.corrupt and not self._n_sent:
-            return bytes([chunk[0] ^ 0xFF]) + chunk[1:]
-        if fault.after_bytes and self._n_sent + len(chunk) > fault.after_bytes:
-            fault.strike()
-        return chunk

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import email
 import hashlib
 import http.client
 import json
@@ -73,7 +74,11 @@ def test_whole_file_with_its_fields(client, opened):
         ("bytes=10-", 416, None, "bytes */10"),
         ("bytes=-0", 416, None, "bytes */10"),
         ("bytes=5-2", 200, b"0123456789", None),
-        ("bytes=0-1,4-5", 200, b"0123456789", None),
+        ("bytes=10-12,-2", 206, b"89", "bytes 8-9/10"),
+        ("bytes=10-12,20-", 416, None, "bytes */10"),
+        ("bytes=0-8,1-9", 200, b"0123456789", None),
+        ("bytes=0-1,4-3", 200, b"0123456789", None),
+        ("bytes=" + ",".join(["0-0"] * 65), 200, b"0123456789", None),
         ("lines=0-1", 200, b"0123456789", None),
         ("bytes=-", 200, b"0123456789", None),
         ("bytes=x-2", 200, b"0123456789", None),
@@ -87,6 +92,22 @@ def test_ranges(client, opened, field, status, content, content_range):
     assert answer.headers.get("content-range") == content_range
     if content is not None:
         assert answer.content == content
+
+
+def test_several_ranges_come_as_parts(client, opened):
+    base, folder = opened
+    (folder / "a.nc").write_bytes(bytes(range(256)) * 8192)
+    whole = (folder / "a.nc").read_bytes()
+    answer = client.get(f"{base}/a.nc", headers={**ADA, "Range": "bytes=0-3, 1000000-1999999,-5"})
+    assert answer.status_code == 206
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    message = email.message_from_bytes(b"Content-Type: " + answer.headers["content-type"].encode() + b"\r\n\r\n" + answer.content)
+    assert message.get_content_type() == "multipart/byteranges"
+    boundary = message.get_boundary().encode()
+    parts = [part.split(b"\r\n\r\n", 1) for part in answer.content.split(b"\r\n--" + boundary)[1:-1]]
+    assert [content for _, content in parts] == [whole[:4], whole[1_000_000:2_000_000], whole[-5:]]
+    assert b"Content-Range: bytes 1000000-1999999/2097152" in parts[1][0]
+    assert all(b"Content-Type: application/netcdf" in heading for heading, _ in parts)
 
 
 def test_empty_file(client, opened):
