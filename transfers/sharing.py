@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from datasets.models import ShareVariant
-from transfers import copying, globus, mail, removing, requesting, steps
+from transfers import copying, globus, mail, removing, requesting, revoking, steps
 from transfers.errors import ConflictError, InvalidError, NotClaimedError
 from transfers.models import DataRequest
 from transfers.requesting import Wanted
@@ -78,6 +78,9 @@ def open_share(request_id: str) -> None:
         found = copying.compare(request)
         if found.missing:
             steps.fail(request, copying.failure_words(request, len(found.missing)))
+            return
+        if title := revoking.lost_dataset(request):
+            steps.fail(request, f"Your access to {title} ended while the files were copied.")
             return
         request.keep_claim()
         if not removing.delete_extra_files(request, found.extra_paths):

@@ -1,0 +1,42 @@
+"""A share lasts no longer than the right to its files: what happens when access to a restricted dataset is taken away."""
+
+import logging
+
+from django.core.cache import cache
+
+from datasets.access import decide
+from datasets.models import AccessPolicy
+from transfers import steps
+from transfers.errors import StaleStateError
+from transfers.models import DataRequest
+from transfers.states import Kind, Status
+
+log = logging.getLogger(__name__)
+
+SWEPT_EVERY_S = 10
+
+
+def lost_dataset(request: DataRequest) -> str:
+    """The title of a restricted dataset of this request that its owner may no longer have; empty when all is well."""
+    for selection in request.selections.filter(version__dataset__access_policy=AccessPolicy.RESTRICTED).select_related("version__dataset"):
+        if not decide(request.user, selection.version.dataset).is_allowed:
+            return selection.version.dataset.title
+    return ""
+
+
+def end_lost_shares() -> None:
+    """The sweep: open shares whose owner lost her access are removed as if they had expired. Safe to repeat."""
+    if not cache.add("lost-shares-swept", 1, timeout=SWEPT_EVERY_S):
+        return
+    restricted = DataRequest.objects.filter(
+        kind=Kind.SHARE, status=Status.OPEN, selections__version__dataset__access_policy=AccessPolicy.RESTRICTED
+    )
+    for request in restricted.distinct().select_related("user"):
+        if not (title := lost_dataset(request)):
+            continue
+        try:
+            request.move_to(Status.EXPIRING, note=f"Your access to {title} has ended, so this share ends too.")
+        except StaleStateError:
+            log.info("the share moved meanwhile", extra={"request_id": str(request.pk)})
+            continue
+        steps.hint(request)
