@@ -5,6 +5,7 @@
 import atexit
 import base64
 import os
+import random
 import shutil
 import sys
 import tempfile
@@ -100,6 +101,15 @@ def require_program(name: str, remedy: str) -> None:
     if os.environ.get("CAUSEWAY_REQUIRE_ALL") == "1":
         pytest.fail(words, pytrace=False)
     pytest.skip(words)
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> int:
+    """Of what a test leaves to chance: told at once, and taken from CAUSEWAY_SEED to repeat a run."""
+    chosen = int(os.environ.get("CAUSEWAY_SEED", "") or random.SystemRandom().randrange(2**32))
+    with capsys.disabled():
+        print(f"\nCAUSEWAY_SEED={chosen} repeats {request.node.nodeid}", flush=True)
+    return chosen
 
 
 @pytest.fixture(scope="session")

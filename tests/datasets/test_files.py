@@ -1,7 +1,7 @@
 import hashlib
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets import files, publishing
@@ -73,10 +73,19 @@ FOLDERS = st.sampled_from(["/", "/2001/", "/2001/notes/", "/2002/", "/ä/", "/no
 GLOBS = st.sampled_from(["*.nc", "jan*", "/2001/*", "**/notes/**", "notes*"])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(folders=st.sets(FOLDERS, max_size=3), globs=st.sets(GLOBS, max_size=2), names=st.sets(st.sampled_from(sorted(FILES)), max_size=3))
-def test_any_selection_comes_in_order_without_repeats_whatever_the_page(version, folders, globs, names):
-    query = FileQuery(tuple(folders), tuple(globs), tuple(names))
+@pytest.mark.parametrize("n_selections", [40, pytest.param(5000, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])
+def test_any_selection_comes_in_order_without_repeats_whatever_the_page(version, n_selections):
+    @settings(max_examples=n_selections, deadline=None, print_blob=True)
+    @given(
+        folders=st.sets(FOLDERS, max_size=3), globs=st.sets(GLOBS, max_size=2), names=st.sets(st.sampled_from(sorted(FILES)), max_size=3)
+    )
+    def holds(folders, globs, names):
+        assert_in_order(version, FileQuery(tuple(folders), tuple(globs), tuple(names)))
+
+    holds()
+
+
+def assert_in_order(version, query):
     whole = selected(version, query)
     assert set(whole) == expected(query)
     keys = [(path[: path.rindex("/") + 1].encode(), path[path.rindex("/") + 1 :].encode()) for path in whole]

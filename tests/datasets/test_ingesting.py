@@ -52,7 +52,7 @@ def test_a_second_scan_touches_only_what_changed(draft, disk, ben):
     assert all(kept[name] == rows[name] for name in rows if name != "4.nc")
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(6, 200))])
 def test_after_any_history_each_version_holds_what_the_disk_held(published, disk, ben, seed):
     """The invariant of validity: whatever happened between scans, a version equals the disk at its own scan."""
     dice = random.Random(seed)

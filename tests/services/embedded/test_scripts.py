@@ -44,6 +44,27 @@ def test_every_dependency_is_locked():
         assert {re.split(r"[^A-Za-z0-9._-]", dependency)[0].lower() for dependency in dependencies} <= locked
 
 
+def collected(markers: str) -> str:
+    """What pytest would run of the journeys and the catalogue's tests."""
+    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:randomly"]
+    command = [*collect, "-m", markers, "tests/journeys", "tests/datasets"]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def test_soak_adds_large_numbers_to_what_is_tested_always():
+    script = (CHECKOUT / "script/test").read_text()
+    always, large = re.findall(r"markers='(.+?)'", script)
+    assert always == f"{large} and not soak"
+    added, usual = collected(f"({large}) and soak"), collected(always)
+    for name in ("test_random_kills.py::", "test_ingesting.py::", "test_files.py::"):
+        assert name in added
+        assert name in usual
+    assert "[200]" in added
+    assert "[200]" not in usual
+
+
 def test_environment_is_made_once_and_again_when_the_lock_changes(tmp_path):
     program = tmp_path / "services" / "embedded" / "install.py"
     program.parent.mkdir(parents=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+import psycopg2
 import pytest
 
 from services.embedded.addresses import free_port
@@ -124,6 +125,31 @@ def test_site_is_whole_again_after_a_process_was_killed(stack, name):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     assert httpx.get(stack.base_url, trust_env=False).status_code == httpx.codes.OK
+
+
+def catalogue_of(stack: Stack) -> list[str]:
+    """Every published dataset, as the API tells, and every scan, as the database does."""
+    listed = httpx.get(f"{stack.base_url}/api/v1/datasets?limit=100", trust_env=False).raise_for_status().json()["results"]
+    with psycopg2.connect(stack.postgres.dsn) as connection, connection.cursor() as cursor:
+        cursor.execute("select id, version_id, n_files, started_at from datasets_scanrun order by id")
+        scans = [str(row) for row in cursor.fetchall()]
+    connection.close()
+    return sorted(f"{row['slug']} {row['id']}" for row in listed) + scans
+
+
+@pytest.mark.journey
+@pytest.mark.timeout(400)
+def test_second_start_on_the_same_state_keeps_the_catalogue_and_loads_nothing(stack):
+    before = catalogue_of(stack)
+    assert len(before) >= 2 * 17
+    log = stack.supervisor.log_of("load-archive")
+    told = log.stat().st_size
+    archive = {path: path.stat().st_mtime_ns for path in (stack.places.archive / "data").rglob("*") if path.is_file()}
+    stack.stop()
+    stack.start()
+    assert catalogue_of(stack) == before
+    assert "0 datasets published now" in log.read_text()[told:]
+    assert {path: path.stat().st_mtime_ns for path in archive} == archive
 
 
 def test_demo_says_which_service_needs_a_port_in_use_before_it_starts_anything(tmp_path):
