@@ -79,6 +79,7 @@ def shape_gcs(error: ApiError) -> dict[str, Any]:
         "message": error.message,
         "detail": error.extra or None,
         "has_next_page": False,
+        "marker": "",
         "data": [],
     }
 
