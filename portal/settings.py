@@ -102,6 +102,7 @@ ROOT_URLCONF = "portal.urls"
 WSGI_APPLICATION = "portal.wsgi.application"
 AUTH_USER_MODEL = "portal.User"
 CHECK_PLACE = "transfers.ingesting.check_role"  # what the catalogue asks before a scan; empty: nothing
+CHECK_GROUP = "portal.signin.learn_group"  # and before a grant to a group
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TIME_ZONE = "UTC"
 INSTALLED_APPS = [

@@ -116,6 +116,28 @@ def read_groups(group_ids: Iterable[uuid.UUID]) -> list[auth.Group]:
     return read
 
 
+def learn_group(group_id: uuid.UUID) -> None:
+    """Read a group that is about to mean something here, and write who of the people is in it.
+
+    Raises GlobusRefusedError with the remedy where the portal may not see the members: nobody would ever be in it.
+    """
+    try:
+        group = auth.read_group(group_id)
+    except GlobusRefusedError as error:
+        raise _closed_group(group_id) from error
+    if not group.active_identity_ids:  # a group has an administrator at least: its members are hidden
+        raise _closed_group(group_id)
+    record_memberships(group, User.objects.all())
+
+
+def _closed_group(group_id: uuid.UUID) -> GlobusRefusedError:
+    return GlobusRefusedError(
+        f"The portal may not see who is in the group {group_id}, so nobody would have access through it. "
+        f"An administrator of the group runs: globus group member add {group_id} {settings.GLOBUS_CLIENT_ID} --role manager",
+        globus_code="Forbidden",
+    )
+
+
 def refresh_groups_of(person: User) -> None:
     """Which of the watched groups the person is in now, through any of her identities. Groups that cannot be read stay as they were."""
     refresh_groups(User.objects.filter(pk=person.pk))

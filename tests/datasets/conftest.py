@@ -15,7 +15,7 @@ from django.test import Client
 from datasets import ingesting, publishing, registering
 from datasets.inspecting import Inspected
 from datasets.listing import Entry
-from datasets.models import Dataset, SearchTerm, Subject, Version
+from datasets.models import Dataset, DeletedRecord, SearchTerm, Subject, Version
 from portal.models import LinkedIdentity, RoleGrant, User
 
 COLLECTION = uuid.UUID("7d5a4f1e-0000-4000-8000-000000000002")
@@ -86,7 +86,7 @@ class Disk:
 @pytest.fixture(autouse=True)
 def nobody_to_ask(settings: Any) -> None:
     """A collection that is a folder on disk has no Globus in which the portal could lack its role."""
-    settings.CHECK_PLACE = ""
+    settings.CHECK_PLACE = settings.CHECK_GROUP = ""
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def lasting(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pyt
 
     yield call
     with django_db_blocker.unblock():
-        for model in (Dataset, Subject, SearchTerm, RoleGrant, User):
+        for model in (Dataset, DeletedRecord, Subject, SearchTerm, RoleGrant, User):
             model.objects.all().delete()
 
 
