@@ -51,7 +51,7 @@ def read_arguments(arguments: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--graph-url", default="", help="the graph service (default http://127.0.0.5:PORT)")
     parser.add_argument("--allow-host", action="append", default=[], metavar="HOST", help="of --host or --node: allow one beyond loopback")
     parser.add_argument("--faults", action="store_true", help="open the fault switch, for tests")
-    parser.add_argument("--rate-limit", type=float, default=100.0, metavar="N", help="requests a second of one identity (0: any)")
+    parser.add_argument("--rate-limit", type=float, default=500.0, metavar="N", help="requests a second of one identity (0: any)")
     parser.add_argument("--active-tasks", type=int, default=3, metavar="N", help="tasks of one identity under way; the rest is queued")
     given = parser.parse_args(arguments)
     if not (is_loopback(given.host) or given.host in given.allow_host):

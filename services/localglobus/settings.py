@@ -15,7 +15,7 @@ class Settings:
     graph_url: str
     nodes: dict[str, str] = field(default_factory=dict)
     has_faults: bool = False
-    requests_per_second: float = 100.0
+    requests_per_second: float = 500.0
     active_tasks: int = 3
     allowed_hosts: tuple[str, ...] = ()  # beyond loopback: what it may bind and sign certificates for
 
