@@ -135,6 +135,8 @@ def search(db: sqlite3.Connection, person: Person, *, scope: str, words: Sequenc
     recent = {
         row["collection_id"] for row in db.execute("SELECT collection_id FROM recent_use WHERE identity_id = ?", (person.identity_id,))
     }
+    busy = db.execute("SELECT source_id, destination_id FROM task WHERE owner_id = ? AND completed_at IS NULL", (person.identity_id,))
+    in_use = {collection_id for row in busy for collection_id in row}
     found = []
     for collection in collections.all_collections(db):
         rights = rights_of(db, collection, person)
@@ -146,7 +148,7 @@ def search(db: sqlite3.Connection, person: Person, *, scope: str, words: Sequenc
             "shared-by-me": not collection.is_mapped and is_owner,
             "administered-by-me": bool(rights.roles),
             "recently-used": collection.id in recent and (collection.is_public or rights.is_any),
-            "in-use": False,
+            "in-use": collection.id in in_use,
             "my-gcp-endpoints": False,
         }
         if scope not in matches:

@@ -41,6 +41,8 @@ from services.localglobus.transfer.seeing import describe_collection, describe_e
 
 FILE_FIELDS = frozenset({"name", "type", "size", "last_modified", "permissions", "user", "group"})
 MOST_FOUND = 1000
+SEARCH_FILTERS = {"entity_type": "filter_entity_type", "owner_id": "filter_owner_id", "host_endpoint_id": "filter_host_endpoint"}
+"""Members of an `endpoint` document and the parameters that select by them."""
 
 
 async def get_endpoint(request: Request) -> Response:
@@ -55,12 +57,12 @@ async def search_endpoints(request: Request) -> Response:
     if scope == "all" and not words:
         raise ApiError("BadRequest", "filter_fulltext is required with filter_scope=all", 400)
     query = listing.read_query(request.query_params, fields=frozenset(), limit=100, most=MOST_FOUND)
-    kinds = request.query_params.get("filter_entity_type")
-    wanted = None if kinds is None else set(kinds.split(","))
+    wanted = {field: set(text.split(",")) for field, name in SEARCH_FILTERS.items() if (text := request.query_params.get(name))}
+    is_broken = request.query_params.get("filter_non_functional", "0") in {"1", "true"}
     found = [
         document
         for document in await store_of(request).read(_search, person_behind(caller), scope, words)
-        if wanted is None or document["entity_type"] in wanted
+        if all(str(document[field]) in values for field, values in wanted.items()) and document["non_functional"] == is_broken
     ]
     page = listing.select(found[:MOST_FOUND], query)
     return JSONResponse(

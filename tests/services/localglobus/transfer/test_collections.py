@@ -1,7 +1,9 @@
 """Which collections are seen, searched and listed, and by whom."""
 
 import pytest
-from globus_sdk import TransferAPIError
+from globus_sdk import TransferAPIError, TransferData
+
+from tests.services.localglobus.transfer.conftest import wait_until
 
 
 def test_endpoint_document_has_what_the_clients_read(sites):
@@ -74,3 +76,29 @@ def test_mapped_collection_asks_for_consent_first_then_lists_home(sites):
     listed = sites.person("ada", data_access="campus").operation_ls(campus)
     assert "thesis.txt" in [entry["name"] for entry in listed]
     assert listed["path"] == "/home/ada/"
+
+
+def test_search_filters(sites, folder):
+    portal, storage = sites.service("portal"), sites.collection("storage")
+
+    def found(**filters):
+        return {each["id"] for each in portal.endpoint_search("Causeway", filter_scope="all", **filters)}
+
+    guests = {sites.collection(name) for name in ("archive", "share", "results")}
+    assert found(filter_host_endpoint=storage) >= guests
+    assert found(filter_host_endpoint=sites.collection("campus")) & guests == set()
+    assert found(filter_entity_type="GCSv5_mapped_collection") & guests == set()
+    assert found(filter_owner_id=portal.get_endpoint(storage)["owner_id"]) >= guests
+    assert found(filter_non_functional=True) == set()
+
+
+def test_collections_of_open_tasks_are_in_use(sites, folder):
+    portal, share = sites.service("portal"), sites.collection("share")
+    sites.fault(kind="node.ticket", times=10_000, error={"http_status": 503, "code": "ServiceUnavailable", "message": "busy"})
+    asked = TransferData(sites.collection("archive"), share)
+    asked.add_item("/public/notes.txt", f"/{folder.name}/notes.txt")
+    task_id = portal.submit_transfer(asked)["task_id"]
+    assert share in {each["id"] for each in portal.endpoint_search(filter_scope="in-use")}
+    sites.clear_faults()
+    wait_until(lambda: portal.get_task(task_id)["status"] == "SUCCEEDED")
+    wait_until(lambda: share not in {each["id"] for each in portal.endpoint_search(filter_scope="in-use")})  # other tests leave tasks

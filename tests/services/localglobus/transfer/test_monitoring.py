@@ -10,7 +10,10 @@ from tests.services.localglobus.transfer.test_tasks import copy, finished
 
 @pytest.fixture
 def portal(sites):
-    return sites.service("portal")
+    """The portal's client, with no task under way that another test left."""
+    client = sites.service("portal")
+    wait_until(lambda: not list(client.task_list(filter="status:ACTIVE")))
+    return client
 
 
 @pytest.fixture
