@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, request_response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.dtn import bundles, operations, serving, uploading, webdav
+from services.dtn import bundles, operations, resuming, serving, uploading, webdav
 from services.dtn.accounting import SCOPE_KEY, Connection
 from services.dtn.conditions import RangeError
 from services.dtn.errors import BadRequestError, MissingError, NodeError, UnauthorizedError
@@ -71,6 +71,8 @@ async def _files(request: Request, node: Node, sessions: Sessions) -> Response:
     """Everything below a collection's id."""
     if request.scope["raw_path"].startswith(b"/.dtn/"):
         raise MissingError("Nothing is here.")
+    if request.method == "PUT" and "content-range" in request.headers:
+        return await resuming.write_part(request, node, sessions)
     if request.method == "PUT":
         return await uploading.write_path(request, node, sessions)
     if request.method == "DELETE":

@@ -5,6 +5,7 @@ import hashlib
 import os
 import secrets
 import stat
+from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -28,31 +29,38 @@ async def write_path(request: Request, node: Node, sessions: Sessions) -> Respon
     `Repr-Digest` or `Content-Digest` (sha-256) is checked when it is sent; If-Match and If-None-Match are heeded.
     """
     collection, path = await locate(request, node)
-    guard, root = await _guard_write(request, node, sessions, collection, path)
+    writer = await guard_write(request, node, sessions, collection, path)
     if path.endswith("/"):
         raise IsDirectoryError("A file's name does not end with '/'.")
-    if "content-range" in request.headers:
-        raise BadRequestError("A file is put whole, not by range.")
     request.scope[IS_DATA] = True
     try:
-        return await _Upload(request, node, root, path, guard).run()
+        return await _Upload(request, node, writer.root, path, writer.guard).run()
     except OSError as error:
         raise from_os_error(error, path=path) from error
     finally:
-        guard.close()
+        writer.guard.close()
 
 
 async def delete_path(request: Request, node: Node, sessions: Sessions) -> Response:
     """DELETE of one file: 204. Folders are deleted by delete tasks."""
     collection, path = await locate(request, node)
-    guard, root = await _guard_write(request, node, sessions, collection, path)
-    guard.close()
-    await asyncio.get_running_loop().run_in_executor(node.readers, _unlink, root, path, request)
+    writer = await guard_write(request, node, sessions, collection, path)
+    writer.guard.close()
+    await asyncio.get_running_loop().run_in_executor(node.readers, _unlink, writer.root, path, request)
     return Response(status_code=204)
 
 
-async def _guard_write(request: Request, node: Node, sessions: Sessions, collection: Collection, path: str) -> tuple[Guard, Root]:
-    """Return the right while bytes flow, and the collection's folder in which links lead nowhere else either."""
+@dataclass(frozen=True)
+class Writer:
+    """The right while bytes flow, the collection's folder in which links lead nowhere else either, and whose right it is."""
+
+    guard: Guard
+    root: Root
+    identity: str | None
+
+
+async def guard_write(request: Request, node: Node, sessions: Sessions, collection: Collection, path: str) -> Writer:
+    """Return the right to write `path`. Raises UnauthorizedError or ForbiddenError; the caller closes the guard."""
     caller = await identify(request, node, sessions, collection, path=path)
     if caller.kind == "ticket" or not caller.access.may_write(path):  # before the disk is asked: what is there is not told
         if caller.kind == "anonymous":
@@ -69,7 +77,7 @@ async def _guard_write(request: Request, node: Node, sessions: Sessions, collect
         except OSError as error:
             raise from_os_error(error, path=path) from error
     guard = guard_for(node, caller, collection, paths=(path, real_path), writes=True)
-    return guard, collection.root.held_to(caller.access.may_write)
+    return Writer(guard, collection.root.held_to(caller.access.may_write), caller.access.identity)
 
 
 def _refusal(caller: Caller, collection: Collection, path: str) -> ForbiddenError:
@@ -117,7 +125,7 @@ class _Upload:
         loop = asyncio.get_running_loop()
         readers = self._node.readers
         with self._root.place(self._path, makes_parents=True) as place:
-            existed = self._check_target(place)
+            existed = check_target(self._request, place, self._path)
             name = part_name(place.name, secrets.token_hex(6))
             file = self._root.folder / place.real_path.lstrip("/")
             noted = file.with_name(name)
@@ -127,7 +135,7 @@ class _Upload:
                 await self._receive(fd)
                 self._check_whole()
                 await self._guard.check()
-                stamp = await loop.run_in_executor(readers, self._put_in_place, fd, name, place)
+                stamp = await loop.run_in_executor(readers, put_in_place, fd, name, place)
             except BaseException:
                 os.unlink(name, dir_fd=place.folder_fd)
                 raise
@@ -137,12 +145,6 @@ class _Upload:
         self._node.digests.keep(stamp, self._digest.hexdigest())
         fields = {"ETag": stamp.etag, "Repr-Digest": as_field(self._digest.hexdigest())}
         return Response(status_code=204 if existed else 201, headers=fields)
-
-    def _check_target(self, place: Place) -> bool:
-        if place.status is not None and not stat.S_ISREG(place.status.st_mode):
-            raise IsDirectoryError(f"{self._path} is not a file.")
-        check_conditions(self._request.headers, Stamp.of(place.status) if place.status else None, is_read=False)
-        return place.status is not None
 
     async def _receive(self, fd: int) -> None:
         loop = asyncio.get_running_loop()
@@ -176,12 +178,22 @@ class _Upload:
             if wanted is not None and wanted != self._digest.hexdigest():
                 raise BadRequestError("The bytes that came do not have the digest that was sent.", code="DigestMismatch")
 
-    def _put_in_place(self, fd: int, name: str, place: Place) -> Stamp:
-        os.fsync(fd)
-        os.rename(name, place.name, src_dir_fd=place.folder_fd, dst_dir_fd=place.folder_fd)
-        folder_fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=place.folder_fd)
-        try:
-            os.fsync(folder_fd)
-        finally:
-            os.close(folder_fd)
-        return Stamp.of(os.fstat(fd))
+
+def check_target(request: Request, place: Place, path: str) -> bool:
+    """Tell whether a file is there already. Raises IsDirectoryError, or ChangedError where a condition of the request does not hold."""
+    if place.status is not None and not stat.S_ISREG(place.status.st_mode):
+        raise IsDirectoryError(f"{path} is not a file.")
+    check_conditions(request.headers, Stamp.of(place.status) if place.status else None, is_read=False)
+    return place.status is not None
+
+
+def put_in_place(fd: int, name: str, place: Place) -> Stamp:
+    """Make a whole file durable and give it its name."""
+    os.fsync(fd)
+    os.rename(name, place.name, src_dir_fd=place.folder_fd, dst_dir_fd=place.folder_fd)
+    folder_fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=place.folder_fd)
+    try:
+        os.fsync(folder_fd)
+    finally:
+        os.close(folder_fd)
+    return Stamp.of(os.fstat(fd))

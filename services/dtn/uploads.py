@@ -1,9 +1,19 @@
-"""Unfinished files that a killed node would leave behind: each is noted before it is made, and removed at the next start."""
+"""Unfinished files that a killed node would leave behind: each is noted before it is made, and removed at the next start.
 
+Those of resumable uploads outlive a start: their writer may come back for a week.
+"""
+
+import asyncio
 import contextlib
 import sqlite3
 import threading
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
+
+from services.dtn.accounting import Connection
+
+KEPT_S = 7 * 86_400.0
 
 
 class UploadBook:
@@ -13,6 +23,35 @@ class UploadBook:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute("CREATE TABLE IF NOT EXISTS upload (file TEXT PRIMARY KEY) WITHOUT ROWID")
+        self._db.execute("CREATE TABLE IF NOT EXISTS resumable (file TEXT PRIMARY KEY, touched_at REAL NOT NULL) WITHOUT ROWID")
+        self._at_work: dict[Path, tuple[Connection, asyncio.Event]] = {}
+
+    @contextlib.asynccontextmanager
+    async def alone(self, file: Path, connection: Connection) -> AsyncIterator[None]:
+        """One request at a time writes a resumable file: the latest, since its writer comes back when the former has broken off.
+
+        That one may not have noticed yet: its connection is cut, and what it brought is kept before the new one begins.
+        """
+        while (former := self._at_work.get(file)) is not None:
+            former[0].abort()
+            await former[1].wait()
+        ended = asyncio.Event()
+        self._at_work[file] = (connection, ended)
+        try:
+            yield
+        finally:
+            del self._at_work[file]
+            ended.set()
+
+    def touch(self, file: Path) -> None:
+        """Note a resumable file before it is made, and whenever more of it comes."""
+        with self._lock:
+            self._db.execute("INSERT OR REPLACE INTO resumable VALUES (?, ?)", (str(file), time.time()))
+
+    def forget(self, file: Path) -> None:
+        """A resumable file is whole, or gone."""
+        with self._lock:
+            self._db.execute("DELETE FROM resumable WHERE file = ?", (str(file),))
 
     def begin(self, file: Path) -> None:
         with self._lock:
@@ -25,9 +64,12 @@ class UploadBook:
     def sweep(self) -> int:
         """Remove what an earlier run left unfinished; returns how many. For the start, before anything is taken in."""
         with self._lock:
-            files = [str(row[0]) for row in self._db.execute("SELECT file FROM upload")]
+            oldest = time.time() - KEPT_S
+            found = self._db.execute("SELECT file FROM upload UNION SELECT file FROM resumable WHERE touched_at < ?", (oldest,))
+            files = [str(row[0]) for row in found]
             for file in files:
                 with contextlib.suppress(OSError):
                     Path(file).unlink()
             self._db.execute("DELETE FROM upload")
+            self._db.execute("DELETE FROM resumable WHERE touched_at < ?", (oldest,))
         return len(files)
