@@ -32,6 +32,7 @@ ALSO_CALLED = {
     "application/json": "datacite-json",
     "application/vnd.schemaorg.ld+json": "schema.org",
     "application/xhtml+xml": "",
+    "application/xml": "dublin-core",
     "text/x-bibtex": "bibtex",
     "text/xml": "dublin-core",
 }
@@ -129,7 +130,7 @@ def show_sitemap_index(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 def show_sitemap(request: HttpRequest, number: int) -> HttpResponseBase:
     """One sitemap: the landing pages of up to 10,000 datasets in the order of their first publication."""
-    first = (number - 1) * ADDRESSES_IN_A_SITEMAP
+    first = max(0, number - 1) * ADDRESSES_IN_A_SITEMAP
     rows = Dataset.objects.published().order_by("published_at", "id").only("slug", "updated_at")[first : first + ADDRESSES_IN_A_SITEMAP]
     found = list(rows)
     if number < 1 or (not found and number > 1):

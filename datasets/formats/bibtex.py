@@ -2,6 +2,7 @@
 
 import re
 
+from datasets.formats.markup import clean
 from datasets.formats.record import Maker, Record
 
 ESCAPES = {
@@ -41,4 +42,4 @@ def _author(maker: Maker) -> str:
 
 
 def _escape(words: str) -> str:
-    return SPECIAL.sub(lambda found: ESCAPES[found.group()], " ".join(words.split()))
+    return SPECIAL.sub(lambda found: ESCAPES[found.group()], " ".join(clean(words).split()))

@@ -23,6 +23,7 @@ CONTEXT = {
     "dataCollection": "cr:dataCollection",
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
     "extract": "cr:extract",
     "field": "cr:field",
     "fileObject": "cr:fileObject",
@@ -43,6 +44,7 @@ CONTEXT = {
     "repeated": "cr:repeated",
     "replace": "cr:replace",
     "sc": "https://schema.org/",
+    "samplingRate": "cr:samplingRate",
     "separator": "cr:separator",
     "source": "cr:source",
     "subField": "cr:subField",
@@ -74,16 +76,17 @@ def document(record: Record) -> dict[str, Any]:
             "dateModified": described["dateModified"],
             "keywords": list(record.subjects),
             "citeAs": bibtex.as_text(record).strip(),
-            "distribution": [_file(one) for one in record.files or () if one.sha256],
+            "distribution": [_file(at, one) for at, one in enumerate(record.files or ()) if one.sha256],
         }
         | {name: described.get(name) for name in kept}
     )
 
 
-def _file(file: RecordFile) -> dict[str, Any]:
+def _file(at: int, file: RecordFile) -> dict[str, Any]:
+    """A FileObject; its id is a number because readers refuse ids with spaces, which paths may have."""
     return {
         "@type": "cr:FileObject",
-        "@id": file.path.removeprefix("/"),
+        "@id": f"file-{at}",
         "name": file.path.removeprefix("/"),
         "contentUrl": file.url,
         "contentSize": f"{file.size_bytes} B",

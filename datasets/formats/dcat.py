@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from datasets.formats.markup import json_text, without_empty
+from datasets.formats.markup import clean, json_text, without_empty
 from datasets.formats.record import Maker, Record, RecordFile
 
 PREFIXES = {
@@ -138,7 +138,7 @@ def _period(record: Record) -> Node | None:
 
 
 def _at(url: str) -> Node:
-    return {"@id": url}
+    return {"@id": address(url)}
 
 
 def _typed(value: object, kind: str) -> Node:
@@ -155,7 +155,7 @@ def turtle(subjects: list[Node]) -> str:
         if key in told:
             continue
         told.add(key)
-        lines += ["", f"{iri(node['@id'])} {_properties(node, waiting, 1)} ."]
+        lines += ["", f"<{address(node['@id'])}> {_properties(node, waiting, 1)} ."]
     return "\n".join(lines) + "\n"
 
 
@@ -176,19 +176,18 @@ def _objects(value: Any, waiting: list[Node], depth: int) -> Iterator[str]:
         elif "@id" in one:
             if len(one) > 1:
                 waiting.append(one)
-            yield iri(one["@id"])
+            yield f"<{address(one['@id'])}>"
         else:
             inner = "    " * (depth + 1)
             yield f"[\n{inner}{_properties(one, waiting, depth + 1)}\n{'    ' * depth}]"
 
 
-def iri(address: str) -> str:
-    """An address between angle brackets; what may not stand there is percent-encoded."""
-    return "<" + re.sub(r"[\x00-\x20<>\"{}|^`\\]", lambda found: quote(found.group(), safe=""), address) + ">"
+def address(url: str) -> str:
+    """The address with what no IRI holds percent-encoded (https://www.w3.org/TR/turtle/#sec-iri)."""
+    return re.sub(r"[\x00-\x20<>\"{}|^`\\]", lambda found: quote(found.group(), safe=""), url)
 
 
 def literal(words: str) -> str:
     """A string in quotes, escaped as Turtle asks."""
     escapes = {"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
-    escaped = "".join(escapes.get(one, one if one >= " " and not "\ud800" <= one <= "\udfff" else "") for one in words)
-    return f'"{escaped}"'
+    return '"' + "".join(escapes.get(one, one) for one in clean(words)) + '"'

@@ -1,4 +1,7 @@
-"""XML and JSON as bytes of text: escaped by the standard library, without the characters that XML 1.0 cannot hold."""
+"""XML and JSON as text, escaped by the standard library.
+
+Neither holds the characters that XML 1.0 cannot hold, so that all formats say the same.
+"""
 
 import json
 import re
@@ -37,7 +40,15 @@ def xml_text(root: Element) -> str:
 
 
 def json_text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(_cleaned(value), ensure_ascii=False, indent=2) + "\n"
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_cleaned(name): _cleaned(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(one) for one in value]
+    return clean(value) if isinstance(value, str) else value
 
 
 def without_empty(value: dict[str, Any]) -> dict[str, Any]:

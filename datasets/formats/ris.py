@@ -1,5 +1,6 @@
 """RIS, one tag a line. Source: https://en.wikipedia.org/wiki/RIS_(file_format), which records the vendor's withdrawn specification."""
 
+from datasets.formats.markup import clean
 from datasets.formats.record import Record
 
 
@@ -18,5 +19,5 @@ def as_text(record: Record) -> str:
         *(("KW", subject) for subject in record.subjects),
         ("AB", record.abstract),
     ]
-    told = [f"{tag}  - {' '.join(value.split())}" for tag, value in lines if value]
+    told = [f"{tag}  - {' '.join(clean(value).split())}" for tag, value in lines if value]
     return "\r\n".join([*told, "ER  - ", ""])
