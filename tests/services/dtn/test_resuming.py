@@ -67,11 +67,12 @@ def test_a_part_at_the_wrong_place_changes_nothing_and_is_told_the_right_one(cli
     assert (folder / "big.nc").read_bytes() == CONTENT
 
 
-def test_an_upload_goes_on_after_a_broken_connection_and_a_killed_node(archive, address):
+def test_an_upload_goes_on_after_a_broken_connection_and_a_killed_node(archive, control, address):
     url, folder = address
 
     def broken():
         yield CONTENT[: 3 * MIB]
+        control.wait(lambda: any(path.stat().st_size >= MIB for path in folder.glob(".*.part")))
         raise RuntimeError("the client dies")
 
     with archive.client() as client, pytest.raises(RuntimeError):
