@@ -293,7 +293,9 @@ ANSWERS: dict[str, Callable[[World], Any]] = {
     "globus_connect_server.update_endpoint:include_endpoint": lambda w: w.manager.update_endpoint(
         {"organization": "Causeway Archive"}, include="endpoint"
     ),
-    "globus_connect_server.update_storage_gateway": lambda w: w.manager.update_storage_gateway(w.gateway, {"display_name": "storage"}),
+    "globus_connect_server.update_storage_gateway": lambda w: w.manager.update_storage_gateway(
+        w.gateway, {"display_name": "Causeway archive storage"}
+    ),
     "globus_connect_server.update_user_credential": lambda w: w.manager.update_user_credential(w.credential, {"display_name": "mine"}),
 }
 """By `service.method`, which stands for the default case and for every other good answer of the method that has no line of its own."""
