@@ -109,9 +109,10 @@ def add_to_basket(request: HttpRequest) -> HttpResponse:
 @require_POST
 def change_selection(request: HttpRequest, selection_id: int) -> HttpResponse:
     """Replace what is chosen of a version; fields as `add_to_basket`."""
+    own = _own_basket(request)
     if not _names_files(request):
         raise InvalidError(NOTHING_TICKED, fields={"files": [NOTHING_TICKED]})
-    selecting.change_selection(_own_basket(request), selection_id, query=_query(request), user=request.user)
+    selecting.change_selection(own, selection_id, query=_query(request), user=request.user)
     return redirect("transfers:basket")
 
 

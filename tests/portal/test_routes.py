@@ -75,7 +75,7 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("api/v1/^graphs/?$", "POST", "/api/v1/graphs/", (401, 400, 400, 400, 400)),
     ("api/v1/^suggestions/?$", "GET", "/api/v1/suggestions/", (200, 200, 200, 200, 200)),
     ("basket/", "GET", "/basket/", (200, 200, 200, 200, 200)),
-    ("basket/<int:selection_id>/change/", "POST", "/basket/{selection}/change/", (404, 404, 302, 404, 404)),
+    ("basket/<int:selection_id>/change/", "POST", "/basket/{selection}/change/", (404, 404, 400, 404, 404)),
     ("basket/<int:selection_id>/remove/", "POST", "/basket/{selection}/remove/", (404, 404, 302, 404, 404)),
     ("basket/add/", "POST", "/basket/add/", (404, 404, 404, 404, 404)),
     ("basket/empty/", "POST", "/basket/empty/", (404, 404, 302, 404, 404)),
