@@ -4,7 +4,17 @@ import ssl
 
 import httpx
 import pytest
-from globus_sdk import GCSAPIError, GCSClient, GuestCollectionDocument, TransferAPIError
+from globus_sdk import (
+    AccessTokenAuthorizer,
+    GCSAPIError,
+    GCSClient,
+    GuestCollectionDocument,
+    MappedCollectionDocument,
+    TransferAPIError,
+    TransferClient,
+    UserCredentialDocument,
+)
+from globus_sdk.scopes import GCSCollectionScopes, GCSEndpointScopes, TransferScopes
 from globus_sdk.services.gcs import GCSRoleDocument
 
 
@@ -111,3 +121,57 @@ def test_errors_come_in_the_envelope(sites):
     answer = httpx.get(f"{sites.globus.env['CAUSEWAY_GCS_ADDRESS']}/api/collections/x", verify=verify, trust_env=False)
     assert answer.status_code == 401
     assert answer.json()["DATA_TYPE"] == "result#1.0.0"
+
+
+def test_administrator_makes_and_deletes_a_mapped_collection(sites, folder):
+    manager = sites.manager("demo")
+    gateway = manager.get_storage_gateway_list()["data"][0]["id"]
+    document = MappedCollectionDocument(
+        display_name="Second view", storage_gateway_id=gateway, collection_base_path=f"/shares/{folder.name}/", description="of one folder"
+    )
+    made = manager.create_collection(document)
+    assert (made["collection_type"], made["collection_base_path"]) == ("mapped", f"/shares/{folder.name}/")
+    assert made["description"] == "of one folder"
+    (folder / "here.txt").write_text("here")
+    scope = TransferScopes.all.with_dependency(GCSCollectionScopes(made["id"]).data_access.with_optional(True))
+    tokens = sites.globus.client("demo").oauth2_client_credentials_tokens(str(scope))
+    transfer = TransferClient(authorizer=AccessTokenAuthorizer(tokens["access_token"]))
+    assert [each["name"] for each in transfer.operation_ls(made["id"], path="/")] == ["here.txt"]
+    manage = GCSEndpointScopes(manager.endpoint_client_id).manage_collections.with_dependency(GCSCollectionScopes(made["id"]).data_access)
+    sites.globus.client("demo").oauth2_client_credentials_tokens(str(manage))
+    guest = manager.create_collection(
+        GuestCollectionDocument(mapped_collection_id=made["id"], collection_base_path="/", display_name="On it", public=False)
+    )
+    with pytest.raises(GCSAPIError) as refused:
+        manager.delete_collection(made["id"])
+    assert (refused.value.http_status, refused.value.code) == (409, "conflict")
+    for collection in (guest["id"], made["id"]):
+        manager.delete_collection(collection)
+        with pytest.raises(TransferAPIError):
+            transfer.get_endpoint(collection)
+
+
+def test_who_administers_nothing_makes_no_mapped_collection(sites):
+    manager = sites.manager("portal")
+    gateway = manager.get_storage_gateway_list()["data"][0]["id"]
+    for act in (
+        lambda: manager.create_collection(MappedCollectionDocument(display_name="Mine", storage_gateway_id=gateway)),
+        lambda: manager.update_endpoint({"display_name": "Mine"}),
+        lambda: manager.update_storage_gateway(gateway, {"display_name": "Mine"}),
+    ):
+        with pytest.raises(GCSAPIError) as refused:
+            act()
+        assert (refused.value.http_status, refused.value.code) == (403, "permission_denied")
+
+
+def test_user_credential_is_for_oneself(sites):
+    demo, portal = sites.manager("demo"), sites.manager("portal")
+    foreign = portal.get_user_credential_list()["data"] or [portal.create_user_credential(UserCredentialDocument())]
+    for act in (
+        lambda: demo.get_user_credential(foreign[0]["id"]),
+        lambda: demo.update_user_credential(foreign[0]["id"], {"display_name": "x"}),
+        lambda: demo.delete_user_credential(foreign[0]["id"]),
+    ):
+        with pytest.raises(GCSAPIError) as refused:
+            act()
+        assert refused.value.http_status == 404
