@@ -117,6 +117,13 @@ def link(response: HttpResponse, record: Record | None) -> HttpResponse:
 
 
 @require_safe
+def show_robots(_request: HttpRequest) -> HttpResponse:
+    """What robots may read, which is all that strangers may, and where the sitemap is. Source: RFC 9309."""
+    sitemap = settings.BASE_URL + reverse("datasets:sitemap-index")
+    return HttpResponse(f"User-agent: *\nAllow: /\n\nSitemap: {sitemap}\n", content_type="text/plain; charset=utf-8")
+
+
+@require_safe
 def show_sitemap_index(request: HttpRequest) -> HttpResponseBase:
     """The sitemaps of all published datasets. Source: https://www.sitemaps.org/protocol.html."""
     count = Dataset.objects.published().count()

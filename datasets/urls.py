@@ -12,6 +12,7 @@ urlpatterns = [
     path("datasets/<slug:slug>/", pages.dataset, name="dataset"),
     path("datasets/<slug:slug>/files/", pages.list_files, name="files"),
     path("datasets/<slug:slug>/ask/", pages.ask, name="ask"),
+    path("robots.txt", machine_pages.show_robots, name="robots"),
     path("sitemap.xml", machine_pages.show_sitemap_index, name="sitemap-index"),
     path("sitemaps/<int:number>.xml", machine_pages.show_sitemap, name="sitemap"),
     path("oai", oai.answer, name="oai"),

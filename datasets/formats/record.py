@@ -5,9 +5,11 @@ not told: restricted datasets, and versions with more files than a metadata reco
 """
 
 import datetime as dt
+import re
 from dataclasses import dataclass, field
 
 SPDX = "https://spdx.org/licenses/"
+SPDX_IDENTIFIER = re.compile(r"[A-Za-z0-9.+-]+")
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,9 @@ class Record:
 
     @property
     def licence_url(self) -> str:
-        """The SPDX page of the licence; a LicenseRef has none."""
-        return f"{SPDX}{self.licence}.html" if self.licence and not self.licence.startswith("LicenseRef-") else ""
+        """The SPDX page of the licence; a LicenseRef has none, nor has a licence that is told in words."""
+        is_listed = SPDX_IDENTIFIER.fullmatch(self.licence) and not self.licence.startswith("LicenseRef-")
+        return f"{SPDX}{self.licence}.html" if is_listed else ""
 
     @property
     def is_restricted(self) -> bool:

@@ -125,6 +125,7 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("requests/<uuid:request_id>/manifest.csv", "GET", "/requests/{request}/manifest.csv", (404, 404, 200, 404, 200)),
     ("requests/new/", "GET", "/requests/new/", (303, 200, 200, 200, 200)),
     ("requests/new/", "POST", "/requests/new/", (303, 409, 409, 409, 409)),
+    ("robots.txt", "GET", "/robots.txt", (200, 200, 200, 200, 200)),
     ("send/", "GET", "/send/", (303, 303, 303, 303, 303)),
     ("send/confirm/", "POST", "/send/confirm/", (303, 409, 409, 409, 409)),
     ("send/review/", "GET", "/send/review/", (303, 400, 400, 400, 400)),

