@@ -130,6 +130,14 @@ def test_no_format_tells_the_files_of_a_restricted_dataset(browser, dee, name):
     assert "The closed" in text or name == "linkset"
 
 
+def test_the_page_of_a_restricted_dataset_tells_machines_no_file(browser):
+    response = browser().get("/datasets/closed/")
+    [script] = html.fromstring(response.content).xpath("//head/script[@type='application/ld+json']")
+    assert "distribution" not in json.loads(script.text)
+    assert 'rel="item"' not in response["Link"]
+    assert b"secret-name" not in response.content
+
+
 def test_drafts_have_no_format(browser, ben, dee):
     for name in SERVED:
         for person in (None, ben, dee) if name == "schema.org" else (dee,):
