@@ -17,16 +17,17 @@ from services.dtn.callers import Caller, guard_for, identify
 from services.dtn.conditions import check_conditions, wanted_ranges
 from services.dtn.digests import AT_ONCE_BYTES, Stamp, as_field
 from services.dtn.entries import Entry, list_folder
-from services.dtn.errors import ForbiddenError, IsDirectoryError, MissingError, UnauthorizedError
+from services.dtn.errors import BadRequestError, ForbiddenError, IsDirectoryError, MissingError, UnauthorizedError
 from services.dtn.faults import Fault
 from services.dtn.node import Collection, Node
-from services.dtn.pages import folder_page, url_of
+from services.dtn.pages import folder_page, page_of, url_of
 from services.dtn.paths import from_url, is_part_name
 from services.dtn.rights import Guard
 from services.dtn.sending import FileAnswer, Part, as_multipart
 from services.dtn.signing_in import Sessions
 
 CHUNK_BYTES = 1 << 20
+PAGE_ROWS = 1000
 IS_DATA = "dtn.is_data"  # in the scope: this request's bodies are data bytes
 ACTIVE_TYPES = ("text/html", "/xml", "+xml", "/xsl")  # how types end that a browser may run scripts of: XHTML may stand in any XML
 mimetypes.add_type("application/netcdf", ".nc")
@@ -118,16 +119,33 @@ async def _list(request: Request, node: Node, sessions: Sessions, collection: Co
     if not all(access.may_see(one, is_folder=True) for one in (folder, real_path)):
         return refuse(request, sessions, collection, path, caller)
     shown: list[Entry] = [entry for entry in entries if access.may_see(folder + entry["name"], is_folder=entry["type"] == "dir")]
-    if "application/json" in request.headers.get("accept", ""):
-        return JSONResponse(shown, headers={"Cache-Control": "no-store", "Vary": "Accept"})
-    if not request.scope["raw_path"].endswith(b"/"):
+    return _shown(request, collection, folder, shown, username=access.username if caller.kind == "session" else None)
+
+
+def _shown(request: Request, collection: Collection, folder: str, entries: list[Entry], *, username: str | None) -> Response:
+    """Answer a listing: JSON is whole unless `limit` is given, a page has at most `PAGE_ROWS`; `Link` (RFC 8288) leads on."""
+    is_json = "application/json" in request.headers.get("accept", "")
+    if not is_json and not request.scope["raw_path"].endswith(b"/"):
         return RedirectResponse(url_of(collection.id, folder), status_code=308)
-    page = folder_page(
-        collection_id=collection.id, collection_name=collection.name, path=folder, entries=shown,
-        username=access.username if caller.kind == "session" else None,
-    )  # fmt: skip
-    page.headers.update({"Cache-Control": "no-store", "Vary": "Accept"})
-    return page
+    limit = _limit(request, most=max(1, len(entries)) if is_json else PAGE_ROWS)
+    page = page_of(entries, after=request.query_params.get("after", ""), limit=limit, url=url_of(collection.id, folder))
+    fields = {"Cache-Control": "no-store", "Vary": "Accept"}
+    if page.next_url is not None:
+        fields["Link"] = f'<{page.next_url}>; rel="next"'
+    if is_json:
+        return JSONResponse(page.entries, headers=fields)
+    answer = folder_page(collection_id=collection.id, collection_name=collection.name, path=folder, page=page, username=username)
+    answer.headers.update(fields)
+    return answer
+
+
+def _limit(request: Request, *, most: int) -> int:
+    asked = request.query_params.get("limit")
+    if asked is None:
+        return most
+    if not asked.isascii() or not asked.isdigit() or not int(asked[:9]) > 0:
+        raise BadRequestError("limit is a whole number above 0.")
+    return min(int(asked[:9]), most)
 
 
 async def _answer_file(

@@ -25,7 +25,7 @@ def main() -> int:
         signal.signal(number, stop)
     size_bytes, n_files, runs = (64 * MIB, 500, 1) if asked.quick else (GIB, 10_000, 5)
     above = asked.data or (MEMORY if MEMORY.is_dir() else Path(tempfile.gettempdir()))
-    if shutil.disk_usage(above).free < ROOM * size_bytes + n_files * 16384:
+    if shutil.disk_usage(above).free < ROOM * size_bytes + (n_files + asked.many) * 10_240:
         print(f"script/bench: {above} has not enough room; choose another with --data", file=sys.stderr)
         return 1
     folder = Path(tempfile.mkdtemp(prefix="causeway-bench-", dir=above))
@@ -50,8 +50,8 @@ def read_arguments() -> argparse.Namespace:
     transfer = benches.add_parser("transfer", help="copies and downloads of data transfer nodes")
     transfer.add_argument("--quick", action="store_true", help="64 MiB, 500 files, one run")
     transfer.add_argument("--data", type=Path, help="folder for temporary data, on the disk to be measured (default /dev/shm)")
-    transfer.add_argument("--only", default="", metavar="WORD", help="large, small, gridftp, https, at_rest or through_control")
-    transfer.add_argument("--files", type=int, help="number of small files")
+    transfer.add_argument("--only", default="", metavar="WORD", help="large, small, many, gridftp, https, at_rest or through_control")
+    transfer.add_argument("--many", type=int, default=0, metavar="N", help="also one task of N small files (1000000: 10 GiB of memory)")
     transfer.add_argument("--runs", type=int, help="runs of which the median is told (default 5)")
     return parser.parse_args()
 

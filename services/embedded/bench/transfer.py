@@ -5,11 +5,12 @@ A file's digest is unknown to the source before each run (its time is set anew),
 
 import os
 import shutil
+import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from services.embedded.bench import rivals
-from services.embedded.bench.rows import Row, alone, compared, skipped
+from services.embedded.bench.rows import Row, alone, compared, figure, noted, skipped
 from services.embedded.bench.site import BenchError, Site, site_at
 
 MIB = 1 << 20
@@ -20,11 +21,12 @@ SMALL_BYTES = 1024
 class TransferBench:
     """The rows, in the order in which they are printed."""
 
-    def __init__(self, folder: Path, *, size_bytes: int, n_files: int, runs: int) -> None:
+    def __init__(self, folder: Path, *, size_bytes: int, n_files: int, runs: int, n_many: int = 0) -> None:
         self._folder = folder
         self._size_bytes = size_bytes
         self._n_files = n_files
         self._runs = runs
+        self._n_many = n_many
         self._size_words = f"{size_bytes // MIB} MiB" if size_bytes < 1 << 30 else f"{size_bytes >> 30} GiB"
 
     def rows(self, *, only: str = "") -> Iterator[Row]:
@@ -32,7 +34,7 @@ class TransferBench:
             bench = site.archive_root / "data/bench"
             write_file(bench / "large", self._size_bytes)
             write_tree(bench / "small", self._n_files)
-            for each in (self.large, self.large_and_gridftp, self.small, self.small_and_gridftp, self.https):
+            for each in (self.large, self.large_and_gridftp, self.small, self.small_and_gridftp, self.many, self.https):
                 if only in each.__name__:
                     yield from each(site)
         for other in (self.at_rest, self.through_control):
@@ -69,6 +71,23 @@ class TransferBench:
                 name, ours=lambda: self._copy_small(site), against=lambda: rivals.pull_by_rsync(address, site.folder / "pulled"),
                 amount=self._n_files, unit="files/s", goal=">=0.5", runs=self._runs,
             )  # fmt: skip
+
+    def many(self, site: Site) -> Iterator[Row]:
+        """A long task against a short one: files a second must not sink, nor memory grow."""
+        name = f"{self._n_many} files of 1 KiB in one task"
+        if not self._n_many:
+            yield skipped("1000000 files of 1 KiB in one task", "asked for by --many 1000000", goal=">=0.8", unit="files/s")
+            return
+        seconds = [self._copy_small(site) for _ in range(self._runs)]
+        short = self._n_files / statistics.median(seconds)
+        write_tree(site.archive_root / "data/bench/many", self._n_many)
+        long = self._n_many / site.copy("many/", is_folder=True, timeout_s=3600)
+        note = f"against {self._n_files} files in one task"
+        yield Row(name, figure(long), figure(short), figure(long / short), ">=0.8", "files/s", 1, noted(note))
+        for program, who in ((site.globus, "localglobus"), (site.archive, "the source"), (site.campus, "the destination")):
+            yield alone(f"{name}: most memory of {who}", [program.memory_mib("VmHWM")], unit="MiB", goal="<300")
+        for folder in (site.archive_root / "data/bench/many", site.campus_root / "home/ada/many"):
+            shutil.rmtree(folder)
 
     def small_and_gridftp(self, site: Site) -> Iterator[Row]:
         name = f"{self._n_files} files of 1 KiB in {N_FOLDERS} folders, verified, against globus-url-copy -pp -cc 4"

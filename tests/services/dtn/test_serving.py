@@ -281,6 +281,31 @@ def test_put_makes_and_replaces_a_file_durably(client, writable):
     assert client.delete(f"{base}/new/folders", headers=ADA).json()["code"] == "IsDirectory"
 
 
+def test_large_folders_come_in_parts(client, opened):
+    base, folder = opened
+    for number in range(7):
+        (folder / f"file {number} & more").touch()
+    (folder / "z folder").mkdir()
+    (folder / "a").touch()
+    names = ["z folder", "a", *(f"file {number} & more" for number in range(7))]
+    wants_json, url, seen = {**ADA, "Accept": "application/json"}, f"{base}/?limit=4", []
+    while url:
+        answer = client.get(url, headers=wants_json)
+        seen.append([entry["name"] for entry in answer.json()])
+        url = answer.links.get("next", {}).get("url")
+        (folder / "a").unlink(missing_ok=True)  # shifts nothing
+    assert seen == [names[:4], names[4:8], names[8:]]
+    assert len(client.get(f"{base}/", headers=wants_json).json()) == 8
+    page = client.get(f"{base}/?limit=2", headers={**ADA, "Accept": "text/html"})
+    assert "More of this folder" in page.text
+    assert "file 6" not in page.text
+    last = client.get(f"{base}/", params={"after": "file 5 & more"}, headers={**ADA, "Accept": "text/html"})
+    assert "file 6" in last.text
+    assert "More of this folder" not in last.text
+    assert client.get(f"{base}/?limit=x", headers=wants_json).status_code == 400
+    assert client.get(f"{base}/?limit=0", headers=wants_json).status_code == 400
+
+
 def test_reading_is_not_writing(client, opened):
     base, folder = opened
     (folder / "a").write_text("a")
