@@ -76,12 +76,14 @@ def consent(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def profile(request: HttpRequest) -> HttpResponse:
-    """`pages/profile.html`: identities, groups, roles, and the consents held (`held`: resource server, scopes in words, times)."""
+    """`pages/profile.html`: identities, groups, roles, the consents held (`held`: resource server, scopes in words, times), `api_scope`."""
     user = signin.person_of(request)
     context = {
         "identities": user.linked_identities.order_by("username"),
         "memberships": user.group_memberships.order_by("name"),
         "held": signin.describe_tokens(user),
+        "api_scope": settings.API_SCOPE,
+        "api_url": f"{settings.BASE_URL}/api/v1/",
     }
     return render(request, "pages/profile.html", context)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
@@ -13,6 +16,8 @@ from services.embedded.stack import Stack
 from services.embedded.visitor import Page, Visitor
 
 pytestmark = pytest.mark.journey
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 TRANSFER = "urn:globus:auth:scope:transfer.api.globus.org:all"
 
@@ -127,6 +132,18 @@ def test_a_token_for_the_portals_scope_opens_the_api(stack):
     answer = ask_with(stack, token_for(stack, stack.globus_environment["CAUSEWAY_API_SCOPE"]))
     assert answer.status_code == 200
     assert answer.json()["results"] == []
+
+
+def test_the_lines_of_the_readme_use_the_api(stack):
+    """As they stand, but for the place and the port of this stack."""
+    readme = (CHECKOUT / "README.md").read_text().split("\n## Use the API\n")[1].split("\n## ")[0]
+    lines = re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)[0]
+    lines = lines.replace(".causeway/globus", str(stack.places.globus)).replace("http://127.0.0.1:8000", stack.base_url)
+    lines = lines.replace(".venv/bin/python", sys.executable).replace("curl ", "curl --silent --show-error --fail --noproxy '*' ")
+    done = subprocess.run(["sh", "-euc", lines], cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert '"results":[]' in done.stdout
+    assert '"total":' in done.stdout
 
 
 def test_a_token_for_another_service_is_not_accepted(stack):

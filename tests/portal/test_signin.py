@@ -153,6 +153,15 @@ def test_the_profile_shows_what_is_held_and_no_token(browser, people):
     assert "encrypted-" not in page
 
 
+def test_the_profile_shows_the_scope_that_programs_ask_for(browser, people, settings):
+    settings.API_SCOPE = "https://auth.globus.org/scopes/7d5a4f1e-0000-4000-8000-000000000001/api"
+    page = browser(people["ada"]).get("/profile/").content.decode()
+    assert settings.API_SCOPE in page
+    assert f"{settings.BASE_URL}/api/v1/" in page
+    settings.API_SCOPE = ""
+    assert "Scope of the API" not in browser(people["ada"]).get("/profile/").content.decode()
+
+
 def test_ended_sessions_are_cleared_and_others_stay(browser, people):
     client = browser(people["ada"])
     Session.objects.create(session_key="long-gone", session_data="", expire_date="2020-01-01T00:00:00Z")
