@@ -232,6 +232,8 @@ def act(connection: Connection, group_id: str, caller: Caller, asked: dict[str, 
     for action, entries in asked.items():
         if action not in {*MANAGE, *OWN, *ENTER, "change_role"} or not isinstance(entries, list):
             raise ApiError("BAD_REQUEST", f"unknown action {action}", 400)
+        if not all(isinstance(entry, dict) for entry in entries):
+            raise ApiError("BAD_REQUEST", f"{action} is a list of documents with an identity_id", 400)
         for entry in entries:
             try:
                 answer.setdefault(action, []).append(_act_once(connection, group_id, caller, rank, action, entry, is_open=is_open))
