@@ -30,9 +30,8 @@ def main() -> int:
         return 1
     folder = Path(tempfile.mkdtemp(prefix="causeway-bench-", dir=above))
     try:
-        for row in TransferBench(folder, size_bytes=size_bytes, n_files=asked.files or n_files, runs=asked.runs or runs).rows(
-            only=asked.only
-        ):
+        bench = TransferBench(folder, size_bytes=size_bytes, n_files=n_files, runs=asked.runs or runs, n_many=asked.many)
+        for row in bench.rows(only=asked.only):
             row.print()
     except StoppedError:
         return 130
