@@ -22,7 +22,7 @@ from datasets.finding import find_dataset
 from datasets.models import AccessPolicy, Dataset, Version
 from datasets.searchquery import FACETS, SORTS, SearchQuery
 
-TITLES = {"subject": "Subject", "variable": "Variable", "format": "Format", "licence": "Licence", "access": "Access", "decade": "Years"}
+TITLES = {name: name.capitalize() for name in FACETS}
 FILES_ON_A_PAGE = 100
 FIRST_YEAR, LAST_YEAR = 1850, 2100
 VALUES_SHOWN = 10

@@ -1,7 +1,8 @@
 """Finding datasets: one statement for a page of results, one for all counts, one more to forgive a typing error. Read `search` first.
 
 What a person may find is what `Dataset.objects.visible_to` says: published metadata, and drafts for those who curate them. Counts are exact
-and multi-select: the counts of a facet heed every filter but that facet's own.
+and multi-select: the counts of a facet heed every filter but that facet's own. Data cover many years, so decades are counted, and a chosen
+decade opens to its years; `from` and `to` ask for any range.
 """
 
 # ruff: noqa: S608  (statements are put together from this module's own constants; every value is a parameter)
@@ -19,6 +20,7 @@ from datasets.models import AccessPolicy, Dataset
 from datasets.searchquery import FACETS, UNSTATED, SearchQuery
 
 MOST_VALUES = 40
+MOST_OF = {"year": 200}
 EXCERPT = 280
 MARK_START, MARK_END = "\x02", "\x03"  # around matching words; control characters cannot be part of an abstract's meaning
 LAST_WORD = re.compile(r"(?:^|(?<=\s))([^\W_]{2,})$")
@@ -30,11 +32,16 @@ ORDERS = {
     "title": ("d.title", "asc", "text"),
     "size": ("d.size_bytes", "desc", "bigint"),
 }
+# What is covered by one day alone starts and ends in its year.
+FIRST_YEAR = "extract(year from coalesce(d.temporal_start, d.temporal_end))"
+LAST_YEAR = "extract(year from coalesce(d.temporal_end, d.temporal_start))"
 VALUES = {
     "subject": "unnest(subject_facet)",
     "variable": "unnest(variable_facet)",
     "format": "unnest(format_facet)",
     "decade": "unnest(decade_facet)::text",
+    "year": "unnest(array(select y from unnest(%(opened)s::int[]) one, generate_series(one, one + 9) y"
+    " where y between first_year and last_year))::text",
     "licence": f"coalesce(nullif(licence, ''), '{UNSTATED}')",
     "access": "access_policy",
 }
@@ -43,6 +50,7 @@ CHOSEN = {
     "variable": "d.variable_facet && %(variable)s::text[]",
     "format": "d.format_facet && %(format)s::text[]",
     "decade": "d.decade_facet && %(decade)s::int[]",
+    "year": f"exists (select from unnest(%(year)s::int[]) y where y between {FIRST_YEAR} and {LAST_YEAR})",
     "licence": f"coalesce(nullif(d.licence, ''), '{UNSTATED}') = any(%(licence)s::text[])",
     "access": "d.access_policy = any(%(access)s::text[])",
     "time": "coalesce(d.temporal_end, d.temporal_start) >= %(start)s and coalesce(d.temporal_start, d.temporal_end) <= %(end)s",
@@ -183,15 +191,17 @@ def _count(query: SearchQuery, user: Visitor) -> dict[tuple[str, str], int]:
     for name, value in VALUES.items():
         parts.append(
             f"(select '{name}', value, count(*) from (select {value} as value from hits where {fits(without=name)}) one "
-            f"group by value order by value = any(%({name})s::text[]) desc, count(*) desc, value limit {MOST_VALUES})"
+            f"group by value order by value = any(%({name})s::text[]) desc, count(*) desc, value limit {MOST_OF.get(name, MOST_VALUES)})"
         )
     sql = f"""
         with hits as materialized (
-            select d.subject_facet, d.variable_facet, d.format_facet, d.decade_facet, d.licence, d.access_policy {flags}
+            select d.subject_facet, d.variable_facet, d.format_facet, d.decade_facet, d.licence, d.access_policy,
+                {FIRST_YEAR} as first_year, {LAST_YEAR} as last_year {flags}
             from datasets_dataset d where {found}
         ) {" union all ".join(parts)}"""
     chosen = {name: list(query.facets.get(name, ())) for name in FACETS}
-    return {(kind, value): count for kind, value, count in _rows(sql, {**parameters, **chosen, **more, **visible})}
+    opened = {"opened": sorted({int(value) // 10 * 10 for name in ("decade", "year") for value in query.facets.get(name, ())})}
+    return {(kind, value): count for kind, value, count in _rows(sql, {**parameters, **chosen, **more, **visible, **opened})}
 
 
 def _found(query: SearchQuery, tsquery: str, user: Visitor) -> tuple[str, dict[str, Any]]:
@@ -230,8 +240,8 @@ def _filters(query: SearchQuery) -> tuple[dict[str, str], dict[str, Any]]:
         filters["box"] = CHOSEN["box"].format(longitudes=_longitudes(len(parameters["spans"])))
         for at, (low, high) in enumerate(parameters.pop("spans")):
             parameters |= {f"west{at}": low, f"east{at}": high}
-    if "decade" in parameters:
-        parameters["decade"] = [str(int(value)) for value in parameters["decade"]]
+    for name in {"decade", "year"} & set(parameters):
+        parameters[name] = [str(int(value)) for value in parameters[name]]
     return filters, parameters
 
 
@@ -260,7 +270,9 @@ def _facets(query: SearchQuery, counts: Mapping[tuple[str, str], int]) -> dict[s
         counted |= {value: 0 for value in chosen if value not in counted}
         values = [FacetValue(value, words_for(name, value), count, value in chosen) for value, count in counted.items()]
         facets[name] = (
-            sorted(values, key=lambda one: one.value) if name == "decade" else sorted(values, key=lambda one: (-one.count, one.words))
+            sorted(values, key=lambda one: int(one.value))
+            if name in {"decade", "year"}
+            else sorted(values, key=lambda one: (-one.count, one.words))
         )
     return facets
 

@@ -11,7 +11,7 @@ from django.core import signing
 
 from datasets.errors import InvalidError
 
-FACETS = ("subject", "variable", "format", "licence", "access", "decade")
+FACETS = ("subject", "variable", "format", "licence", "access", "decade", "year")
 SORTS = {"relevance": "Best match", "newest": "Newest", "title": "Title", "size": "Largest"}
 UNSTATED = "not-stated"
 LONGEST_WORDS = 300
@@ -19,6 +19,7 @@ PAGE = 20
 MOST = 100
 SALT = "datasets.search"
 DECADE = re.compile(r"-?[0-9]{1,6}")
+YEAR = re.compile(r"[0-9]{1,4}")
 
 
 class Parameters(Protocol):
@@ -51,6 +52,8 @@ class SearchQuery:
         facets = {name: tuple(dict.fromkeys(value for value in asked.getlist(name) if value)) for name in FACETS}
         if not all(DECADE.fullmatch(value) for value in facets["decade"]):
             wrong["decade"] = ["The first year of a decade, such as 1990."]
+        if not all(YEAR.fullmatch(value) for value in facets["year"]):
+            wrong["year"] = ["A year, such as 1995."]
         sort = asked.get("sort", "")
         if sort and sort not in SORTS:
             wrong["sort"] = [f"One of {', '.join(SORTS)}."]

@@ -31,6 +31,17 @@ def test_the_catalogue_shows_results_facets_and_the_state_in_its_address(publish
     assert "?q=tempeature&amp;from=1995-01-01&amp;sort=title" in html, "each chip drops its filter and keeps the rest"
 
 
+def test_a_chosen_decade_shows_its_years_with_counts(published, browser):
+    published("tropics", temporal_start="1994-05-01", temporal_end="1995-02-01")
+    assert 'name="year"' not in page(browser().get("/datasets/"))
+    html = page(browser().get("/datasets/?decade=1990&year=1995"))
+    assert re.findall(r'name="year" value="(\d+)"( checked)?><span>(\d+)</span><span class="num">(\d+)', html) == [
+        ("1994", "", "1994", "1"),
+        ("1995", " checked", "1995", "1"),
+    ]
+    assert "Year: 1995" in html
+
+
 def test_each_empty_state_of_the_catalogue_says_what_to_do(db, published, browser):
     assert "The archive is empty so far" in page(browser().get("/datasets/"))
     published(title="Glacier", subjects=["Ice"])

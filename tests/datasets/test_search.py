@@ -160,8 +160,20 @@ def test_facets_count_exactly_and_select_more_than_one_value(archive):
     assert slugs("decade=1900") == {"america"}
 
 
+def test_a_chosen_decade_opens_to_its_years(archive):
+    assert find("").facets["year"] == []
+    opened = find("decade=2010")
+    assert counts(opened, "year") == {"2010": 2, "2011": 1, "2012": 1, "2013": 2, **{str(year): 1 for year in range(2014, 2020)}}
+    assert [value.value for value in opened.facets["year"]] == [str(year) for year in range(2010, 2020)]
+    assert slugs("decade=2010&year=2013") == {"america", "airports"}
+    assert slugs("year=2010&year=2013") == {"tropics", "america", "airports"}
+    assert slugs("year=2006&subject=Ocean") == {"tropics"}
+    assert slugs("year=2012") == {"america"}
+    assert find("year=2012").facets["year"][2].is_chosen
+
+
 def test_each_count_is_what_choosing_the_value_gives(archive):
-    for start in ("", "q=temperature", "subject=Atmosphere", "format=NetCDF&from=2000"):
+    for start in ("", "q=temperature", "subject=Atmosphere", "format=NetCDF&from=2000", "decade=2000&decade=2010&subject=Atmosphere"):
         for name, values in find(start).facets.items():
             bare = "&".join(part for part in start.split("&") if part and not part.startswith(f"{name}="))
             for value in values:
@@ -205,6 +217,9 @@ def test_zero_results_name_the_filter_to_drop(archive):
         "decade=x",
         "decade=--1",
         "decade=9999999999",
+        "year=x",
+        "year=-5",
+        "year=20000",
     ],
 )
 def test_what_makes_no_sense_is_named(db, asked):
