@@ -12,6 +12,7 @@ import psycopg2
 import pytest
 
 from services.embedded.addresses import free_port
+from services.embedded.check import Check, no_data_bytes_in_the_control_plane
 from services.embedded.stack import Stack
 from services.embedded.supervisor import StartError
 
@@ -145,6 +146,7 @@ def test_second_start_on_the_same_state_keeps_the_catalogue_and_loads_nothing(st
     log = stack.supervisor.log_of("load-archive")
     told = log.stat().st_size
     archive = {path: path.stat().st_mtime_ns for path in (stack.places.archive / "data").rglob("*") if path.is_file()}
+    no_data_bytes_in_the_control_plane(Check(stack))  # who is who is forgotten with the next start
     stack.stop()
     stack.start()
     assert catalogue_of(stack) == before
