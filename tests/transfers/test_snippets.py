@@ -1,3 +1,4 @@
+import json
 import os
 import shlex
 import subprocess
@@ -7,6 +8,7 @@ import pytest
 
 from datasets.files import FileQuery
 from tests.conftest import require_program
+from tests.contract.cli import InstallError, install
 from tests.transfers.conftest import everything, run_until
 from transfers import opening, sharing, snippets
 from transfers.requesting import Wanted
@@ -73,6 +75,30 @@ def test_lines_of_a_share_download_its_files_to_the_same_places(world, publish_r
     refused, there = run(title, code, "nonsense", tmp_path / "nobodys")
     assert refused.returncode != 0
     assert not any(there.values())
+
+
+def test_the_batch_of_the_cli_sends_the_files_where_it_says(world, publish_real, tmp_path):
+    """As the demo's service client, which needs no sign-in, to a collection where it has a home."""
+    try:
+        folder = install() / "bin"
+    except InstallError as error:
+        if os.environ.get("CAUSEWAY_REQUIRE_ALL") == "1":
+            raise
+        pytest.skip(f"the Globus CLI cannot be installed (pip needs a package index): {error}")
+    files = {'/2020/it\'s "here" $(touch owned).nc': b"january", "/readme.txt": b"read"}
+    version = publish_real(files=files)
+    opening.open_dataset(version.dataset)
+    code = by_title(snippets.snippets_of(everything(version)))["Globus CLI"].code
+    code = code.replace("YOUR_COLLECTION_ID", world.environment["CAUSEWAY_STORAGE_COLLECTION"]).replace("--label", "--format json --label")
+    environment = {**world.environment, "PATH": f"{folder}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    asked = subprocess.run(["/bin/sh", "-euc", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert asked.returncode == 0, asked.stderr
+    wait = ["globus", "task", "wait", json.loads(asked.stdout)["task_id"], "--timeout", "60", "--polling-interval", "1"]
+    waited = subprocess.run(wait, env=environment, capture_output=True, text=True, check=False)
+    assert waited.returncode == 0, waited.stderr
+    name = f"{version.dataset.slug}-v1"
+    (arrived,) = [place for place in world.stack.places.archive.rglob(name) if place.is_dir()]
+    assert {f"/{path.relative_to(arrived)}": path.read_bytes() for path in arrived.rglob("*") if path.is_file()} == files
 
 
 def test_lines_hold_the_selection_and_no_token(world, publish_real, real_ada):
