@@ -23,6 +23,10 @@ VENV = CHECKOUT / ".venv-cli"
 FORKER = Path(__file__).with_name("cli_forker.py")
 
 
+class InstallError(Exception):
+    """The CLI could not be installed: there is no package index to be reached."""
+
+
 def install() -> Path:
     """The virtual environment of the CLI as the lock file says, made if it is missing or out of date. Safe beside another run."""
     stamp, wanted = VENV / "installed-lock", hashlib.sha256(LOCK.read_bytes()).hexdigest()
@@ -39,7 +43,8 @@ def install() -> Path:
 
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command} failed:\n{done.stdout}\n{done.stderr}"
+    if done.returncode != 0:
+        raise InstallError(f"{' '.join(command)} failed: {done.stdout}\n{done.stderr}")
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,24 @@
 """localglobus and its nodes for the contract tests, and the CLI as the demo's service client and as signed-in people."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.contract.cli import Cli, Server, environment, sign_in
+from tests.contract.cli import Cli, InstallError, Server, environment, sign_in
 from tests.services.localglobus.transfer.conftest import Sites, folder, running_sites, sites  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("cli"))
+    try:
+        running = Server(tmp_path_factory.mktemp("cli"))
+    except InstallError as error:
+        words = f"the Globus CLI cannot be installed into .venv-cli (pip needs a package index): {error}"
+        if os.environ.get("CAUSEWAY_REQUIRE_ALL") == "1":
+            pytest.fail(words, pytrace=False)
+        pytest.skip(words)
     yield running
     running.stop()
 

@@ -309,7 +309,7 @@ def test_groups_and_their_members(service, ada, cy, group):
     shown = service.json("group", "show", group)
     assert (shown["name"], shown["description"], shown["terms_and_conditions"]) == ("Ours", "made by the CLI", "be kind")
     assert service("group", "member", "add", group, CY, "--role", "manager").record["Added User Username"] == CY
-    assert cy("group", "member", "list", group).lines[-1][:3] == [CY, "manager", "active"]
+    assert [CY, "manager", "active"] in cy("group", "member", "list", group).lines
     assert cy("group", "member", "invite", group, ADA).record["Invited User Username"] == ADA
     assert "Accepted invitation" in ada("group", "invite", "accept", group).text
     assert group in {row["id"] for row in ada.json("group", "list")}
