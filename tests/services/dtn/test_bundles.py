@@ -120,8 +120,9 @@ def test_a_bundle_that_is_cut_goes_on(control, archive, ends):
     archive.order_fault("get", times=300)
     archive.order_fault("get", drop=True)
     order = control.order((archive.url, source), destination, [("/", "/", True)])
-    assert control.wait_for_end(order)["counters"]["files_transferred"] == 900
-    assert "CONNECT_FAILED" in control.faults(order)
+    counters = control.wait_for_end(order)["counters"]
+    assert counters["files_transferred"] == 900
+    assert counters["faults"] >= 1
     assert same(there, here)
 
 
