@@ -21,7 +21,7 @@ from typing import Any
 from services.dtn.bundles import MOST_BYTES, Answered
 from services.dtn.digests import READ_BYTES, Stamp, digest_of
 from services.dtn.entries import list_folder
-from services.dtn.errors import NodeError, from_os_error
+from services.dtn.errors import NodeError
 from services.dtn.journal import FileEntry, Item, Journal
 from services.dtn.landing import Landing, UnusualError
 from services.dtn.node import Node
@@ -30,12 +30,11 @@ from services.dtn.partials import Partial, partial_key
 from services.dtn.paths import Root, normalise
 from services.dtn.progress import Options, Progress
 from services.dtn.scheduling import FIRST_WAIT_S, MOST_WAIT_S, Schedule
-from services.dtn.sources import SOURCE_ERRORS, PullError, Source, StoppedError, mtime_of, source_fault
+from services.dtn.sources import SOURCE_ERRORS, PullError, Source, StoppedError, as_fault, mtime_of, source_fault
 
 logger = logging.getLogger("dtn.orders")
 PIECE_BYTES = 16 << 20
 LANDED_S = 0.25  # small files that arrived wait no longer than this for their names
-FINAL_CODES = frozenset({"InvalidPath", "IsDirectory", "ExternalError.DirListingFailed.NotDirectory", "ExternalError.MkdirFailed.Exists"})
 
 
 @dataclass(eq=False)
@@ -110,7 +109,7 @@ class Copy:
                 act()
                 return
             except (PullError, NodeError, OSError) as raised:
-                error = self._as_fault(raised, item.destination_path)
+                error = as_fault(raised, item.destination_path)
                 is_skipped = self._options.skip_source_errors and error.is_source and error.code in SOURCE_ERRORS
                 if is_skipped or error.is_final:
                     status = "skipped" if is_skipped else "failed"
@@ -207,7 +206,7 @@ class Copy:
                         self._put_all_in_place(landing)
                         landed_at = time.monotonic()
             except (PullError, NodeError, OSError) as error:
-                fault = self._as_fault(error, entries[0].destination_path)
+                fault = as_fault(error, entries[0].destination_path)
                 for entry in unanswered.values():
                     self._settle(entry, fault)
             self._put_all_in_place(landing)
@@ -232,15 +231,15 @@ class Copy:
         except UnusualError:
             return False
         except (PullError, NodeError, OSError) as error:
-            self._settle(entry, self._as_fault(error, entry.destination_path))
+            self._settle(entry, as_fault(error, entry.destination_path))
         return True
 
     def _put_all_in_place(self, landing: Landing) -> None:
         try:
-            arrived = landing.settle(lambda entry, error: self._settle(entry, self._as_fault(error, entry.destination_path)))
+            arrived = landing.settle(lambda entry, error: self._settle(entry, as_fault(error, entry.destination_path)))
         except OSError as error:  # nothing of it is safe on the disk
             for entry in landing.give_up():
-                self._settle(entry, self._as_fault(error, entry.destination_path))
+                self._settle(entry, as_fault(error, entry.destination_path))
             return
         if not arrived:
             return
@@ -270,7 +269,7 @@ class Copy:
                 self._begin_pieces(entry, partial, done or {0: PIECE_BYTES})
         except (PullError, NodeError, OSError) as error:
             partial.close()
-            self._settle(entry, self._as_fault(error, entry.destination_path))
+            self._settle(entry, as_fault(error, entry.destination_path))
         except StoppedError:
             partial.close()
             raise
@@ -385,7 +384,7 @@ class Copy:
             self._put_in_place(entry, large.partial, large.digest.hexdigest(), expected)
         except (PullError, NodeError, OSError) as raised:
             large.partial.close()
-            self._settle(entry, self._as_fault(raised, entry.destination_path))
+            self._settle(entry, as_fault(raised, entry.destination_path))
         except StoppedError:
             large.partial.close()
             raise
@@ -417,19 +416,6 @@ class Copy:
         partial.remove()
 
     # --- what can go wrong -------------------------------------------------------------------------------------------------------
-
-    def _as_fault(self, error: Exception, path: str) -> PullError:
-        if isinstance(error, PullError):
-            return error
-        if isinstance(error, OSError):
-            error = from_os_error(error, path=path)
-        if not isinstance(error, NodeError):
-            raise error
-        if error.code == "ExternalError.NoSpace":
-            return PullError("NO_SPACE", error.message, is_shared=True)
-        if error.code == "EndpointPermissionDenied":
-            return PullError("PERMISSION_DENIED", error.message)
-        return PullError(error.code, error.message, is_final=error.code in FINAL_CODES)
 
     def _settle(self, entry: FileEntry, error: PullError) -> None:
         """Decide what a fault means for a file: passed over, failed for good, or tried again after a rest."""

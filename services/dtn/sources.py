@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 from services.dtn.bundles import Answered, SmallFiles
 from services.dtn.digests import Stamp, from_field
 from services.dtn.entries import Entry, stat_path, walk
-from services.dtn.errors import NodeError
+from services.dtn.errors import NodeError, from_os_error
 from services.dtn.filters import filters_from
 from services.dtn.node import Collection, Node
 from services.dtn.rights import FRESH_S, Access
@@ -35,6 +35,7 @@ CODES = {
     416: "FILE_CHANGED",
     507: "NO_SPACE",
 }
+FINAL_CODES = frozenset({"InvalidPath", "IsDirectory", "ExternalError.DirListingFailed.NotDirectory", "ExternalError.MkdirFailed.Exists"})
 SOURCE_ERRORS = frozenset({"PERMISSION_DENIED", "FILE_NOT_FOUND"})  # what `skip_source_errors` passes over
 
 
@@ -48,6 +49,21 @@ class PullError(Exception):
         self.is_final = is_final
         self.is_shared = is_shared
         self.is_source = is_source
+
+
+def as_fault(error: Exception, path: str) -> PullError:
+    """Say what an error of the disk or of this node means for the file at `path`. What is none of these is raised again."""
+    if isinstance(error, PullError):
+        return error
+    if isinstance(error, OSError):
+        error = from_os_error(error, path=path)
+    if not isinstance(error, NodeError):
+        raise error
+    if error.code == "ExternalError.NoSpace":
+        return PullError("NO_SPACE", error.message, is_shared=True)
+    if error.code == "EndpointPermissionDenied":
+        return PullError("PERMISSION_DENIED", error.message)
+    return PullError(error.code, error.message, is_final=error.code in FINAL_CODES)
 
 
 class StoppedError(Exception):
