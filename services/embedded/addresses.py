@@ -58,8 +58,11 @@ class Addresses:
 
 
 def free_port() -> int:
-    """A base port at which everything could listen now; for tests."""
+    """A base port at which everything could listen now; for tests.
+
+    Left to the system's chance: tests that run side by side seed `random` alike, and would all try the same port at once.
+    """
     while True:
-        port = random.randrange(20_000, 32_000, 10)  # noqa: S311 - below Linux's ephemeral ports (32768 and up)
+        port = random.SystemRandom().randrange(20_000, 32_000, 10)  # below Linux's ephemeral ports (32768 and up)
         if all(is_free(*place) for place in Addresses(port).listeners()):
             return port

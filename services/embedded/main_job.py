@@ -11,7 +11,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode
 from uuid import UUID
@@ -66,19 +65,26 @@ def call_api(visitor: Visitor, path: str, asked: dict[str, Any] | None = None, *
     return answer.json() if answer.content else None
 
 
-def with_consents(visitor: Visitor, act: Callable[[], httpx.Response], *, person: str) -> tuple[httpx.Response, list[str]]:
-    """Do something that may need further consents; give each when it is asked for, then try again."""
-    asked: list[str] = []
+def post_with_consents(visitor: Visitor, path: str, asked: dict[str, Any], *, person: str) -> tuple[Any, list[str]]:
+    """POST to the API what may need further permissions: each is given when it is asked for. Answers the document and what was asked."""
+    given: list[str] = []
     for _ in range(4):
-        answer = act()
-        problem = answer.json() if answer.status_code == 403 else {}
-        scopes = problem.get("required_scopes")
+        headers = {"Accept": "application/json", "X-CSRFToken": visitor.client.cookies.get("causeway_csrf") or "", "Referer": visitor.start}
+        answer = visitor.client.post(visitor.start + "api/v1/" + path, json=asked, headers=headers)
+        scopes = answer.json().get("required_scopes") if answer.status_code == 403 else None
         if not scopes:
-            return answer, asked
-        asked += scopes
-        page = visitor.open("/consent/?" + urlencode([("scope", scope) for scope in scopes] + [("next", "/profile/")]))
-        pass_globus(visitor, visitor.submit(page, "Continue to Globus"), person=person)
-    raise CheckError(f"consent is asked again and again: {asked}")
+            if answer.status_code != httpx.codes.ACCEPTED:
+                raise CheckError(f"POST /api/v1/{path} answered {answer.status_code}: {answer.text[:400]}")
+            return answer.json(), given
+        give_consent(visitor, scopes, person=person)
+        given += scopes
+    raise CheckError(f"consent is asked again and again: {given}")
+
+
+def give_consent(visitor: Visitor, scopes: list[str], *, person: str) -> None:
+    """Allow the portal more, on its consent page and on those of Globus Auth."""
+    page = visitor.open("/consent/?" + urlencode([("scope", scope) for scope in scopes] + [("next", "/profile/")]))
+    pass_globus(visitor, visitor.submit(page, "Continue to Globus"), person=person)
 
 
 def researcher_signs_in(check: Check) -> str:
@@ -208,16 +214,7 @@ def sends_to_her_collection(check: Check) -> str:
         "selections": [{"dataset": SENT_DATASET, "folders": folders}],
         "destination": {"collection_id": campus, "path": "/home/ada/from-causeway/", "name": "Campus storage"},
     }
-    headers = {"Accept": "application/json", "Referer": visitor.start}
-
-    def submit() -> httpx.Response:
-        headers["X-CSRFToken"] = visitor.client.cookies.get("causeway_csrf") or ""
-        return visitor.client.post(visitor.start + "api/v1/data-requests", json=asked, headers=headers)
-
-    answer, consents = with_consents(visitor, submit, person=ADA)
-    if answer.status_code != 202:
-        raise CheckError(f"the transfer was not accepted: {answer.status_code} {answer.text[:400]}")
-    made = answer.json()
+    made, consents = post_with_consents(visitor, "data-requests", asked, person=ADA)
     done = wait_for_status(check, made["id"], "sent")
     arrived = [path for path in (check.stack.places.campus / "home/ada/from-causeway").rglob("*.pp") if path.is_file()]
     if len(arrived) != made["n_files"]:
@@ -232,24 +229,19 @@ def sends_to_her_collection(check: Check) -> str:
 def draws_a_graph(check: Check) -> str:
     visitor = visitor_of(check)
     asked = {"datasets": [{"dataset": slug} for slug in DRAWN_DATASETS], "start_year": 1900, "end_year": 2000}
-    headers = {"Accept": "application/json", "Referer": visitor.start}
-
-    def submit() -> httpx.Response:
-        headers["X-CSRFToken"] = visitor.client.cookies.get("causeway_csrf") or ""
-        return visitor.client.post(visitor.start + "api/v1/graphs", json=asked, headers=headers)
-
-    answer, consents = with_consents(visitor, submit, person=ADA)
-    if answer.status_code != 202:
-        raise CheckError(f"the graph was not accepted: {answer.status_code} {answer.text[:400]}")
-    job_id = answer.json()["id"]
+    made, consents = post_with_consents(visitor, "graphs", asked, person=ADA)
 
     def look() -> Any:
-        job = call_api(visitor, f"graphs/{job_id}")
+        job = call_api(visitor, f"graphs/{made['id']}")
         if job["status"] == "failed":
-            raise CheckError(f"graph {job_id} failed: {json.dumps(job)[:400]}")
-        return job if job["status"] in {"done", "partial"} else None
+            raise CheckError(f"graph {made['id']} failed: {json.dumps(job)[:400]}")
+        return job if job["status"] in {"done", "partial", "needs-sign-in"} else None
 
     job = check.wait_for("the graph", look, timeout_s=90)
+    if job["status"] == "needs-sign-in":  # she took a permission back at Globus: the job waits for it, and goes on
+        consents += job["required_scopes"]
+        give_consent(visitor, job["required_scopes"], person=ADA)
+        job = check.wait_for("the graph", lambda: found if (found := look()) and found["status"] != "needs-sign-in" else None, timeout_s=90)
     if not job["results"]:
         raise CheckError(f"no picture: {json.dumps(job)[:400]}")
     return f"{len(job['results'])} pictures; {job['results'][0]['text_alternative'][:110]}; consents asked: {len(consents)}"
