@@ -218,7 +218,7 @@ def collection_name(collection_id: str, person: User) -> str:
     own = {settings.ARCHIVE_COLLECTION: "the archive", settings.SHARE_COLLECTION: "the shares", settings.RESULTS_COLLECTION: "the results"}
     if collection_id in own:
         return own[collection_id]
-    if known := Destination.objects.filter(user=person, collection_id=collection_id).first():
+    if known := Destination.objects.filter(user=person, collection_id=collection_id).exclude(name=collection_id).first():
         return known.name
     try:
         return f"{globus.collection(collection_id).name} ({collection_id})"

@@ -87,14 +87,6 @@ set_django_up()
 sys.addaudithook(refuse_the_network)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which tests run side by side: a file's stay together, and those of the whole product share the one that is started for them."""
-    for item in items:
-        group = "stack" if "stack" in getattr(item, "fixturenames", ()) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("browser"):
         require_program("chromium", "apt-get install chromium")

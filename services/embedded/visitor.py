@@ -33,6 +33,7 @@ class Form:
     action: str
     method: str
     fields: list[tuple[str, str]] = field(default_factory=list)
+    name: str = ""  # the id that a button outside of the form says
     choices: dict[str, list[str]] = field(default_factory=dict)
     buttons: list[Button] = field(default_factory=list)
     text: str = ""
@@ -50,6 +51,7 @@ class FormReader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.forms: list[Form] = []
         self.links: list[tuple[str, str]] = []
+        self.elsewhere: list[tuple[str, Button]] = []  # buttons of another form than the one they stand in
         self._form: Form | None = None
         self._button: Button | None = None
         self._link: str | None = None
@@ -60,7 +62,7 @@ class FormReader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self._form = Form(action=given.get("action", ""), method=given.get("method", "get").lower())
+            self._form = Form(action=given.get("action", ""), method=given.get("method", "get").lower(), name=given.get("id", ""))
             self.forms.append(self._form)
         elif tag == "a" and "href" in given:
             self._link, self._link_text = given["href"], ""
@@ -74,7 +76,10 @@ class FormReader(HTMLParser):
         kind = given.get("type", "submit" if tag == "button" else "text")
         if tag == "button" or (tag == "input" and kind == "submit"):
             self._button = Button(given.get("name", ""), given.get("value", ""))
-            form.buttons.append(self._button)
+            if given.get("form", form.name) == form.name:
+                form.buttons.append(self._button)
+            else:
+                self.elsewhere.append((given["form"], self._button))
         elif tag == "input" and "name" in given and kind not in VOID_INPUTS:
             if kind in {"checkbox", "radio"}:
                 form.choices.setdefault(given["name"], []).append(given.get("value", "on"))
@@ -196,6 +201,8 @@ class Visitor:
         reader = FormReader()
         if "html" in answer.headers.get("content-type", ""):
             reader.feed(answer.text)
+        for name, button in reader.elsewhere:
+            next(form for form in reader.forms if form.name == name).buttons.append(button)
         return Page(str(answer.url), answer.status_code, answer.text, answer.headers, reader.forms, reader.links)
 
 
