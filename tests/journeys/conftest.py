@@ -157,6 +157,12 @@ class Site:
         """Move a request's dates into the past, as if `days` had gone by."""
         let_time_pass(self.stack, request_id, days=days)
 
+    def empty_basket(self, person: Person) -> None:
+        """What earlier tests left in her basket would come along with hers."""
+        basket = person.open("/basket/")
+        if basket.has_button("Empty the basket"):
+            person.submit(basket, "Empty the basket")
+
     def give_transfer_consents(self, person: Person) -> None:
         """She allows the portal to copy into Campus storage for her, on the consent page."""
         campus = self.stack.globus_environment["CAUSEWAY_CAMPUS_COLLECTION"]

@@ -51,6 +51,7 @@ def give_consents(page: Page) -> int:
 
 def test_j1_a_researcher_finds_data_and_sends_them_to_her_collection(page: Page, site: Site):
     site.forget_consents(site.person("ada"))
+    site.empty_basket(site.person("ada"))
     page.goto("/")
     page.get_by_role("searchbox").first.fill("tempeature")
     page.get_by_role("searchbox").first.press("Enter")
@@ -114,6 +115,7 @@ def assert_same_bytes(arrived: list[Path], source: Path) -> None:
 
 
 def test_j2_a_researcher_gets_a_prepared_share(page: Page, site: Site):
+    site.empty_basket(site.person("ada"))
     page.goto("/datasets/nyc-airport-weather/files/")
     page.get_by_role("button", name=re.compile("^Add (all )?1 file")).click()
     page.goto("/basket/")
@@ -196,7 +198,8 @@ def test_no_page_is_wider_than_the_window(page: Page, width: int):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
 
 
-def test_files_are_chosen_and_asked_for_with_the_keyboard_alone(page: Page):
+def test_files_are_chosen_and_asked_for_with_the_keyboard_alone(page: Page, site: Site):
+    site.empty_basket(site.person("ada"))
     page.goto("/datasets/nemo-monthly/files/?folder=/2015/")
     tab_to(page, "input[name=file]")
     page.keyboard.press("Space")

@@ -74,8 +74,8 @@ def test_a_program_of_the_sdk_works_in_a_shell_that_sourced_the_env(globus_stack
     (tmp_path / "program.py").write_text(SDK_PROGRAM)
     words = f'. "{globus_stack.places.globus}/env" && exec "{sys.executable}" program.py'
     done = subprocess.run(["sh", "-c", words], cwd=tmp_path, env={}, capture_output=True, text=True, check=False, timeout=60)
-    told = [line.removesuffix(" requests") for line in done.stdout.splitlines()]  # a folder that other tests make in the shares
-    assert told == [
+    told = done.stdout.splitlines()
+    assert [told[0], told[1][:15], *told[2:]] == [  # other tests make folders in the shares
         "Causeway Archive a1b-north-america atlantic-profiles",
         "Causeway Shares",
         "Campus storage home",
