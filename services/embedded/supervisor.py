@@ -219,7 +219,9 @@ class Supervisor:
             self.tell(f"{one.service.name} is ready ({time.monotonic() - one.started:.1f} s)")
 
     def _tell_progress(self, one: Running) -> None:
-        lines = read_from(self.log_of(one.service.name), one.offset).splitlines()
+        lines = [
+            line for line in read_from(self.log_of(one.service.name), one.offset).splitlines() if not line.startswith("{")
+        ]  # not the log
         if lines and lines[-1] != one.told:
             one.told = lines[-1]
             self.tell(f"{one.service.name}: {one.told}")
