@@ -12,11 +12,14 @@ from tests.journeys.conftest import Person, Site, wait_until
 SCENARIOS = ["a1b-north-america/air_temperature", "e1-north-america/air_temperature"]
 
 
+def press_draw(person: Person, *sources: str, start_year: str = "", end_year: str = "") -> Page:
+    page = person.open("/graphs/new/")
+    return person.submit(page, "Draw the graph", source=list(sources), kind=["series"], start_year=start_year, end_year=end_year)
+
+
 def draw(person: Person, *sources: str, start_year: str = "", end_year: str = ""):
     """The page of the job, after the permissions that are asked on the way."""
-    page = person.open("/graphs/new/")
-    page = person.submit(page, "Draw the graph", source=list(sources), kind=["series"], start_year=start_year, end_year=end_year)
-    page = give_consents(person, page)
+    page = give_consents(person, press_draw(person, *sources, start_year=start_year, end_year=end_year))
     assert re.search(r"/graphs/[0-9a-f-]{36}/$", page.url), page.summary()
     job = wait_for_job(person, page.url, "done", "partial", "failed", "needs-sign-in")
     if job["status"] == "needs-sign-in":  # what she had allowed was taken back meanwhile, by another test
@@ -96,6 +99,18 @@ def results_rules_owner(person: Person) -> str:
     found = re.search(r"[0-9a-f]{8}-[0-9a-f-]{27}", person.open("/profile/").text)
     assert found
     return found.group()
+
+
+def test_j8_the_permission_is_asked_at_the_first_press_and_the_graph_goes_on(site: Site, ada: Person):
+    site.forget_consents(ada)
+    ada.submit(ada.open("/profile/"), "Sign out everywhere")
+    ada = site.new_person("ada")
+    asking = press_draw(ada, SCENARIOS[1], start_year="1970", end_year="1990")
+    assert "/consent/" in asking.url
+    assert "graph" in asking.text.lower()
+    drawn = give_consents(ada, asking)
+    assert wait_for_job(ada, drawn.url, "done")["results"]
+    assert "/consent/" not in press_draw(ada, SCENARIOS[1], start_year="1971", end_year="1990").url, "it is asked once"
 
 
 def test_j8_one_dataset_that_cannot_be_drawn_leaves_the_others_graph_and_a_reason(ada: Person):

@@ -74,6 +74,14 @@ class World:
     def clear_faults(self) -> None:
         httpx.delete(f"{self.stack.addresses.localglobus}/faults", trust_env=False)
 
+    def forget_consents(self, who: str) -> None:
+        """A person takes back at Globus whatever she allowed anyone, so that tests stand side by side."""
+        address = f"{self.stack.addresses.localglobus}/v2/web/consents"
+        with httpx.Client(trust_env=False, follow_redirects=True) as client:
+            page = press(client, client.get(address), who)
+            while (taken := press(client, page, "Take back")) is not page:
+                page = taken
+
     def sign_in(self, who: str, *scopes: str) -> dict[str, Any]:
         """The token response of a person who goes through the pages and agrees."""
         redirect = f"{self.stack.addresses.web}/complete/globus/"
@@ -83,6 +91,17 @@ class World:
             client.oauth2_start_flow(redirect, requested_scopes=" ".join(("openid profile email", *scopes)), refresh_tokens=True)
             code = walk_through(client.oauth2_get_authorize_url(), who)
             return dict(client.oauth2_exchange_code_for_tokens(code).data)
+
+
+def press(client: httpx.Client, page: httpx.Response, *buttons: str) -> httpx.Response:
+    """The answer to the first form that has one of the buttons; the same page when none has."""
+    reader = FormReader()
+    reader.feed(page.text)
+    for form in reader.forms:
+        button = next(filter(None, map(form.button, buttons)), None)
+        if button is not None:
+            return client.post(urljoin(str(page.url), form.action), data=dict([*form.fields, (button.name, button.value)]))
+    return page
 
 
 def walk_through(address: str, who: str) -> str:
@@ -96,12 +115,7 @@ def walk_through(address: str, who: str) -> str:
                     return parse_qs(urlsplit(target).query)["code"][0]
                 answer = client.get(target)
                 continue
-            reader = FormReader()
-            reader.feed(answer.text)
-            form = next(form for form in reader.forms if form.button(who) or form.button("Allow"))
-            button = form.button(who) or form.button("Allow")
-            fields = [*form.fields, (button.name, button.value)]
-            answer = client.post(urljoin(str(answer.url), form.action), data=dict(fields))
+            answer = press(client, answer, who, "Allow")
     raise AssertionError("no end of pages")
 
 

@@ -54,6 +54,7 @@ def test_home_folder_by_its_short_name(world, publish_real, real_ada):
 
 
 def test_mapped_collection_asks_for_its_own_consent_and_lets_in_only_whom_it_knows(world, cy):
+    world.forget_consents("cy@elsewhere.example")
     tokens.store_tokens(cy, world.sign_in("cy@elsewhere.example", globus.TRANSFER_SCOPE))
     with pytest.raises(ConsentNeededError) as caught:
         sending.check_destination(cy, world.campus_id, "/home/cy/")

@@ -51,7 +51,8 @@ def test_a_permission_is_asked_when_first_needed_and_the_graph_then_goes_on(draw
     run_until(job, "done")
 
 
-def test_a_token_without_the_leave_to_read_asks_for_it(drawable, known_ada, world, permit):
+def test_a_token_without_the_leave_to_read_asks_for_it(drawable, known_ada, world):
+    world.forget_consents("ben@archive.example")
     tokens.store_tokens(known_ada, world.sign_in("ben@archive.example", world.environment["CAUSEWAY_GRAPH_SCOPE"]))
     job = run_until(ask(known_ada, drawable()), "needs-sign-in")
     assert job.required_scopes == [graph.scope_to_read([world.environment["CAUSEWAY_ARCHIVE_COLLECTION"]])]
