@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Prefetch, prefetch_related_objects
@@ -88,7 +89,7 @@ def dataset(request: HttpRequest, slug: str) -> HttpResponseBase:
         "box": _box_words(found),
         "looks": looks,
         "unreadable": _unreadable(found),
-        "graph_url": route("analysis:graph-new"),
+        "graph_url": route("analysis:graph-new") if settings.GRAPH_URL and settings.GRAPH_SCOPE else "",
         "https_route": _https_route(found, version),
         "add_url": route("transfers:basket-add"),
         "next_urls": {name: route(f"transfers:{name}") for name in ("basket", "request-new", "send")},

@@ -36,6 +36,11 @@ class GraphUnavailableError(UnavailableError):
     message = "The graph service does not answer at the moment. What you asked for is kept and is tried again."
 
 
+class GraphMissingError(NotFoundError):
+    code = "no-graph-service"
+    message = "This archive has no graph service."
+
+
 @dataclass(frozen=True)
 class Source:
     """One dataset to draw: `paths` are collection paths of files that continue each other in time; shown with title and version."""
@@ -63,6 +68,11 @@ class GraphAnswer:
     folder_url: str
 
 
+def has_service() -> bool:
+    """Whether the operator set a graph service up."""
+    return bool(settings.GRAPH_URL and settings.GRAPH_SCOPE)
+
+
 def scope_to_read(collection_ids: Iterable[UUID | str]) -> str:
     """The graph service's scope with the leave to read these collections for the person who grants it."""
     below = " ".join(
@@ -72,7 +82,9 @@ def scope_to_read(collection_ids: Iterable[UUID | str]) -> str:
 
 
 def resource_server() -> str:
-    """The name under which tokens for the graph service are kept: its client id, part of its scope."""
+    """The name under which tokens for the graph service are kept: its client id, part of its scope. Raises GraphMissingError."""
+    if not has_service():
+        raise GraphMissingError
     return str(settings.GRAPH_SCOPE).split("/")[-2]
 
 

@@ -100,7 +100,7 @@ def end_released(user: Any = None) -> None:
     sending = DataRequest.objects.filter(user=OuterRef("user"), kind=Kind.TRANSFER, status__in=SENDS)
     drawing = AnalysisJob.objects.filter(user=OuterRef("user"), status__in=JOB_WORKING)
     needed = Q(Exists(sending), resource_server=globus.TRANSFER_SERVER)
-    if settings.GRAPH_SCOPE:
+    if graph.has_service():
         needed |= Q(Exists(drawing), resource_server=graph.resource_server())
     _revoke((released if user is None else released.filter(user=user)).exclude(needed)[:MOST_ENDED])
 

@@ -148,7 +148,11 @@ def offers(html):
     return re.findall(r'class="btn[^"]*"[^>]*>([^<]+)<', html[html.index("<h2>Get the data") :])
 
 
-def test_each_way_to_the_data_of_an_open_dataset_has_one_button(published, browser, ada):
+def test_each_way_to_the_data_of_an_open_dataset_has_one_button(published, browser, ada, settings):
+    settings.GRAPH_URL, settings.GRAPH_SCOPE = (
+        "http://127.0.0.5:9",
+        "https://auth.globus.org/scopes/7d5a4f1e-0000-4000-8000-00000000000a/graph",
+    )
     published(files={"/a.nc": "a"})
     ways = ["Browse 1 file", "Prepare a share", "Send to my collection", "Choose files", "Make a script", "Draw a graph"]
     assert offers(page(browser().get("/datasets/sea/"))) == offers(page(browser(ada).get("/datasets/sea/"))) == ways

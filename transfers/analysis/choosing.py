@@ -10,7 +10,7 @@ from datasets import access, files
 from datasets.errors import ForbiddenError, InvalidError
 from datasets.files import FileQuery
 from datasets.globs import matches
-from datasets.models import Dataset, Variable, Version
+from datasets.models import AccessPolicy, Dataset, Variable, Version
 
 MOST_FILES = 400
 DRAWABLE = ("NetCDF", "HDF5", "CSV")
@@ -28,10 +28,17 @@ class Chosen:
     paths: tuple[str, ...]
 
 
-def drawable_datasets(user: Any) -> Any:
-    """Published datasets with a variable whose file is known, in order of title; whether she may read them is said by `access.decide`."""
+def drawable_datasets(user: Any) -> list[Dataset]:
+    """Published datasets with a variable whose file is known and that she may read, now or once she signed in, in order of title."""
     known = Variable.objects.exclude(example_path="").values("dataset")
-    return Dataset.objects.visible_to(user).filter(published_at__isnull=False, pk__in=known).order_by("title", "id")
+    found = Dataset.objects.visible_to(user).filter(published_at__isnull=False, pk__in=known).order_by("title", "id")
+    return [dataset for dataset in found.prefetch_related("variables") if _may_draw(user, dataset)]
+
+
+def _may_draw(user: Any, dataset: Dataset) -> bool:
+    if not getattr(user, "is_authenticated", False) and dataset.access_policy == AccessPolicy.REGISTERED:
+        return True
+    return access.decide(user, dataset).is_allowed
 
 
 def choose(version: Version, variable: str, *, user: Any) -> Chosen:

@@ -47,8 +47,10 @@ def request_graph(
 ) -> AnalysisJob:
     """Queue graphs of one to four (version, variable) for a person; the same request again answers with the job that she has.
 
-    Raises SignInNeededError, ForbiddenError for files that she may not have, InvalidError in words.
+    Raises GraphMissingError, SignInNeededError, ForbiddenError for files that she may not have, InvalidError in words.
     """
+    if not graph.has_service():
+        raise graph.GraphMissingError
     if not getattr(user, "is_authenticated", False):
         raise SignInNeededError
     chosen_kinds = [kind for kind in ChartKind.values if kind in set(kinds)] or [ChartKind.SERIES, ChartKind.MAP]
@@ -266,6 +268,8 @@ def _complete(job: AnalysisJob, scopes: Iterable[str]) -> list[str]:
 @shared_task(name="transfers.analysis.sweep", acks_late=True, soft_time_limit=60, ignore_result=True)
 def sweep() -> int:
     """Hint at every step that is due, resume what got its permission, ask for quick looks that are missing. Safe to repeat."""
+    if not graph.has_service():
+        return 0
     now = timezone.now()
     resumed = 0
     for job in AnalysisJob.objects.permitted_since(graph.resource_server()):

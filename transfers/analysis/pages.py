@@ -86,7 +86,7 @@ def _show_choices(request: HttpRequest, errors: dict[str, Any]) -> HttpResponse:
 def _choices(request: HttpRequest) -> list[tuple[Dataset, list[tuple[str, str]]]]:
     """Datasets with (value, words) of their variables that can be drawn."""
     found = []
-    for dataset in choosing.drawable_datasets(request.user).prefetch_related("variables"):
+    for dataset in choosing.drawable_datasets(request.user):
         variables = [variable for variable in dataset.variables.all() if variable.example_path]
         words = [(f"{dataset.slug}/{variable.name}", variable.label.replace("_", " ")) for variable in variables]
         found.append((dataset, words))

@@ -26,6 +26,13 @@ def graph_service(globus_stack, redis_url, tmp_path_factory):
         yield service
 
 
+@pytest.fixture(autouse=True)
+def graph_settings(settings):
+    """An archive that has a graph service; `service` runs one."""
+    settings.GRAPH_SCOPE = "https://auth.globus.org/scopes/7d5a4f1e-0000-4000-8000-00000000000a/graph"
+    settings.GRAPH_URL = "http://127.0.0.5:9"
+
+
 @pytest.fixture
 def service(graph_service, world, settings):
     """The portal's settings point at the running service."""

@@ -1,4 +1,5 @@
 import pytest
+from django.contrib.auth.models import AnonymousUser
 
 from datasets.errors import ForbiddenError, InvalidError
 from datasets.models import Variable
@@ -42,4 +43,11 @@ def test_only_datasets_with_a_known_file_are_offered(described, publish, ada):
     offered = described("drawable").dataset
     publish("undrawable")
     Variable.objects.create(dataset=publish("no-file").dataset, name="x")
-    assert list(choosing.drawable_datasets(ada)) == [offered]
+    assert choosing.drawable_datasets(ada) == [offered]
+
+
+def test_only_datasets_that_she_may_read_are_offered(described, ada, dee):
+    open_to_all, for_known, kept = (described(policy, policy=policy).dataset for policy in ("public", "registered", "restricted"))
+    assert choosing.drawable_datasets(ada) == [open_to_all, for_known]
+    assert choosing.drawable_datasets(AnonymousUser()) == [open_to_all, for_known]
+    assert choosing.drawable_datasets(dee) == [open_to_all, for_known, kept]

@@ -11,12 +11,6 @@ from transfers.models import GlobusToken
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 
 
-@pytest.fixture(autouse=True)
-def graph_settings(settings):
-    settings.GRAPH_SCOPE = "https://auth.globus.org/scopes/7d5a4f1e-0000-4000-8000-00000000000a/graph"
-    settings.GRAPH_URL = "http://127.0.0.5:9"
-
-
 @pytest.fixture
 def as_ada(client, ada):
     client.force_login(ada)
@@ -214,3 +208,16 @@ def test_a_quick_look_that_cannot_be_drawn_says_why(client, look):
     assert "No reader for this format: GRIB." in client.get(reverse("analysis:quick-look", args=["sea-level", "tos"])).content.decode()
     assert client.get(reverse("analysis:quick-look-chart", args=[look.pk])).status_code == 404
     assert client.get(reverse("analysis:quick-look", args=["sea-level", "nothing"])).status_code == 404
+
+
+def test_an_archive_without_a_graph_service_says_so(as_ada, described, settings):
+    described()
+    settings.GRAPH_SCOPE = ""
+    asked = as_ada.post(reverse("analysis:graph-new"), {"source": ["sea-level/tos"], "kind": ["map"]})
+    assert (asked.status_code, "no graph service" in asked.content.decode()) == (404, True)
+    assert (
+        as_ada.post("/api/v1/graphs", {"datasets": [{"dataset": "sea-level"}]}, content_type="application/json").json()["code"]
+        == "no-graph-service"
+    )
+    assert "Draw a graph" not in as_ada.get(reverse("datasets:dataset", args=["sea-level"])).content.decode()
+    assert graphs.sweep() == 0
