@@ -9,7 +9,7 @@ from email import message_from_string, policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
@@ -91,8 +91,11 @@ class Site:
     def person(self, name: str) -> Person:
         """One of the cast, signed in; the same browser in all tests, as long as none of them signs her out everywhere."""
         known = self.people.get(name)
-        if known is None or "/profile/" not in known.visitor.open("/profile/").url:
-            self.people[name] = self.new_person(name)
+        if known is not None and urlsplit(known.visitor.open("/profile/").url).path == "/profile/":
+            return known
+        if known is not None:
+            known.visitor.close()
+        self.people[name] = self.new_person(name)
         return self.people[name]
 
     def new_person(self, name: str) -> Person:

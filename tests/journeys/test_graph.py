@@ -104,7 +104,7 @@ def results_rules_owner(person: Person) -> str:
 def test_j8_the_permission_is_asked_at_the_first_press_and_the_graph_goes_on(site: Site, ada: Person):
     site.forget_consents(ada)
     ada.submit(ada.open("/profile/"), "Sign out everywhere")
-    ada = site.new_person("ada")
+    ada = site.person("ada")
     asking = press_draw(ada, SCENARIOS[1], start_year="1970", end_year="1990")
     assert "/consent/" in asking.url
     assert "graph" in asking.text.lower()
