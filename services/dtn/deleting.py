@@ -3,6 +3,7 @@
 import threading
 
 from services.dtn.errors import NodeError
+from services.dtn.faults import Faults
 from services.dtn.journal import FileEntry, Journal
 from services.dtn.operations import delete_tree
 from services.dtn.paths import Root
@@ -15,10 +16,11 @@ RETRY_WAIT_S = 2.0
 class Delete:
     """One delete order at work; the same outside as `pulling.Copy`."""
 
-    def __init__(self, journal: Journal, *, destination: Root, options: Options) -> None:
+    def __init__(self, journal: Journal, *, destination: Root, options: Options, faults: Faults) -> None:
         self._journal = journal
         self._root = destination
         self._options = options
+        self._faults = faults
         self.progress = Progress(journal)
         self.stop = threading.Event()
         self.is_paused = False
@@ -41,9 +43,13 @@ class Delete:
                 self._delete(entry)
 
     def _delete(self, entry: FileEntry) -> None:
+        was_begun = self._journal.get("deleting") == entry.id  # by a process that was killed: what it took away is no fault
+        self._journal.set("deleting", entry.id)
         try:
             recursive = entry.is_recursive or self._options.recursive
-            delete_tree(self._root, entry.source_path, recursive=recursive, ignore_missing=self._options.ignore_missing)
+            ignore_missing = self._options.ignore_missing or was_begun
+            delete_tree(self._root, entry.source_path, recursive=recursive, ignore_missing=ignore_missing)
+            self._rest_unrecorded()
         except NodeError as error:
             code = {404: "FILE_NOT_FOUND", 403: "PERMISSION_DENIED"}.get(error.http_status, error.code)
             self.progress.set_fault(code, error.message, entry.source_path)
@@ -51,6 +57,11 @@ class Delete:
         else:
             self._journal.end(entry, "deleted")
             self.progress.add(files_transferred=1)
+
+    def _rest_unrecorded(self) -> None:
+        fault = self._faults.take("unrecorded")
+        if fault is not None and self.stop.wait(fault.delay_s):
+            raise StoppedError
 
     def wake(self) -> None:
         """Nothing sleeps here."""

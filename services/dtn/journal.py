@@ -30,6 +30,7 @@ CREATE INDEX IF NOT EXISTS entry_unsent ON entry (id) WHERE sequence IS NULL AND
 CREATE INDEX IF NOT EXISTS entry_sequence ON entry (sequence) WHERE sequence IS NOT NULL;
 CREATE TABLE IF NOT EXISTS piece (entry_id INTEGER, offset INTEGER, length INTEGER, PRIMARY KEY (entry_id, offset)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY, body TEXT NOT NULL, sequence INTEGER);
+CREATE TABLE IF NOT EXISTS landing (id INTEGER PRIMARY KEY, files TEXT NOT NULL);
 """
 
 
@@ -140,9 +141,12 @@ class Journal:
             db.executemany("UPDATE item SET is_expanded = 1 WHERE idx = ?", [(item.index,) for item in items])
 
     def pending(self, *, after: int, limit: int) -> list[FileEntry]:
+        return self._pending("e.id > ? ORDER BY e.id LIMIT ?", after, limit)
+
+    def _pending(self, which: str, *values: int) -> list[FileEntry]:
         rows = self._rows(
-            "SELECT e.id, e.source_path, e.destination_path, e.size, e.mtime_ns, e.checksum, e.etag, i.is_recursive FROM entry e"
-            " JOIN item i ON i.idx = e.item_idx WHERE e.status = 'pending' AND e.id > ? ORDER BY e.id LIMIT ?", after, limit,
+            "SELECT e.id, e.source_path, e.destination_path, e.size, e.mtime_ns, e.checksum, e.etag, i.is_recursive FROM entry e"  # noqa: S608 (our own words)
+            f" JOIN item i ON i.idx = e.item_idx WHERE e.status = 'pending' AND {which}", *values,
         )  # fmt: skip
         return [FileEntry(row[0], row[1], row[2], row[3], row[4], row[5], row[6], is_recursive=bool(row[7])) for row in rows]
 
@@ -160,7 +164,32 @@ class Journal:
         """Note the latest fault of a file that is tried again."""
         self._run("UPDATE entry SET error_code = ?, error_details = ? WHERE id = ?", code, details, entry.id)
 
-    def end(self, entry: FileEntry, status: str, *, digest: str | None = None, code: str | None = None, details: str | None = None) -> None:
+    def begin_landing(self, files: Iterable[tuple[FileEntry, str, str]]) -> int:
+        """Note files (digest, etag) that are about to get their names; `end` and `end_many` strike the note off.
+
+        A node that is killed in between finds in `interrupted` what may be in its place already, and need not be delivered twice.
+        """
+        noted = json.dumps([(entry.id, entry.size, digest, etag) for entry, digest, etag in files])
+        with self._transaction() as db:
+            return int(db.execute("INSERT INTO landing (files) VALUES (?)", (noted,)).lastrowid or 0)
+
+    def interrupted(self) -> list[tuple[FileEntry, str, str]]:
+        """Return the files (digest, etag) that a killed node was about to put into their places."""
+        found = []
+        for (noted,) in self._rows("SELECT files FROM landing"):
+            for entry_id, size, digest, etag in json.loads(noted):
+                for entry in self._pending("e.id = ?", entry_id):
+                    entry.size = size
+                    found.append((entry, digest, etag))
+        return found
+
+    def forget_interrupted(self) -> None:
+        self._run("DELETE FROM landing")
+
+    def end(
+        self, entry: FileEntry, status: str, *, digest: str | None = None, code: str | None = None, details: str | None = None,
+        landing: int = 0,
+    ) -> None:  # fmt: skip
         """Record what became of a file; its pieces are forgotten."""
         n_bytes = (entry.size or 0) if status == "transferred" else 0
         with self._transaction() as db:
@@ -169,8 +198,9 @@ class Journal:
                 (status, digest, entry.size, n_bytes, code, details, entry.id),
             )
             db.execute("DELETE FROM piece WHERE entry_id = ?", (entry.id,))
+            db.execute("DELETE FROM landing WHERE id = ?", (landing,))
 
-    def end_many(self, entries: Iterable[tuple[FileEntry, str]]) -> None:
+    def end_many(self, entries: Iterable[tuple[FileEntry, str]], *, landing: int) -> None:
         """Record in one step that files (with their digests) were transferred whole."""
         rows = [(digest, entry.size, entry.size, entry.mtime_ns, entry.id) for entry, digest in entries]
         with self._transaction() as db:
@@ -178,6 +208,7 @@ class Journal:
                 "UPDATE entry SET status = 'transferred', digest = ?, size = ?, bytes = ?, mtime_ns = ?, error_code = NULL,"
                 " error_details = NULL WHERE id = ?", rows,
             )  # fmt: skip
+            db.execute("DELETE FROM landing WHERE id = ?", (landing,))
 
     def end_item(self, item: Item, status: str, *, code: str, details: str) -> None:
         """Record that a folder could not be read: one result stands for it. What an earlier try found below it keeps its own."""

@@ -8,12 +8,13 @@ import ctypes
 import hashlib
 import os
 import stat
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from services.dtn.digests import Stamp
-from services.dtn.journal import FileEntry
+from services.dtn.errors import NodeError
+from services.dtn.journal import FileEntry, Journal
 from services.dtn.partials import part_name_for, partial_key
 from services.dtn.paths import Root, is_plain_name
 
@@ -77,12 +78,16 @@ class Landing:
         last = self._written.pop()
         os.unlink(last.part, dir_fd=last.folder_fd)
 
-    def settle(self, failed: Callable[[FileEntry, OSError], None]) -> list[tuple[FileEntry, str, Stamp]]:
-        """Bring the bytes to the disk, then give every file its name; returns who arrived, with digest and stamp."""
+    def make_durable(self) -> list[tuple[FileEntry, str, str]]:
+        """Bring the bytes to the disk; returns whose they are, with digest and etag."""
         for folder_fd in {os.fstat(fd).st_dev: fd for fd in self._folders.values()}.values():
             if self._written and _LIBC.syncfs(folder_fd) != 0:
                 number = ctypes.get_errno()
                 raise OSError(number, os.strerror(number))
+        return [(one.entry, one.digest, one.stamp.etag) for one in self._written]
+
+    def put_in_place(self, failed: Callable[[FileEntry, OSError], None]) -> list[tuple[FileEntry, str, Stamp]]:
+        """Give every file its name; returns who arrived, with digest and stamp."""
         arrived = []
         written, self._written = self._written, []
         for one in written:
@@ -95,7 +100,7 @@ class Landing:
         return arrived
 
     def give_up(self) -> list[FileEntry]:
-        """Remove what was written since `settle`; returns whose it was."""
+        """Remove what was written and not put in place; returns whose it was."""
         entries = [one.entry for one in self._written]
         while self._written:
             self.take_back()
@@ -112,6 +117,15 @@ class Landing:
         fd, _ = self._held.enter_context(self._root.folder_fd(folder + "/"))
         self._folders[folder] = fd
         return fd
+
+
+def arrived_before(journal: Journal, root: Root) -> Iterator[tuple[FileEntry, str]]:
+    """What a node that was killed had put into its place and not recorded: files with digests. The same bytes still lie there."""
+    for entry, digest, etag in journal.interrupted():
+        with suppress(NodeError), root.place(entry.destination_path, follows_last=False) as place:
+            if place.status is not None and Stamp.of(place.status).etag == etag:
+                yield entry, digest
+    journal.forget_interrupted()
 
 
 def _is_plain(folder_fd: int, name: str) -> bool:

@@ -15,9 +15,10 @@ from services.dtn.deleting import Delete
 from services.dtn.errors import MissingError, NodeError, UnavailableError
 from services.dtn.journal import Item, Journal
 from services.dtn.node import Collection, Node
+from services.dtn.partials import remove_partials
 from services.dtn.paths import Root
 from services.dtn.progress import Options, Progress
-from services.dtn.pulling import Copy, remove_partials
+from services.dtn.pulling import Copy
 from services.dtn.rights import access_from
 from services.dtn.sources import LocalSource, RemoteSource, Source, StoppedError
 
@@ -184,7 +185,7 @@ class OrderRun:
         options = Options.read(self._order.get("options") or {})
         root = self._destination()
         if self._order["kind"] == "delete":
-            return Delete(journal, destination=root, options=options)
+            return Delete(journal, destination=root, options=options, faults=self._node.faults)
         return Copy(self._node, journal, order_id=self._id, source=self._source(), destination=root, options=options)
 
     def _destination(self) -> Root:

@@ -9,6 +9,7 @@ from typing import Any
 
 from services.dtn.digests import Stamp
 from services.dtn.errors import IsDirectoryError, NodeError
+from services.dtn.journal import FileEntry, Journal
 from services.dtn.paths import Root, part_name
 
 
@@ -72,18 +73,20 @@ class Partial:
             digest.update(buffer[:n_bytes])
             offset += n_bytes
 
-    def put_in_place(self, mtime_ns: int | None) -> Stamp:
-        """Make it durable and give it its name, replacing what was there."""
+    def make_durable(self, mtime_ns: int | None) -> Stamp:
+        """Bring all of it to the disk, with its time."""
         fd = self._open()
         if mtime_ns is not None:
             os.utime(fd, ns=(mtime_ns, mtime_ns))
         os.fsync(fd)
+        return Stamp.of(os.fstat(fd))
+
+    def put_in_place(self) -> None:
+        """Give it its name, replacing what was there."""
         with self._root.place(f"{self._folder.rstrip('/')}/{self._name}", follows_last=False) as place:
             final = self._path.rsplit("/", 1)[-1]
             os.rename(place.name, final, src_dir_fd=place.folder_fd, dst_dir_fd=place.folder_fd)
-        stamp = Stamp.of(os.fstat(fd))
         self.close()
-        return stamp
 
     def close(self) -> None:
         with self._lock:
@@ -107,3 +110,17 @@ def part_name_for(name: str, key: str) -> str:
 
 def partial_key(order_id: str, entry_id: int) -> str:
     return f"{order_id}:{entry_id}"
+
+
+def partial_of(root: Root, entry: FileEntry, *, order_id: str, made_folders: set[str]) -> Partial:
+    """Return the unfinished file of an order's file; the same one after a restart."""
+    return Partial(root, entry.destination_path, partial_key(order_id, entry.id), made_folders)
+
+
+def remove_partials(journal: Journal, root: Root, *, order_id: str) -> None:
+    """Remove the unfinished files of an order's files that are still pending."""
+    after = 0
+    while entries := journal.pending(after=after, limit=1000):
+        after = entries[-1].id
+        for entry in entries:
+            partial_of(root, entry, order_id=order_id, made_folders=set()).remove()

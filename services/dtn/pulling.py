@@ -23,10 +23,10 @@ from services.dtn.digests import READ_BYTES, Stamp, digest_of
 from services.dtn.entries import list_folder
 from services.dtn.errors import NodeError
 from services.dtn.journal import FileEntry, Item, Journal
-from services.dtn.landing import Landing, UnusualError
+from services.dtn.landing import Landing, UnusualError, arrived_before
 from services.dtn.node import Node
 from services.dtn.operations import delete_tree
-from services.dtn.partials import Partial, partial_key
+from services.dtn.partials import Partial, partial_of, remove_partials
 from services.dtn.paths import Root, normalise
 from services.dtn.progress import Options, Progress
 from services.dtn.scheduling import FIRST_WAIT_S, MOST_WAIT_S, Schedule
@@ -72,6 +72,8 @@ class Copy:
 
     def run(self) -> None:
         """Copy everything that can be copied; what cannot is recorded as failed. Raises StoppedError when stopped before the end."""
+        for entry, digest in arrived_before(self._journal, self._root):
+            self._note_arrival(entry, digest)
         try:
             self._expand()
         finally:
@@ -220,7 +222,7 @@ class Copy:
             if answer.error is not None:
                 error = answer.error
                 raise source_fault(error.http_status, error.code, error.message, path=entry.source_path)
-            self._strike_write_fault()
+            self._strike_fault("write")
             entry.size = answer.size
             entry.mtime_ns = entry.mtime_ns if entry.mtime_ns is not None else answer.mtime_ns
             digest = landing.write(entry, answer.body)
@@ -236,14 +238,17 @@ class Copy:
 
     def _put_all_in_place(self, landing: Landing) -> None:
         try:
-            arrived = landing.settle(lambda entry, error: self._settle(entry, as_fault(error, entry.destination_path)))
+            written = landing.make_durable()
         except OSError as error:  # nothing of it is safe on the disk
             for entry in landing.give_up():
                 self._settle(entry, as_fault(error, entry.destination_path))
             return
-        if not arrived:
+        if not written:
             return
-        self._journal.end_many((entry, digest) for entry, digest, _ in arrived)
+        note = self._journal.begin_landing(written)
+        arrived = landing.put_in_place(lambda entry, error: self._settle(entry, as_fault(error, entry.destination_path)))
+        self._strike_fault("unrecorded")
+        self._journal.end_many(((entry, digest) for entry, digest, _ in arrived), landing=note)
         self._node.digests.keep_many((stamp, digest) for _, digest, stamp in arrived)
         n_bytes = sum(entry.size or 0 for entry, _, _ in arrived)
         self.progress.add(files_transferred=len(arrived), bytes_checksummed=n_bytes, bytes_transferred=n_bytes)
@@ -299,7 +304,7 @@ class Copy:
         return False
 
     def _copy_bytes(self, fetched: Any, partial: Partial, *, offset: int, length: int, digest: Any = None) -> None:
-        self._strike_write_fault()
+        self._strike_fault("write")
         buffer = self._buffer()
         end = offset + length
         while offset < end:
@@ -312,8 +317,8 @@ class Copy:
                 digest.update(buffer[:n_bytes])
             offset += n_bytes
 
-    def _strike_write_fault(self) -> None:
-        fault = self._node.faults.take("write")
+    def _strike_fault(self, kind: str) -> None:
+        fault = self._node.faults.take(kind)
         if fault is not None:
             self._rest(fault.delay_s)
             fault.strike()
@@ -395,10 +400,16 @@ class Copy:
             self._discard(entry, partial)
             raise mismatch
         mtime_ns = entry.mtime_ns if self._options.preserve_timestamp else None
-        stamp = partial.put_in_place(mtime_ns)
+        stamp = partial.make_durable(mtime_ns)
+        note = self._journal.begin_landing([(entry, digest, stamp.etag)])
+        partial.put_in_place()
+        self._strike_fault("unrecorded")
         self._node.digests.keep(stamp, digest)
+        self._note_arrival(entry, digest, note)
+
+    def _note_arrival(self, entry: FileEntry, digest: str, note: int = 0) -> None:
         was_in_pieces = (entry.size or 0) > PIECE_BYTES
-        self._journal.end(entry, "transferred", digest=digest)
+        self._journal.end(entry, "transferred", digest=digest, landing=note)
         self.progress.add(files_transferred=1, bytes_checksummed=entry.size or 0, bytes_transferred=0 if was_in_pieces else entry.size or 0)
         self._schedule.note_success()
 
@@ -482,17 +493,3 @@ class Copy:
     def remove_partials(self) -> None:
         """Remove what a cancelled order left unfinished."""
         remove_partials(self._journal, self._root, order_id=self._order_id)
-
-
-def partial_of(root: Root, entry: FileEntry, *, order_id: str, made_folders: set[str]) -> Partial:
-    """Return the unfinished file of an order's file; the same one after a restart."""
-    return Partial(root, entry.destination_path, partial_key(order_id, entry.id), made_folders)
-
-
-def remove_partials(journal: Journal, root: Root, *, order_id: str) -> None:
-    """Remove the unfinished files of an order's files that are still pending."""
-    after = 0
-    while entries := journal.pending(after=after, limit=1000):
-        after = entries[-1].id
-        for entry in entries:
-            partial_of(root, entry, order_id=order_id, made_folders=set()).remove()
