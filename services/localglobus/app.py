@@ -18,7 +18,20 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.localglobus import errors, faults, gcs, group_policies, groups, mails, nodes, seed, webapp
-from services.localglobus.auth import api, clients, consents, grants, identities, keys, pages, scopes, sessions, tokens
+from services.localglobus.auth import (
+    api,
+    authentications,
+    clients,
+    consents,
+    grants,
+    identities,
+    keys,
+    pages,
+    policies,
+    scopes,
+    sessions,
+    tokens,
+)
 from services.localglobus.certificates import Authority
 from services.localglobus.settings import Settings
 from services.localglobus.store import Store
@@ -28,6 +41,8 @@ from services.localglobus.transfer.meter import Meter
 
 SCHEMAS = (
     identities.SCHEMA,
+    authentications.SCHEMA,
+    policies.SCHEMA,
     clients.SCHEMA,
     scopes.SCHEMA,
     consents.SCHEMA,

@@ -126,19 +126,26 @@ def _is_verified(challenge: str | None, verifier: str | None) -> bool:
     return hmac.compare_digest(digest, challenge)
 
 
-def refresh(connection: Connection, form: Mapping[str, str], client: Row) -> dict[str, Any]:
-    """A new access token with the scopes of the refresh token, which stays good (and is not repeated in the answer)."""
-    row = tokens.find(connection, form.get("refresh_token", ""), is_refresh=True)
+def refresh(connection: Connection, form: Mapping[str, str], client: Row) -> dict[str, Any] | OAuthError:
+    """A new access token with the scopes of the refresh token, which the answer carries too.
+
+    That of a client with a secret stays good. A public client gets another one in its place; the old one shown again later ends both.
+    """
+    given = form.get("refresh_token", "")
+    row = tokens.find(connection, given, is_refresh=True)
     if row is None or row["client_id"] != client["id"]:
-        raise _invalid_grant("the refresh token is not active")
+        tokens.end_if_reused(connection, given, client_id=client["id"])
+        return _invalid_grant("the refresh token is not active")
     names = row["scopes"].split()
     if asked := form.get("scope", "").split():
         if not set(asked) <= set(names):
             raise OAuthError("invalid_scope", "a refresh cannot widen the scopes")
         names = [name for name in names if name in asked]
     tokens.touch(connection, row)
-    _, token = tokens.issue(connection, tokens.grant_of(row), resource_server=row["resource_server"], names=names, refresh_id=row["id"])
-    return {**_describe(row["resource_server"], names, token), "other_tokens": []}
+    refresh_token = tokens.rotate(connection, row) if client["is_public"] else given
+    origin = tokens.family_of(row)
+    _, token = tokens.issue(connection, tokens.grant_of(row), resource_server=row["resource_server"], names=names, refresh_id=origin)
+    return {**_describe(row["resource_server"], names, token), "refresh_token": refresh_token, "other_tokens": []}
 
 
 def client_credentials(connection: Connection, form: Mapping[str, str], client: Row, issuer: Issuer) -> dict[str, Any]:

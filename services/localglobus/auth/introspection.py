@@ -1,9 +1,8 @@
 """What a client may learn about a token that it was given (RFC 7662, with Globus' additions)."""
 
-import json
 from typing import Any
 
-from services.localglobus.auth import grants, identities, tokens
+from services.localglobus.auth import authentications, grants, identities, tokens
 from services.localglobus.store import Connection, Row
 
 
@@ -41,6 +40,5 @@ def describe(connection: Connection, value: str, client: Row, *, include: set[st
     if "identity_set_detail" in include:
         answer["identity_set_detail"] = [grants.describe_linked(one) for one in linked]
     if "session_info" in include:
-        session = json.loads(row["session"])
-        answer["session_info"] = {"session_id": session.get("session_id"), "authentications": session.get("authentications", {})}
+        answer["session_info"] = authentications.of_token(connection, row["session"])
     return answer

@@ -15,11 +15,15 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from services.localglobus.auth import clients, consents, grants, identities, requests, sessions
+from services.localglobus.auth.policies import Shortfall
 from services.localglobus.auth.requests import Asked, PageError, RedirectError
 from services.localglobus.auth.sessions import COOKIE, Session
 from services.localglobus.store import Connection, Store
 
 AUTHORIZE = "/v2/oauth2/authorize"
+SECOND_FACTOR = "/v2/web/second-factor"
+STAMP = "localglobus_asked_at"
+"""A parameter of our own: when a request with `prompt=login` first came, signed, so that one sign-in after that is enough."""
 HEADERS = {
     "Cache-Control": "no-store",
     # No form-action: browsers apply it to the redirect back to the client, too.
@@ -67,14 +71,15 @@ async def authorize(request: Request) -> Response:
 
 
 async def _decide(request: Request, store: Store, query: dict[str, str], session: Session | None) -> Response:
-    asked, missing, lacking, lines = await store.read(_look, query, session)
-    if session is None or asked.prompt == "login" or lacking:
+    cookies: sessions.Cookies = request.app.state.cookies
+    asked_at = _asked_at(cookies, query)
+    asked, missing, lack, lines = await store.read(_look, query, session, asked_at)
+    if session is None or lack is not None:
         if asked.prompt == "none":
             raise asked.refuse("login_required", "nobody is signed in")
-        only = {"only": ",".join(lacking)} if lacking and session else {}
-        again = {name: value for name, value in query.items() if not (name == "prompt" and value == "login")}
-        target = f"{AUTHORIZE}?{urllib.parse.urlencode(again)}"
-        return see(requests.with_query("/v2/web/sign-in", {"next": target, "hint": asked.login_hint, "message": asked.message, **only}))
+        if asked.prompt == "login" and asked_at is None:
+            query = {**query, STAMP: cookies.stamp(_stamped(query))}
+        return see(_address_of(asked, lack or Shortfall(), f"{AUTHORIZE}?{urllib.parse.urlencode(query)}"))
     if missing or asked.prompt == "consent":
         if asked.prompt == "none":
             raise asked.refuse("consent_required", "the person has not agreed yet")
@@ -84,16 +89,33 @@ async def _decide(request: Request, store: Store, query: dict[str, str], session
     return see(await store.write(_answer, asked, session))
 
 
+def _asked_at(cookies: sessions.Cookies, query: Mapping[str, str]) -> float | None:
+    """When we first saw this very request, if it carries our stamp."""
+    return cookies.read_stamp(query.get(STAMP, ""), _stamped(query))
+
+
+def _stamped(query: Mapping[str, str]) -> str:
+    return urllib.parse.urlencode(sorted(pair for pair in query.items() if pair[0] != STAMP))
+
+
+def _address_of(asked: Asked, lack: Shortfall, target: str) -> str:
+    """Where the person shows what is lacking, to come back to `target`."""
+    if lack.factor_of is not None:
+        return requests.with_query(SECOND_FACTOR, {"identity": lack.factor_of, "next": target, "message": asked.message})
+    only = ",".join(lack.usernames)
+    return requests.with_query("/v2/web/sign-in", {"next": target, "hint": asked.login_hint, "message": asked.message, "only": only})
+
+
 def _look(
-    connection: Connection, query: Mapping[str, str], session: Session | None
-) -> tuple[Asked, list[tuple[str, ...]], list[str], list[dict[str, object]]]:
-    """The checked request; consent paths, sign-ins that it still lacks; its scopes in words."""
-    asked = requests.read(connection, query)
+    connection: Connection, query: Mapping[str, str], session: Session | None, asked_at: float | None
+) -> tuple[Asked, list[tuple[str, ...]], Shortfall | None, list[dict[str, object]]]:
+    """The checked request; consent paths, what the session still lacks; its scopes in words."""
+    asked = requests.read(connection, query, asked_at=asked_at)
     if session is None:
-        return asked, [], list(asked.required_identities), []
+        return asked, [], Shortfall(usernames=asked.required_identities), []
     missing = consents.missing(connection, asked.wanted, identity_id=session.identity_id, client_id=asked.client_id)
-    lacking = asked.lacking(session, requests.linked_people(connection, session))
-    return asked, missing, lacking, requests.describe_wanted(connection, asked.wanted, set(missing))
+    lack = asked.lacking(session, requests.linked_people(connection, session))
+    return asked, missing, lack, requests.describe_wanted(connection, asked.wanted, set(missing))
 
 
 def _answer(connection: Connection, asked: Asked, session: Session, *, agreed: bool = False) -> str:
@@ -166,7 +188,7 @@ async def _sign_in(request: Request, store: Store) -> Response:
     cookie = cookies.make()
     value, old_value = cookies.read(cookie) or "", cookies.read(request.cookies.get(COOKIE))
     opened = await store.write(sessions.open_session, value=value, identity_id=form.get("identity", ""), old_value=old_value)
-    if opened is None:
+    if not opened:
         return refuse(request, "Nobody of that id can sign in here.")
     response = see(target)
     sessions.set_cookie(response, cookie)
@@ -180,21 +202,28 @@ async def consent(request: Request) -> Response:
     if form is None or session is None:
         return refuse(request, "This form was not shown in this browser, or is old. Go back and try again.", status=403)
     query = dict(urllib.parse.parse_qsl(form.get("query", ""), keep_blank_values=True))
+    again = f"{AUTHORIZE}?{urllib.parse.urlencode(query)}"
     if form.get("person") != session.identity_id:
-        return see(f"{AUTHORIZE}?{urllib.parse.urlencode(query)}")
+        return see(again)
     store: Store = request.app.state.store
+    asked_at = _asked_at(request.app.state.cookies, query)
     try:
-        return see(await store.write(_decide_consent, query, session, agreed=form.get("decision") == "allow"))
+        return see(await store.write(_decide_consent, query, session, asked_at, agreed=form.get("decision") == "allow") or again)
     except PageError as error:
         return refuse(request, str(error))
     except RedirectError as error:
         return see(error.address)
 
 
-def _decide_consent(connection: Connection, query: Mapping[str, str], session: Session, *, agreed: bool) -> str:
-    asked = requests.read(connection, query)
+def _decide_consent(
+    connection: Connection, query: Mapping[str, str], session: Session, asked_at: float | None, *, agreed: bool
+) -> str | None:
+    """The client's address; None when the session is no longer enough for what is asked."""
+    asked = requests.read(connection, query, asked_at=asked_at)
     if not agreed:
         raise asked.refuse("access_denied", "the person did not agree")
+    if asked.lacking(session, requests.linked_people(connection, session)) is not None:
+        return None
     return _answer(connection, asked, session, agreed=True)
 
 

@@ -4,12 +4,15 @@ PageError       the client or its redirect URI is wrong: said on a page, never b
 RedirectError   everything else: said to the client, at its redirect URI (RFC 6749 section 4.1.2.1)
 """
 
+import math
 import re
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.localglobus.auth import clients, identities, scopes
+from services.localglobus.auth import clients, identities, policies, scopes
+from services.localglobus.auth.authentications import MFA
+from services.localglobus.auth.policies import Policy, Shortfall
 from services.localglobus.auth.scopes import Scope
 from services.localglobus.auth.sessions import Session
 from services.localglobus.errors import OAuthError
@@ -32,7 +35,7 @@ class RedirectError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """One checked request for authorization."""
+    """One checked request for authorization. What was shown before `after` (seconds since 1970) does not count."""
 
     client_id: str
     client_name: str
@@ -47,28 +50,42 @@ class Asked:
     message: str
     required_identities: tuple[str, ...]
     required_domain: tuple[str, ...]
+    required_policies: tuple[Policy, ...]
+    requires_mfa: bool
+    after: float
 
     def refuse(self, error: str, description: str) -> RedirectError:
         return RedirectError(self.redirect_uri, self.state, error, description)
 
-    def lacking(self, session: Session, people: list[Row]) -> list[str]:
-        """User names with which the person must still sign in for this request; empty when the session is enough.
+    def lacking(self, session: Session, people: Sequence[Row]) -> Shortfall | None:
+        """What the person must still show for this request; None when the session is enough.
 
         `people` are the linked identities of the session's account.
         """
-        shown = {row["id"] for row in people if row["id"] in session.authentications}
-        names = {row["username"].lower(): row["id"] for row in people}
-        missing = [wanted for wanted in self.required_identities if names.get(wanted.lower(), wanted.lower()) not in shown]
-        domains = {row["username"].rpartition("@")[2].lower() for row in people if row["id"] in shown}
-        if self.required_domain and not domains & set(self.required_domain):
-            missing += [row["username"] for row in people if row["username"].rpartition("@")[2].lower() in self.required_domain] or [
-                f"someone@{self.required_domain[0]}"
-            ]
-        return missing
+        shown = {name: facts for name, facts in session.authentications.items() if session.shown_at[name] >= self.after}
+        ids = {row["username"].lower(): row["id"] for row in people}
+        missing = tuple(name for name in self.required_identities if ids.get(name.lower(), name.lower()) not in shown)
+        if missing:
+            return Shortfall(usernames=missing)
+        if self.required_domain and not any(row["id"] in shown and _domain(row) in self.required_domain for row in people):
+            fitting = tuple(row["username"] for row in people if _domain(row) in self.required_domain)
+            return Shortfall(usernames=fitting or (f"someone@{self.required_domain[0]}",))
+        if not shown:
+            return Shortfall()
+        for policy in self.required_policies:
+            lack = policies.shortfall(policy, people, shown)
+            if lack is not None:
+                return lack
+        if self.requires_mfa and not any(MFA in (facts["amr"] or ()) for facts in shown.values()):
+            return Shortfall(factor_of=max(shown, key=lambda name: session.shown_at[name]))
+        return None
 
 
-def read(connection: Connection, query: Mapping[str, str]) -> Asked:
-    """The request in `query`. Raises PageError or RedirectError."""
+def read(connection: Connection, query: Mapping[str, str], *, asked_at: float | None) -> Asked:
+    """The request in `query`, which was first seen at `asked_at` if that is known. Raises PageError or RedirectError.
+
+    With `prompt=login`, only what is shown after that moment counts; as long as there is none, nothing does.
+    """
     client = clients.get(connection, query.get("client_id", ""))
     if client is None:
         raise PageError("No client of that id is registered here.")
@@ -105,7 +122,24 @@ def read(connection: Connection, query: Mapping[str, str]) -> Asked:
         message=query.get("session_message", ""),
         required_identities=_split(query.get("session_required_identities", "")),
         required_domain=_split(query.get("session_required_single_domain", "").lower()),
+        required_policies=_read_policies(connection, query, refuse),
+        requires_mfa=query.get("session_required_mfa", "").lower() == "true",
+        after=(math.inf if asked_at is None else asked_at) if query.get("prompt") == "login" else 0.0,
     )
+
+
+def _read_policies(connection: Connection, query: Mapping[str, str], refuse: Callable[[str, str], RedirectError]) -> tuple[Policy, ...]:
+    found = []
+    for policy_id in _split(query.get("session_required_policies", "")):
+        policy = policies.find(connection, policy_id)
+        if policy is None:
+            raise refuse("invalid_request", f"no policy {policy_id}")
+        found.append(policy)
+    return tuple(found)
+
+
+def _domain(person: Row) -> str:
+    return str(person["username"]).rpartition("@")[2].lower()
 
 
 def with_query(address: str, added: Mapping[str, str]) -> str:

@@ -10,14 +10,15 @@ import json
 import secrets
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.localglobus.auth import identities, scopes
+from services.localglobus.auth import authentications, identities, scopes
+from services.localglobus.auth.authentications import Authentications
 from services.localglobus.auth.clients import hash_secret
 from services.localglobus.auth.keys import write_private
 from services.localglobus.auth.tokens import Caller, describe_account
@@ -28,13 +29,14 @@ create table if not exists session (
     hash text primary key,
     session_id text not null,
     identity_id text not null references identity(id) on delete cascade,
-    authentications text not null,      -- JSON: identity id -> {idp, auth_time}
+    authentications text not null,      -- of older versions: they are in a table of their own
     expires_at integer not null
 );
 """
 
 COOKIE = "localglobus_session"
 LIFETIME_S = 7 * 86400
+STAMP_LIFETIME_S = 3600
 
 
 class Cookies:
@@ -53,7 +55,7 @@ class Cookies:
     def read(self, text: str | None) -> str | None:
         """The value when its signature is right, else None."""
         value, _, mac = (text or "").partition(".")
-        return value if value and hmac.compare_digest(mac, self._mac("cookie", value)) else None
+        return value if value and hmac.compare_digest(mac.encode(), self._mac("cookie", value).encode()) else None
 
     def form_token(self, cookie: str) -> str:
         """What a form of this browser must carry."""
@@ -62,7 +64,19 @@ class Cookies:
     def is_form_token(self, cookie: str | None, given: str) -> bool:
         """Does a posted form come from a page of ours in this browser?"""
         value = self.read(cookie)
-        return value is not None and hmac.compare_digest(self._mac("form", value), given)
+        return value is not None and hmac.compare_digest(self._mac("form", value).encode(), given.encode())
+
+    def stamp(self, text: str) -> str:
+        """This moment, signed together with `text`."""
+        moment = f"{time.time():.6f}"
+        return f"{moment}-{self._mac('stamp', f'{moment} {text}')}"
+
+    def read_stamp(self, given: str, text: str) -> float | None:
+        """The moment of a stamp that was made for `text` within the last hour, else None."""
+        moment, _, mac = given.partition("-")
+        if not hmac.compare_digest(mac.encode(), self._mac("stamp", f"{moment} {text}").encode()):
+            return None
+        return float(moment) if float(moment) > time.time() - STAMP_LIFETIME_S else None
 
     def _mac(self, purpose: str, value: str) -> str:
         return hmac.new(self._key, f"{purpose}:{value}".encode(), hashlib.sha256).hexdigest()
@@ -74,11 +88,12 @@ class Session:
 
     session_id: str
     identity_id: str
-    authentications: dict[str, dict[str, Any]]
+    authentications: Authentications
+    shown_at: Mapping[str, float]
 
     def as_json(self) -> str:
         """What tokens remember of it."""
-        return json.dumps({"session_id": self.session_id, "authentications": self.authentications})
+        return json.dumps({"session_id": self.session_id})
 
 
 def find(connection: Connection, value: str) -> Session | None:
@@ -86,7 +101,12 @@ def find(connection: Connection, value: str) -> Session | None:
     row = connection.execute("select * from session where hash = ? and expires_at > ?", (hash_secret(value), int(time.time()))).fetchone()
     if row is None:
         return None
-    return Session(session_id=row["session_id"], identity_id=row["identity_id"], authentications=json.loads(row["authentications"]))
+    return Session(
+        session_id=row["session_id"],
+        identity_id=row["identity_id"],
+        authentications=authentications.of_session(connection, row["session_id"]),
+        shown_at=authentications.shown_at(connection, row["session_id"]),
+    )
 
 
 async def read(request: Request) -> Session | None:
@@ -117,33 +137,26 @@ def _as_caller(connection: Connection, session: Session) -> Caller:
     )
 
 
-def open_session(connection: Connection, *, value: str, identity_id: str, old_value: str | None) -> Session | None:
-    """Sign in as an identity that people can sign in with; None for any other. The session acts as its primary identity.
+def open_session(connection: Connection, *, value: str, identity_id: str, old_value: str | None) -> bool:
+    """Sign in as an identity that people can sign in with; False for any other. The session acts as its primary identity.
 
     A session of the same account in this browser goes on, with one authentication more.
     """
     person = identities.get(connection, identity_id)
     if person is None or person["kind"] != "login" or person["status"] != "used":
-        return None
+        return False
     now = int(time.time())
     before = find(connection, old_value) if old_value else None
-    goes_on = before is not None and before.identity_id == person["account_id"]
-    session = Session(
-        session_id=before.session_id if before and goes_on else str(uuid.uuid4()),
-        identity_id=person["account_id"],
-        authentications={
-            **(before.authentications if before and goes_on else {}),
-            identity_id: {"idp": person["provider_id"], "auth_time": now},
-        },
-    )
+    session_id = before.session_id if before and before.identity_id == person["account_id"] else str(uuid.uuid4())
     if old_value:
         close_session(connection, old_value)
     connection.execute(
-        "insert into session (hash, session_id, identity_id, authentications, expires_at) values (?, ?, ?, ?, ?)",
-        (hash_secret(value), session.session_id, session.identity_id, json.dumps(session.authentications), now + LIFETIME_S),
+        "insert into session (hash, session_id, identity_id, authentications, expires_at) values (?, ?, ?, '{}', ?)",
+        (hash_secret(value), session_id, person["account_id"], now + LIFETIME_S),
     )
-    connection.execute("update identity set last_signed_in_at = ? where id in (?, ?)", (now, identity_id, session.identity_id))
-    return session
+    authentications.note(connection, session_id=session_id, identity_id=identity_id, provider_id=person["provider_id"])
+    connection.execute("update identity set last_signed_in_at = ? where id = ?", (now, person["account_id"]))
+    return True
 
 
 def close_session(connection: Connection, value: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from starlette.requests import Request
 
 from services.localglobus import errors
-from services.localglobus.auth import consents, scopes
+from services.localglobus.auth import authentications, consents, scopes
 from services.localglobus.auth.clients import hash_secret
 from services.localglobus.auth.scopes import Path
 from services.localglobus.store import Connection, Row, Store
@@ -40,11 +40,17 @@ create table if not exists token (
 );
 create index if not exists token_refresh on token (refresh_id);
 create index if not exists token_code on token (code_id);
+create table if not exists retired_refresh (    -- refresh tokens that were replaced by another one
+    token_id integer primary key references token(id) on delete cascade,
+    retired_at real not null
+);
 """
 
 ACCESS_LIFETIME_S = 48 * 3600
 REFRESH_LIFETIME_S = 183 * 86400
 """A refresh token dies after six months without use."""
+REPEAT_S = 60
+"""How long a replaced refresh token is still taken, for a client whose answer was lost on the way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +84,7 @@ class Caller:
     token_id: int
     expires_at: int
     session: dict[str, Any]
+    issued_at: int = 0
 
 
 def issue(
@@ -133,6 +140,8 @@ def find(connection: Connection, token: str, *, is_refresh: bool | None = None) 
         return None
     if is_refresh is not None and bool(row["is_refresh"]) != is_refresh:
         return None
+    if row["is_refresh"] and _is_retired(connection, row):
+        return None
     held = consents.paths(connection, identity_id=row["identity_id"], client_id=row["root_client_id"])
     root = tuple(json.loads(row["root_path"]))
     return row if all((*root, name) in held for name in row["scopes"].split()) else None
@@ -143,14 +152,51 @@ def touch(connection: Connection, row: Row) -> None:
     connection.execute("update token set expires_at = ? where id = ?", (int(time.time()) + REFRESH_LIFETIME_S, row["id"]))
 
 
+def rotate(connection: Connection, row: Row) -> str:
+    """Replace the refresh token of a public client (RFC 9700, section 4.14.2): the new one; the old one is soon no longer taken."""
+    _, token = issue(
+        connection,
+        grant_of(row),
+        resource_server=row["resource_server"],
+        names=row["scopes"].split(),
+        is_refresh=True,
+        refresh_id=family_of(row),
+    )
+    connection.execute("insert or ignore into retired_refresh (token_id, retired_at) values (?, ?)", (row["id"], time.time()))
+    return token
+
+
+def family_of(row: Row) -> int:
+    """Id of the first of the refresh tokens that replaced one another; access tokens name it as their origin."""
+    return int(row["refresh_id"] or row["id"])
+
+
+def _is_retired(connection: Connection, row: Row) -> bool:
+    retired = connection.execute("select retired_at from retired_refresh where token_id = ?", (row["id"],)).fetchone()
+    return retired is not None and retired["retired_at"] + REPEAT_S < time.time()
+
+
+def end_if_reused(connection: Connection, token: str, *, client_id: str) -> None:
+    """A replaced refresh token was shown again, by its owner or a thief: nobody can tell, so all of its family end."""
+    row = connection.execute("select * from token where hash = ? and client_id = ?", (hash_secret(token), client_id)).fetchone()
+    if row is not None and row["is_refresh"] and _is_retired(connection, row):
+        _revoke_family(connection, row)
+
+
 def revoke(connection: Connection, token: str) -> None:
     """End a token, and with a refresh token all that came from it. Safe to repeat; unknown tokens are no error."""
-    now = int(time.time())
-    row = connection.execute("select id from token where hash = ?", (hash_secret(token),)).fetchone()
-    if row is not None:
-        connection.execute(
-            "update token set revoked_at = ? where (id = ? or refresh_id = ?) and revoked_at is null", (now, row["id"], row["id"])
-        )
+    row = connection.execute("select * from token where hash = ?", (hash_secret(token),)).fetchone()
+    if row is not None and row["is_refresh"]:
+        _revoke_family(connection, row)
+    elif row is not None:
+        connection.execute("update token set revoked_at = ? where id = ? and revoked_at is null", (int(time.time()), row["id"]))
+
+
+def _revoke_family(connection: Connection, row: Row) -> None:
+    first = family_of(row)
+    connection.execute(
+        "update token set revoked_at = ? where (id = ? or refresh_id = ?) and revoked_at is null", (int(time.time()), first, first)
+    )
 
 
 def revoke_code(connection: Connection, code_id: int) -> None:
@@ -171,7 +217,8 @@ def find_caller(connection: Connection, token: str, *, scope: str | None = None)
         consents=_consents_below(connection, row),
         token_id=row["id"],
         expires_at=row["expires_at"],
-        session=json.loads(row["session"]),
+        session=authentications.of_token(connection, row["session"]),
+        issued_at=row["issued_at"],
     )
 
 
