@@ -23,11 +23,13 @@ from services.localglobus.auth import (
     authentications,
     clients,
     consents,
+    factors,
     grants,
     identities,
     keys,
     pages,
     policies,
+    policies_api,
     scopes,
     sessions,
     tokens,
@@ -43,6 +45,7 @@ SCHEMAS = (
     identities.SCHEMA,
     authentications.SCHEMA,
     policies.SCHEMA,
+    factors.SCHEMA,
     clients.SCHEMA,
     scopes.SCHEMA,
     consents.SCHEMA,
@@ -96,7 +99,17 @@ def make_apps(settings: Settings) -> tuple[ASGIApp, dict[str, ASGIApp], Store]:
         "world": seed.plant(store, settings),
         "meter": Meter(settings.requests_per_second),
     }
-    found = [*api.routes, *pages.routes, *groups.routes, *group_policies.routes, *transfer_routes.routes, *nodes.routes, *webapp.routes]
+    found = [
+        *api.routes,
+        *policies_api.routes,
+        *pages.routes,
+        *factors.routes,
+        *groups.routes,
+        *group_policies.routes,
+        *transfer_routes.routes,
+        *nodes.routes,
+        *webapp.routes,
+    ]
     main = _make_app([*found, *(faults.routes if settings.has_faults else [])], state, background=True)
     managers = {name: _make_app([*gcs.routes], {**state, "gcs_endpoint": name}, background=False) for name in settings.nodes}
     wrap = faults.wrap if settings.has_faults else _plain

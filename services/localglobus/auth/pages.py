@@ -5,8 +5,9 @@ a code, as the browser's session and the recorded consents allow. Both pages pos
 changes by GET, but for signing out, which is a link at Globus too.
 """
 
+import functools
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import jinja2
@@ -18,8 +19,10 @@ from services.localglobus.auth import clients, consents, grants, identities, req
 from services.localglobus.auth.policies import Shortfall
 from services.localglobus.auth.requests import Asked, PageError, RedirectError
 from services.localglobus.auth.sessions import COOKIE, Session
+from services.localglobus.errors import ApiError
 from services.localglobus.store import Connection, Store
 
+Page = Callable[[Request], Awaitable[Response]]
 AUTHORIZE = "/v2/oauth2/authorize"
 SECOND_FACTOR = "/v2/web/second-factor"
 STAMP = "localglobus_asked_at"
@@ -49,6 +52,27 @@ def render(request: Request, template: str, context: Mapping[str, Any], *, statu
 def refuse(request: Request, message: str, *, status: int = 400) -> Response:
     """A page that says why it does not go on."""
     return render(request, "refused.html", {"message": message}, status=status)
+
+
+def refuse_in(request: Request, message: str, *, wait_s: int) -> Response:
+    """A page that says when to try again."""
+    response = refuse(request, f"{message} Try again in {wait_s} seconds.", status=429)
+    response.headers["Retry-After"] = str(wait_s)
+    return response
+
+
+def metered(page: Page) -> Page:
+    """The page, refused on a page of its own to a browser that asks too often."""
+
+    @functools.wraps(page)
+    async def answer(request: Request) -> Response:
+        try:
+            request.app.state.meter.count(f"browser {request.cookies.get(COOKIE) or (request.client and request.client.host)}")
+        except ApiError as error:
+            return refuse_in(request, "These pages are asked for too often.", wait_s=int(error.headers["Retry-After"]))
+        return await page(request)
+
+    return answer
 
 
 def see(address: str) -> RedirectResponse:
@@ -146,7 +170,7 @@ def _answer(connection: Connection, asked: Asked, session: Session, *, agreed: b
     return requests.with_query(asked.redirect_uri, {"code": code, "state": asked.state})
 
 
-async def _read_form(request: Request) -> dict[str, str] | None:
+async def read_form(request: Request) -> dict[str, str] | None:
     """The fields of a form that one of our pages showed to this browser; None for any other."""
     form = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     cookies: sessions.Cookies = request.app.state.cookies
@@ -178,7 +202,7 @@ async def sign_in(request: Request) -> Response:
 
 
 async def _sign_in(request: Request, store: Store) -> Response:
-    form = await _read_form(request)
+    form = await read_form(request)
     if form is None:
         return refuse(request, "This form was not shown in this browser, or is old. Go back and try again.", status=403)
     target = form.get("next", "")
@@ -197,7 +221,7 @@ async def _sign_in(request: Request, store: Store) -> Response:
 
 async def consent(request: Request) -> Response:
     """The decision of the consent page: `allow` records it and goes back with a code, anything else with access_denied."""
-    form = await _read_form(request)
+    form = await read_form(request)
     session = await sessions.read(request)
     if form is None or session is None:
         return refuse(request, "This form was not shown in this browser, or is old. Go back and try again.", status=403)
@@ -208,11 +232,12 @@ async def consent(request: Request) -> Response:
     store: Store = request.app.state.store
     asked_at = _asked_at(request.app.state.cookies, query)
     try:
-        return see(await store.write(_decide_consent, query, session, asked_at, agreed=form.get("decision") == "allow") or again)
+        address = await store.write(_decide_consent, query, session, asked_at, agreed=form.get("decision") == "allow")
     except PageError as error:
         return refuse(request, str(error))
     except RedirectError as error:
         return see(error.address)
+    return see(address or again)
 
 
 def _decide_consent(
@@ -258,7 +283,7 @@ async def held_consents(request: Request) -> Response:
         return see("/v2/web/sign-in?next=/v2/web/consents")
     store: Store = request.app.state.store
     if request.method == "POST":
-        form = await _read_form(request)
+        form = await read_form(request)
         if form is None or not form.get("consent", "").isdecimal():
             return refuse(request, "This form was not shown in this browser, or is old. Go back and try again.", status=403)
         await store.write(consents.withdraw, int(form["consent"]), identity_id=session.identity_id)
@@ -268,10 +293,10 @@ async def held_consents(request: Request) -> Response:
 
 
 routes: list[Route] = [
-    Route(AUTHORIZE, authorize, methods=["GET"]),
-    Route("/v2/web/sign-in", sign_in, methods=["GET", "POST"]),
-    Route("/v2/web/consent", consent, methods=["POST"]),
-    Route("/v2/web/consents", held_consents, methods=["GET", "POST"]),
+    Route(AUTHORIZE, metered(authorize), methods=["GET"]),
+    Route("/v2/web/sign-in", metered(sign_in), methods=["GET", "POST"]),
+    Route("/v2/web/consent", metered(consent), methods=["POST"]),
+    Route("/v2/web/consents", metered(held_consents), methods=["GET", "POST"]),
     Route("/v2/web/auth-code", auth_code, methods=["GET"]),
     Route("/v2/web/logout", logout, methods=["GET"]),
 ]

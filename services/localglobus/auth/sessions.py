@@ -67,7 +67,7 @@ class Cookies:
         return value is not None and hmac.compare_digest(self._mac("form", value).encode(), given.encode())
 
     def stamp(self, text: str) -> str:
-        """This moment, signed together with `text`."""
+        """The time of now, signed together with `text`."""
         moment = f"{time.time():.6f}"
         return f"{moment}-{self._mac('stamp', f'{moment} {text}')}"
 
