@@ -1,14 +1,13 @@
-"""Delete orders: each path of the task is removed from this node's disk, in order; safe to repeat after a kill."""
+"""Delete orders: each path of the task is removed from this node's storage, in order; safe to repeat after a kill."""
 
 import threading
 
 from services.dtn.errors import NodeError
 from services.dtn.faults import Faults
 from services.dtn.journal import FileEntry, Journal
-from services.dtn.operations import delete_tree
-from services.dtn.paths import Root
 from services.dtn.progress import Options, Progress
 from services.dtn.sources import StoppedError
+from services.dtn.storage import Storage
 
 RETRY_WAIT_S = 2.0
 
@@ -16,9 +15,9 @@ RETRY_WAIT_S = 2.0
 class Delete:
     """One delete order at work; the same outside as `pulling.Copy`."""
 
-    def __init__(self, journal: Journal, *, destination: Root, options: Options, faults: Faults) -> None:
+    def __init__(self, journal: Journal, *, destination: Storage, options: Options, faults: Faults) -> None:
         self._journal = journal
-        self._root = destination
+        self._storage = destination
         self._options = options
         self._faults = faults
         self.progress = Progress(journal)
@@ -48,7 +47,7 @@ class Delete:
         try:
             recursive = entry.is_recursive or self._options.recursive
             ignore_missing = self._options.ignore_missing or was_begun
-            delete_tree(self._root, entry.source_path, recursive=recursive, ignore_missing=ignore_missing)
+            self._storage.delete(entry.source_path, recursive=recursive, ignore_missing=ignore_missing)
             self._rest_unrecorded()
         except NodeError as error:
             code = {404: "FILE_NOT_FOUND", 403: "PERMISSION_DENIED"}.get(error.http_status, error.code)

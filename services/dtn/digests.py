@@ -3,6 +3,8 @@
 A file that was written within the clock's grain is not kept, since a second write could leave the same stamp.
 """
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import os
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 READ_BYTES = 1 << 20
 GRAIN_NS = 20_000_000  # file times step by up to 10 ms on Linux
@@ -21,7 +24,7 @@ AT_ONCE_BYTES = 256 << 20  # a digest that takes longer is computed beside, and 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What identifies a file's bytes without reading them."""
+    """What identifies a file's bytes without reading them; for an object of a bucket, numbers made of its key and its ETag."""
 
     device: int
     inode: int
@@ -29,12 +32,26 @@ class Stamp:
     mtime_ns: int
 
     @classmethod
-    def of(cls, status: os.stat_result) -> "Stamp":
+    def of(cls, status: os.stat_result) -> Stamp:
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
     @property
     def etag(self) -> str:
         return f'"{self.size:x}-{self.mtime_ns:x}-{self.inode:x}"'
+
+
+class Readable(Protocol):
+    """An open file, as far as hashing it needs (`storage.File`)."""
+
+    def read_into(self, buffer: memoryview, offset: int) -> int: ...
+
+    def announce(self, offset: int, length: int) -> None: ...
+
+    def stamp_now(self) -> Stamp: ...
+
+    def duplicate(self) -> Readable: ...
+
+    def close(self) -> None: ...
 
 
 class DigestBook:
@@ -82,38 +99,39 @@ class DigestBook:
             self._db.executemany("INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?, ?)", rows)
             self._db.execute("COMMIT")
 
-    def compute(self, fd: int, progress: Callable[[int], None] = lambda _: None) -> str:
+    def compute(self, file: Readable, progress: Callable[[int], None] = lambda _: None) -> str:
         """Read the whole file and return its digest; kept if the file did not change meanwhile. Blocks: call it in a thread."""
-        stamp, since_ns = Stamp.of(os.fstat(fd)), time.time_ns()
+        stamp, since_ns = file.stamp_now(), time.time_ns()
         known = self.known(stamp)
         if known is not None:
             return known
-        digest = digest_of(fd, progress)
-        if Stamp.of(os.fstat(fd)) == stamp:
+        file.announce(0, stamp.size)
+        digest = digest_of(file, progress)
+        if file.stamp_now() == stamp:
             self.keep(stamp, digest, since_ns=since_ns)
         return digest
 
-    def start(self, fd: int) -> tuple[Future[str], int]:
-        """Compute beside, on a copy of the descriptor; returns the future and the bytes read so far. Safe to repeat: it runs once."""
-        stamp = Stamp.of(os.fstat(fd))
+    def start(self, file: Readable) -> tuple[Future[str], int]:
+        """Compute beside, on a copy of the open file; returns the future and the bytes read so far. Safe to repeat: it runs once."""
+        stamp = file.stamp_now()
         with self._lock:
             running = self._running.get(stamp)
             if running is not None:
                 return running[0], running[1][0]
             done = [0]
-            future = self._executor.submit(self._compute_and_close, os.dup(fd), done)
+            future = self._executor.submit(self._compute_and_close, file.duplicate(), done)
             self._running[stamp] = (future, done)
         future.add_done_callback(lambda _: self._forget(stamp))
         return future, 0
 
-    def _compute_and_close(self, fd: int, done: list[int]) -> str:
+    def _compute_and_close(self, file: Readable, done: list[int]) -> str:
         def note(n_bytes: int) -> None:
             done[0] += n_bytes
 
         try:
-            return self.compute(fd, note)
+            return self.compute(file, note)
         finally:
-            os.close(fd)
+            file.close()
 
     def _forget(self, stamp: Stamp) -> None:
         with self._lock:
@@ -123,12 +141,12 @@ class DigestBook:
         self._db.close()
 
 
-def digest_of(fd: int, progress: Callable[[int], None] = lambda _: None) -> str:
-    """Return the SHA-256 (hexadecimal) of what the descriptor reads from its beginning. Memory stays flat."""
+def digest_of(file: Readable, progress: Callable[[int], None] = lambda _: None) -> str:
+    """Return the SHA-256 (hexadecimal) of what the file reads from its beginning. Memory stays flat."""
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(READ_BYTES))
     offset = 0
-    while n_bytes := os.preadv(fd, [buffer], offset):
+    while n_bytes := file.read_into(buffer, offset):
         digest.update(buffer[:n_bytes])
         offset += n_bytes
         progress(n_bytes)

@@ -17,6 +17,7 @@ from services.dtn.errors import NodeError
 from services.dtn.journal import FileEntry, Journal
 from services.dtn.partials import part_name_for, partial_key
 from services.dtn.paths import Root, is_plain_name
+from services.dtn.storage import Storage
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -86,7 +87,7 @@ class Landing:
                 raise OSError(number, os.strerror(number))
         return [(one.entry, one.digest, one.stamp.etag) for one in self._written]
 
-    def put_in_place(self, failed: Callable[[FileEntry, OSError], None]) -> list[tuple[FileEntry, str, Stamp]]:
+    def put_in_place(self, failed: Callable[[FileEntry, Exception], None]) -> list[tuple[FileEntry, str, Stamp]]:
         """Give every file its name; returns who arrived, with digest and stamp."""
         arrived = []
         written, self._written = self._written, []
@@ -119,11 +120,11 @@ class Landing:
         return fd
 
 
-def arrived_before(journal: Journal, root: Root) -> Iterator[tuple[FileEntry, str]]:
+def arrived_before(journal: Journal, storage: Storage) -> Iterator[tuple[FileEntry, str]]:
     """What a node that was killed had put into its place and not recorded: files with digests. The same bytes still lie there."""
-    for entry, digest, etag in journal.interrupted():
-        with suppress(NodeError), root.place(entry.destination_path, follows_last=False) as place:
-            if place.status is not None and Stamp.of(place.status).etag == etag:
+    for entry, digest, mark in journal.interrupted():
+        with suppress(NodeError):
+            if storage.is_in_place(entry.destination_path, mark=mark, digest=digest):
                 yield entry, digest
     journal.forget_interrupted()
 

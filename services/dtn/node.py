@@ -17,7 +17,9 @@ from services.dtn.digests import DigestBook
 from services.dtn.errors import MissingError, NodeError
 from services.dtn.faults import Faults
 from services.dtn.paths import Root, normalise
+from services.dtn.posix import PosixStorage
 from services.dtn.rights import AccessBook
+from services.dtn.storage import Storage
 from services.dtn.uploads import UploadBook
 
 logger = logging.getLogger("dtn")
@@ -47,7 +49,7 @@ class Collection:
     authorize_url: str
     https_server: str
     scope: str
-    root: Root
+    storage: Storage
 
 
 class Node:
@@ -102,6 +104,13 @@ class Node:
             raise MissingError("No such collection is served here.", code="EndpointNotFound")
         return found
 
+    def forget_upload(self, note: str) -> bool:
+        """Remove what an earlier process left unfinished; False when its storage is not known (any more) or does not answer."""
+        try:
+            return any(collection.storage.forget_upload(note) for collection in self.collections.values())
+        except (NodeError, OSError):
+            return False
+
     def refresh(self) -> None:
         """Ask control for the collections; what is known stays when it does not answer."""
         try:
@@ -120,7 +129,7 @@ class Node:
                 authorize_url=str(one["authorize_url"]),
                 https_server=str(one["https_server"]).rstrip("/"),
                 scope=str(one.get("scope") or f"https://auth.globus.org/scopes/{one['id']}/https"),
-                root=Root(folder),
+                storage=PosixStorage(Root(folder)),
             )
         self.collections = taken
 

@@ -16,11 +16,11 @@ from services.dtn.errors import MissingError, NodeError, UnavailableError
 from services.dtn.journal import Item, Journal
 from services.dtn.node import Collection, Node
 from services.dtn.partials import remove_partials
-from services.dtn.paths import Root
 from services.dtn.progress import Options, Progress
 from services.dtn.pulling import Copy
 from services.dtn.rights import access_from
 from services.dtn.sources import LocalSource, RemoteSource, Source, StoppedError
+from services.dtn.storage import Storage
 
 logger = logging.getLogger("dtn.orders")
 MOST_ORDERS = 4
@@ -61,8 +61,8 @@ class Orders:
                 continue
             journal = Journal(file)
             with contextlib.suppress(NodeError):
-                root = self._node.collection(str(journal.get("destination"))).root
-                remove_partials(journal, root, order_id=file.stem)
+                storage = self._node.collection(str(journal.get("destination"))).storage
+                remove_partials(journal, storage, order_id=file.stem)
             journal.remove()
 
     def _lease_forever(self) -> None:
@@ -183,16 +183,16 @@ class OrderRun:
 
     def _make_job(self, journal: Journal) -> Copy | Delete:
         options = Options.read(self._order.get("options") or {})
-        root = self._destination()
+        destination = self._destination()
         if self._order["kind"] == "delete":
-            return Delete(journal, destination=root, options=options, faults=self._node.faults)
-        return Copy(self._node, journal, order_id=self._id, source=self._source(), destination=root, options=options)
+            return Delete(journal, destination=destination, options=options, faults=self._node.faults)
+        return Copy(self._node, journal, order_id=self._id, source=self._source(), destination=destination, options=options)
 
-    def _destination(self) -> Root:
-        """The destination's folder, in which links lead no further than the order's owner may write."""
+    def _destination(self) -> Storage:
+        """The destination's storage, in which links lead no further than the order's owner may write."""
         asked = self._order["destination"]
-        root = self._node.collection(str(asked["collection"])).root
-        return root if asked.get("rules") is None else root.held_to(access_from(asked["rules"]).may_write)
+        storage = self._node.collection(str(asked["collection"])).storage
+        return storage if asked.get("rules") is None else storage.held_to(access_from(asked["rules"]).may_write)
 
     def _source(self) -> Source:
         asked = self._order["source"]

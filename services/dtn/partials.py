@@ -11,6 +11,7 @@ from services.dtn.digests import Stamp
 from services.dtn.errors import IsDirectoryError, NodeError
 from services.dtn.journal import FileEntry, Journal
 from services.dtn.paths import Root, part_name
+from services.dtn.storage import Storage, Unfinished
 
 
 class Partial:
@@ -33,7 +34,11 @@ class Partial:
         except NodeError:
             return False
 
-    def create(self) -> None:
+    @property
+    def is_readable(self) -> bool:
+        return True
+
+    def create(self, size: int) -> None:
         """Begin from nothing. Raises IsDirectoryError when the destination is a folder."""
         if self._path.endswith("/"):
             raise IsDirectoryError("A file's destination does not end with '/'.")
@@ -59,8 +64,11 @@ class Partial:
             n_bytes = os.pwrite(fd, chunk, offset)
             chunk, offset = chunk[n_bytes:], offset + n_bytes
 
-    def flush(self) -> None:
+    def flush(self, offset: int, length: int) -> None:
         os.fdatasync(self._open())
+
+    def complete(self, size: int) -> None:
+        """A file is one from the beginning."""
 
     def feed(self, digest: Any, offset: int, length: int, buffer: memoryview) -> None:
         """Hash what lies on the disk from `offset`."""
@@ -73,20 +81,22 @@ class Partial:
             digest.update(buffer[:n_bytes])
             offset += n_bytes
 
-    def make_durable(self, mtime_ns: int | None) -> Stamp:
-        """Bring all of it to the disk, with its time."""
+    def make_durable(self, mtime_ns: int | None) -> str:
+        """Bring all of it to the disk, with its time; returns the mark that it keeps under its name."""
         fd = self._open()
         if mtime_ns is not None:
             os.utime(fd, ns=(mtime_ns, mtime_ns))
         os.fsync(fd)
-        return Stamp.of(os.fstat(fd))
+        return Stamp.of(os.fstat(fd)).etag
 
-    def put_in_place(self) -> None:
+    def put_in_place(self, digest: str) -> Stamp:
         """Give it its name, replacing what was there."""
         with self._root.place(f"{self._folder.rstrip('/')}/{self._name}", follows_last=False) as place:
             final = self._path.rsplit("/", 1)[-1]
             os.rename(place.name, final, src_dir_fd=place.folder_fd, dst_dir_fd=place.folder_fd)
+        stamp = Stamp.of(os.fstat(self._open()))
         self.close()
+        return stamp
 
     def close(self) -> None:
         with self._lock:
@@ -112,15 +122,15 @@ def partial_key(order_id: str, entry_id: int) -> str:
     return f"{order_id}:{entry_id}"
 
 
-def partial_of(root: Root, entry: FileEntry, *, order_id: str, made_folders: set[str]) -> Partial:
+def partial_of(storage: Storage, entry: FileEntry, *, order_id: str, made_folders: set[str]) -> Unfinished:
     """Return the unfinished file of an order's file; the same one after a restart."""
-    return Partial(root, entry.destination_path, partial_key(order_id, entry.id), made_folders)
+    return storage.unfinished(entry.destination_path, partial_key(order_id, entry.id), made_folders)
 
 
-def remove_partials(journal: Journal, root: Root, *, order_id: str) -> None:
+def remove_partials(journal: Journal, storage: Storage, *, order_id: str) -> None:
     """Remove the unfinished files of an order's files that are still pending."""
     after = 0
     while entries := journal.pending(after=after, limit=1000):
         after = entries[-1].id
         for entry in entries:
-            partial_of(root, entry, order_id=order_id, made_folders=set()).remove()
+            partial_of(storage, entry, order_id=order_id, made_folders=set()).remove()

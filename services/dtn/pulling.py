@@ -8,8 +8,6 @@ control meanwhile.
 import functools
 import hashlib
 import logging
-import os
-import stat
 import threading
 import time
 from collections.abc import Callable
@@ -18,22 +16,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from services.dtn.bundles import MOST_BYTES, Answered
-from services.dtn.digests import READ_BYTES, Stamp, digest_of
-from services.dtn.entries import list_folder
+from services.dtn.digests import READ_BYTES, digest_of
 from services.dtn.errors import NodeError
 from services.dtn.journal import FileEntry, Item, Journal
-from services.dtn.landing import Landing, UnusualError, arrived_before
+from services.dtn.landing import UnusualError, arrived_before
 from services.dtn.node import Node
-from services.dtn.operations import delete_tree
-from services.dtn.partials import Partial, partial_of, remove_partials
-from services.dtn.paths import Root, normalise
+from services.dtn.partials import partial_of, remove_partials
+from services.dtn.paths import normalise
 from services.dtn.progress import Options, Progress
 from services.dtn.scheduling import FIRST_WAIT_S, MOST_WAIT_S, Schedule
+from services.dtn.small_files import MOST_BYTES, Answered
 from services.dtn.sources import SOURCE_ERRORS, PullError, Source, StoppedError, as_fault, mtime_of, source_fault
+from services.dtn.storage import Landing, Storage, Unfinished
 
 logger = logging.getLogger("dtn.orders")
-PIECE_BYTES = 16 << 20
 LANDED_S = 0.25  # small files that arrived wait no longer than this for their names
 
 
@@ -42,7 +38,7 @@ class _LargeFile:
     """A file that comes in pieces; whoever finishes a piece hashes what has become contiguous."""
 
     entry: FileEntry
-    partial: Partial
+    partial: Unfinished
     done: dict[int, int]
     n_open: int = 0
     error: Exception | None = None
@@ -55,12 +51,12 @@ class _LargeFile:
 class Copy:
     """One copy order at work. `run` blocks until every file has come to an end, and is called in a thread of its own."""
 
-    def __init__(self, node: Node, journal: Journal, *, order_id: str, source: Source, destination: Root, options: Options) -> None:
+    def __init__(self, node: Node, journal: Journal, *, order_id: str, source: Source, destination: Storage, options: Options) -> None:
         self._node = node
         self._journal = journal
         self._order_id = order_id
         self._source = source
-        self._root = destination
+        self._storage = destination
         self._options = options
         self.progress = Progress(journal)
         self.stop = threading.Event()
@@ -72,7 +68,7 @@ class Copy:
 
     def run(self) -> None:
         """Copy everything that can be copied; what cannot is recorded as failed. Raises StoppedError when stopped before the end."""
-        for entry, digest in arrived_before(self._journal, self._root):
+        for entry, digest in arrived_before(self._journal, self._storage):
             self._note_arrival(entry, digest)
         try:
             self._expand()
@@ -132,7 +128,7 @@ class Copy:
         for entry in self._source.walk(top, self._options.filter_rules):
             path = target + str(entry["path"])[len(top) :]
             if entry["type"] == "dir":
-                self._root.make_folder(path)
+                self._storage.make_folder(path)
                 rows.append(("dir", entry["path"], path, None, None, None))
             else:
                 rows.append(("file", entry["path"], path, int(entry["size"]), mtime_of(entry), None))
@@ -191,8 +187,8 @@ class Copy:
 
     def _pull_many(self, entries: list[FileEntry]) -> None:
         """Bring small files to their ends by one stream; what is large or lands in an unusual place goes alone."""
-        landing = Landing(
-            self._root, order_id=self._order_id, made_folders=self._made_folders, keeps_times=self._options.preserve_timestamp
+        landing = self._storage.landing(
+            order_id=self._order_id, made_folders=self._made_folders, keeps_times=self._options.preserve_timestamp
         )  # fmt: skip
         unanswered = dict(enumerate(entries))
         alone: list[FileEntry] = []
@@ -239,7 +235,7 @@ class Copy:
     def _put_all_in_place(self, landing: Landing) -> None:
         try:
             written = landing.make_durable()
-        except OSError as error:  # nothing of it is safe on the disk
+        except (NodeError, OSError) as error:  # nothing of it is safe
             for entry in landing.give_up():
                 self._settle(entry, as_fault(error, entry.destination_path))
             return
@@ -271,7 +267,7 @@ class Copy:
                 self._discard(entry, partial)
                 done = {}
             if done or self._pull_first(entry, partial):
-                self._begin_pieces(entry, partial, done or {0: PIECE_BYTES})
+                self._begin_pieces(entry, partial, done or {0: self._piece_bytes(entry)})
         except (PullError, NodeError, OSError) as error:
             partial.close()
             self._settle(entry, as_fault(error, entry.destination_path))
@@ -279,23 +275,27 @@ class Copy:
             partial.close()
             raise
 
-    def _partial(self, entry: FileEntry) -> Partial:
-        return partial_of(self._root, entry, order_id=self._order_id, made_folders=self._made_folders)
+    def _partial(self, entry: FileEntry) -> Unfinished:
+        return partial_of(self._storage, entry, order_id=self._order_id, made_folders=self._made_folders)
 
-    def _pull_first(self, entry: FileEntry, partial: Partial) -> bool:
+    def _pull_first(self, entry: FileEntry, partial: Unfinished) -> bool:
         """Fetch the first piece; most files end with it. Returns True when there is more to come."""
+        asked = self._piece_bytes(entry)
         with self._source.fetch(
-            entry.source_path, offset=0, length=PIECE_BYTES, etag=None, wants_digest=self._options.verify_checksum
+            entry.source_path, offset=0, length=asked, etag=None, wants_digest=self._options.verify_checksum
         ) as fetched:  # fmt: skip
             entry.size, entry.etag = fetched.size, fetched.etag
             entry.mtime_ns = entry.mtime_ns if entry.mtime_ns is not None else fetched.mtime_ns
             self._journal.set_facts(entry)
             digest = hashlib.sha256()
-            partial.create()
-            length = min(entry.size, PIECE_BYTES)
-            self._copy_bytes(fetched, partial, offset=0, length=length, digest=digest)
+            partial.create(entry.size)
+            length = min(entry.size, self._piece_bytes(entry))
+            if length <= asked:
+                self._copy_bytes(fetched, partial, offset=0, length=length, digest=digest)
             expected = fetched.digest
-        if entry.size > PIECE_BYTES:
+        if length > asked:  # its size was not known, and asks for longer pieces
+            return self._pull_first(entry, partial)
+        if entry.size > length:
             self._finish_piece(entry, partial, 0, length)
             return True
         if self._options.verify_checksum and expected is None:
@@ -303,7 +303,7 @@ class Copy:
         self._put_in_place(entry, partial, digest.hexdigest(), expected)
         return False
 
-    def _copy_bytes(self, fetched: Any, partial: Partial, *, offset: int, length: int, digest: Any = None) -> None:
+    def _copy_bytes(self, fetched: Any, partial: Unfinished, *, offset: int, length: int, digest: Any = None) -> None:
         self._strike_fault("write")
         buffer = self._buffer()
         end = offset + length
@@ -323,15 +323,18 @@ class Copy:
             self._rest(fault.delay_s)
             fault.strike()
 
+    def _piece_bytes(self, entry: FileEntry) -> int:
+        return self._storage.piece_bytes(entry.size or 0)
+
     def _buffer(self) -> memoryview:
         buffer: memoryview | None = getattr(self._buffers, "buffer", None)
         if buffer is None:
             buffer = self._buffers.buffer = memoryview(bytearray(READ_BYTES))
         return buffer
 
-    def _begin_pieces(self, entry: FileEntry, partial: Partial, done: dict[int, int]) -> None:
+    def _begin_pieces(self, entry: FileEntry, partial: Unfinished, done: dict[int, int]) -> None:
         large = _LargeFile(entry, partial, done)
-        missing = [offset for offset in range(0, entry.size or 0, PIECE_BYTES) if offset not in done]
+        missing = [offset for offset in range(0, entry.size or 0, self._piece_bytes(entry)) if offset not in done]
         large.n_open = len(missing) + 1
         self._large.add(large)
         self._schedule.add_pieces(functools.partial(self._pull_piece, large, offset) for offset in missing)
@@ -342,7 +345,7 @@ class Copy:
         entry = large.entry
         try:
             if large.error is None:
-                length = min(PIECE_BYTES, (entry.size or 0) - offset)
+                length = min(self._piece_bytes(entry), (entry.size or 0) - offset)
                 with self._source.fetch(entry.source_path, offset=offset, length=length, etag=entry.etag, wants_digest=False) as fetched:
                     self._copy_bytes(fetched, large.partial, offset=offset, length=length)
                 self._finish_piece(entry, large.partial, offset, length)
@@ -353,15 +356,15 @@ class Copy:
             error = raised
         self._close_piece(large, error)
 
-    def _finish_piece(self, entry: FileEntry, partial: Partial, offset: int, length: int) -> None:
-        partial.flush()
+    def _finish_piece(self, entry: FileEntry, partial: Unfinished, offset: int, length: int) -> None:
+        partial.flush(offset, length)
         self._journal.add_piece(entry, offset, length)
         self.progress.add(bytes_transferred=length)
         self._schedule.note_success()
 
     def _hash_contiguous(self, large: _LargeFile) -> None:
         """Hash pieces in order from the disk, if nobody else is at it; look again after letting go, for one that came meanwhile."""
-        while large.hashed in large.done and large.hashing.acquire(blocking=False):
+        while large.partial.is_readable and large.hashed in large.done and large.hashing.acquire(blocking=False):
             try:
                 while (length := large.done.get(large.hashed)) is not None:
                     self._raise_if_stopped()
@@ -382,6 +385,7 @@ class Copy:
         try:
             if large.error is not None:
                 raise large.error
+            large.partial.complete(entry.size or 0)
             self._hash_contiguous(large)
             expected = None
             if self._options.verify_checksum:
@@ -394,21 +398,21 @@ class Copy:
             large.partial.close()
             raise
 
-    def _put_in_place(self, entry: FileEntry, partial: Partial, digest: str, expected: str | None) -> None:
+    def _put_in_place(self, entry: FileEntry, partial: Unfinished, digest: str, expected: str | None) -> None:
         mismatch = self._mismatch(entry, digest, expected)
         if mismatch is not None:
             self._discard(entry, partial)
             raise mismatch
         mtime_ns = entry.mtime_ns if self._options.preserve_timestamp else None
-        stamp = partial.make_durable(mtime_ns)
-        note = self._journal.begin_landing([(entry, digest, stamp.etag)])
-        partial.put_in_place()
+        mark = partial.make_durable(mtime_ns)
+        note = self._journal.begin_landing([(entry, digest, mark)])
+        stamp = partial.put_in_place(digest)
         self._strike_fault("unrecorded")
         self._node.digests.keep(stamp, digest)
         self._note_arrival(entry, digest, note)
 
     def _note_arrival(self, entry: FileEntry, digest: str, note: int = 0) -> None:
-        was_in_pieces = (entry.size or 0) > PIECE_BYTES
+        was_in_pieces = (entry.size or 0) > self._piece_bytes(entry)
         self._journal.end(entry, "transferred", digest=digest, landing=note)
         self.progress.add(files_transferred=1, bytes_checksummed=entry.size or 0, bytes_transferred=0 if was_in_pieces else entry.size or 0)
         self._schedule.note_success()
@@ -420,7 +424,7 @@ class Copy:
             return PullError("CHECKSUM_MISMATCH", f"{entry.source_path} does not have the checksum that was asked for.", is_final=True)
         return None
 
-    def _discard(self, entry: FileEntry, partial: Partial) -> None:
+    def _discard(self, entry: FileEntry, partial: Unfinished) -> None:
         lost = sum(self._journal.pieces(entry).values())
         self._journal.forget_pieces(entry)
         self.progress.add(bytes_transferred=-lost)
@@ -448,29 +452,24 @@ class Copy:
         level = self._options.sync_level
         if level is None:
             return None
-        try:
-            with self._root.place(entry.destination_path) as place:
-                status = place.status
-        except NodeError as error:
-            if error.http_status == 404:
-                return None
-            raise
-        if status is None or not stat.S_ISREG(status.st_mode):
+        present = self._storage.find(entry.destination_path)
+        if present is None:
             return None
         if level == 0:
             return ""
         with self._source.fetch(entry.source_path, offset=0, length=1, etag=None, wants_digest=level == 3) as fetched:
             size, mtime_ns, etag, digest = fetched.size, fetched.mtime_ns, fetched.etag, fetched.digest
-        if size != status.st_size or (level == 2 and mtime_ns // 10**9 > status.st_mtime_ns // 10**9):
+        if size != present.size or (level == 2 and mtime_ns // 10**9 > present.mtime_ns // 10**9):
             return None
         entry.size = size
         if level < 3:
             return ""
-        fd, current, _ = self._root.open_file(entry.destination_path)
+        file = self._storage.open(entry.destination_path)
         try:
-            own = self._node.digests.known(Stamp.of(current)) or digest_of(fd, lambda _: self._raise_if_stopped())
+            file.announce(0, file.stamp.size)
+            own = self._node.digests.known(file.stamp) or digest_of(file, lambda _: self._raise_if_stopped())
         finally:
-            os.close(fd)
+            file.close()
         return own if own == (digest or self._source.digest(entry.source_path, etag, self.stop)) else None
 
     def _delete_extra(self) -> None:
@@ -480,11 +479,11 @@ class Copy:
             waiting = [item.destination_path.rstrip("/") + "/"]
             while waiting:
                 folder = waiting.pop()
-                for entry in list_folder(self._root, folder)[1]:
+                for entry in self._storage.list_folder(folder)[1]:
                     is_folder = entry["type"] == "dir" and entry["link_target"] is None
                     path = folder + entry["name"] + ("/" if is_folder else "")
                     if not self._journal.has_destination(path):
-                        delete_tree(self._root, path, recursive=True, ignore_missing=True)
+                        self._storage.delete(path, recursive=True, ignore_missing=True)
                         self._journal.add_event("DELETED", f"{path} is not at the source and was deleted.")
                     elif is_folder:
                         waiting.append(path)
@@ -492,4 +491,4 @@ class Copy:
 
     def remove_partials(self) -> None:
         """Remove what a cancelled order left unfinished."""
-        remove_partials(self._journal, self._root, order_id=self._order_id)
+        remove_partials(self._journal, self._storage, order_id=self._order_id)

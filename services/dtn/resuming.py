@@ -12,23 +12,23 @@ Not chosen: draft-ietf-httpbis-resumable-upload, which is still changing its hea
 """
 
 import asyncio
+import functools
 import hashlib
-import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from services.dtn.accounting import SCOPE_KEY, Connection
-from services.dtn.digests import as_field, digest_of, from_field
+from services.dtn.conditions import check_conditions
+from services.dtn.digests import as_field, from_field
 from services.dtn.errors import BadRequestError, IsDirectoryError, from_os_error
 from services.dtn.node import Node
-from services.dtn.paths import Place, part_name
 from services.dtn.serving import IS_DATA, locate
 from services.dtn.signing_in import Sessions
-from services.dtn.uploading import WRITE_BYTES, Writer, check_target, guard_write, put_in_place
+from services.dtn.storage import Target, Upload
+from services.dtn.uploading import WRITE_BYTES, Writer, guard_write, in_threads
 
 _FIELD = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/([1-9]\d{0,17})\Z", re.ASCII)
 
@@ -67,11 +67,10 @@ async def write_part(request: Request, node: Node, sessions: Sessions) -> Respon
         raise IsDirectoryError("A file's name does not end with '/'.")
     request.scope[IS_DATA] = True
     try:
-        with writer.root.place(path, makes_parents=True) as place:
-            existed = check_target(request, place, path)
-            key = hashlib.sha256(f"{collection.id}\n{writer.identity}\n{place.real_path}\n{span.total}".encode()).hexdigest()
-            part = _Part(request, node, writer, place, part_name(place.name, key[:12]), span)
-            return await part.run(existed=existed)
+        async with in_threads(node.readers, writer.storage.target(path)) as target:
+            check_conditions(request.headers, target.replaces, is_read=False)
+            key = hashlib.sha256(f"{collection.id}\n{writer.identity}\n{target.real_path}\n{span.total}".encode()).hexdigest()
+            return await _Part(request, node, writer, target, key[:12], span).run()
     except OSError as error:
         raise from_os_error(error, path=path) from error
     finally:
@@ -81,82 +80,80 @@ async def write_part(request: Request, node: Node, sessions: Sessions) -> Respon
 class _Part:
     """One request of a resumable upload."""
 
-    def __init__(self, request: Request, node: Node, writer: Writer, place: Place, name: str, span: Span) -> None:
+    def __init__(self, request: Request, node: Node, writer: Writer, target: Target, identifier: str, span: Span) -> None:
         self._request = request
         self._node = node
         self._writer = writer
-        self._place = place
-        self._name = name
+        self._target = target
+        self._identifier = identifier
         self._span = span
-        self._file: Path = (writer.root.folder / place.real_path.lstrip("/")).with_name(name)
+        self._noted = target.note(identifier)
 
-    async def run(self, *, existed: bool) -> Response:
+    async def run(self) -> Response:
         connection: Connection = self._request.scope[SCOPE_KEY]
-        async with self._node.uploads.alone(self._file, connection):
-            makes = 0 if self._span.length is None else os.O_CREAT
+        span, readers, loop = self._span, self._node.readers, asyncio.get_running_loop()
+        async with self._node.uploads.alone(self._noted, connection):
+            makes = span.length is not None
             if makes:
-                self._node.uploads.touch(self._file)
+                self._node.uploads.touch(self._noted)
+            begin = functools.partial(self._target.upload, self._identifier, total=span.total, makes=makes)
             try:
-                fd = os.open(self._name, os.O_RDWR | makes | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=self._place.folder_fd)
+                upload = await loop.run_in_executor(readers, begin)
             except FileNotFoundError:  # only a question, and nothing has come yet
                 return _more(0)
             try:
-                size = os.fstat(fd).st_size
-                if self._span.length is not None and self._span.offset == size:
-                    size = await self._receive(fd, size, self._span.length)
-                return await self._complete(fd, existed=existed) if size == self._span.total else _more(size)
+                if span.length is not None and span.offset == upload.size:
+                    await self._receive(upload, span.length)
+                return await self._complete(upload) if upload.size == span.total else _more(upload.size)
             finally:
-                os.close(fd)
+                await loop.run_in_executor(readers, upload.close)
 
-    async def _receive(self, fd: int, start: int, length: int) -> int:
-        """Append what comes; returns the size that is safe on the disk. What a cut connection brought stays."""
-        loop = asyncio.get_running_loop()
-        digest, at, gathered = hashlib.sha256(), start, bytearray()
+    async def _receive(self, upload: Upload, length: int) -> None:
+        """Append what comes, and make it safe. What a cut connection brought stays."""
+        loop, readers = asyncio.get_running_loop(), self._node.readers
+        digest, start, n_bytes, gathered = hashlib.sha256(), upload.size, 0, bytearray()
 
         def write(chunk: bytes) -> None:
             digest.update(chunk)
-            left, offset = memoryview(chunk), at
-            while left:
-                n_bytes = os.pwrite(fd, left, offset)
-                left, offset = left[n_bytes:], offset + n_bytes
+            upload.append(chunk)
 
         try:
             async for chunk in self._request.stream():
                 gathered += chunk
-                _require_room(at + len(gathered) - start, length)
+                n_bytes += len(chunk)
+                _require_room(n_bytes, length)
                 if len(gathered) >= WRITE_BYTES:
                     await self._writer.guard.check()
-                    await loop.run_in_executor(self._node.readers, write, bytes(gathered))
-                    at += len(gathered)
+                    await loop.run_in_executor(readers, write, bytes(gathered))
                     gathered.clear()
         except ClientDisconnect as error:
-            await loop.run_in_executor(self._node.readers, write, bytes(gathered))
+            await loop.run_in_executor(readers, write, bytes(gathered))
             raise BadRequestError("The part was not completed; what came is kept.") from error
         except OverflowedError:
-            os.ftruncate(fd, start)
+            await loop.run_in_executor(readers, upload.truncate, start)
             raise
-        await loop.run_in_executor(self._node.readers, write, bytes(gathered))
+        await loop.run_in_executor(readers, write, bytes(gathered))
         wanted = from_field(self._request.headers.get("content-digest", ""))
         if wanted is not None and wanted != digest.hexdigest():
-            os.ftruncate(fd, start)
+            await loop.run_in_executor(readers, upload.truncate, start)
             raise BadRequestError("The bytes that came do not have the digest that was sent.", code="DigestMismatch")
         await self._writer.guard.check()
-        await loop.run_in_executor(self._node.readers, os.fdatasync, fd)
-        return at + len(gathered)
+        await loop.run_in_executor(readers, upload.sync)
 
-    async def _complete(self, fd: int, *, existed: bool) -> Response:
-        loop = asyncio.get_running_loop()
-        digest = await loop.run_in_executor(self._node.readers, digest_of, fd)
+    async def _complete(self, upload: Upload) -> Response:
+        loop, readers = asyncio.get_running_loop(), self._node.readers
+        digest = await loop.run_in_executor(readers, upload.digest)
         wanted = from_field(self._request.headers.get("repr-digest", ""))
         if wanted is not None and wanted != digest:
-            os.unlink(self._name, dir_fd=self._place.folder_fd)
-            self._node.uploads.forget(self._file)
+            await loop.run_in_executor(readers, upload.discard)
+            self._node.uploads.forget(self._noted)
             raise BadRequestError("The file does not have the digest that was sent; begin anew.", code="DigestMismatch")
         await self._writer.guard.check()
-        stamp = await loop.run_in_executor(self._node.readers, put_in_place, fd, self._name, self._place)
-        self._node.uploads.forget(self._file)
+        stamp = await loop.run_in_executor(readers, upload.commit)
+        self._node.uploads.forget(self._noted)
         self._node.digests.keep(stamp, digest)
-        return Response(status_code=204 if existed else 201, headers={"ETag": stamp.etag, "Repr-Digest": as_field(digest)})
+        fields = {"ETag": stamp.etag, "Repr-Digest": as_field(digest)}
+        return Response(status_code=201 if self._target.replaces is None else 204, headers=fields)
 
 
 class OverflowedError(BadRequestError):

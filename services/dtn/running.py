@@ -41,10 +41,10 @@ def listen_on(address: str) -> socket.socket:
 async def serve(settings: Settings, credentials: Credentials, listener: socket.socket) -> int:
     """Run the node until it is told to stop."""
     node = Node(settings, credentials)
-    swept = node.uploads.sweep()
+    await _register(node)
+    swept = await asyncio.to_thread(node.uploads.sweep, node.forget_upload)
     if swept:
         logger.info("unfinished uploads removed", extra={"facts": {"files": swept}})
-    await _register(node)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     credentials.load_into(context)

@@ -1,7 +1,6 @@
 """Sending the bytes of an open file: with flat memory, the right asked for again while they flow, the connection cut when it is gone."""
 
 import asyncio
-import os
 import secrets
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -14,6 +13,7 @@ from services.dtn.accounting import SCOPE_KEY, Connection
 from services.dtn.errors import NodeError
 from services.dtn.faults import DropError, Fault
 from services.dtn.rights import Guard
+from services.dtn.storage import File
 
 CHUNK_BYTES = 1 << 20
 
@@ -45,14 +45,14 @@ def as_multipart(parts: Sequence[Part], *, size: int, content_type: str) -> tupl
 
 
 class FileAnswer(Response):
-    """Sends parts of an open file, one chunk read ahead; closes the descriptor."""
+    """Sends parts of an open file, one chunk read ahead; closes it."""
 
     def __init__(
-        self, fd: int, *, parts: Sequence[Part], status_code: int, fields: dict[str, str], guard: Guard, executor: Executor,
+        self, file: File, *, parts: Sequence[Part], status_code: int, fields: dict[str, str], guard: Guard, executor: Executor,
         closing: bytes = b"", fault: Fault | None = None,
     ) -> None:  # fmt: skip
         super().__init__(status_code=status_code, headers=fields)
-        self._fd = fd
+        self._file = file
         self._parts = parts
         self._closing = closing
         self._offset = self._left = 0
@@ -68,7 +68,7 @@ class FileAnswer(Response):
             await self._guard.check()
         except NodeError:  # nothing is sent yet: it can still be said
             self._guard.close()
-            os.close(self._fd)
+            self._file.close()
             raise
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -79,13 +79,14 @@ class FileAnswer(Response):
             self._guard.close()
             if self._ahead is not None:
                 await asyncio.wait([self._ahead])  # never close under a read
-            os.close(self._fd)
+            self._file.close()
 
     async def _send_body(self, connection: Connection, send: Send) -> None:
         for part in self._parts:
             if part.heading:
                 await send({"type": "http.response.body", "body": part.heading, "more_body": True})
             self._offset, self._left = part.offset, part.length
+            self._file.announce(part.offset, part.length)
             await self._send_part(connection, send)
         await send({"type": "http.response.body", "body": self._closing})
 
@@ -110,7 +111,7 @@ class FileAnswer(Response):
     def _read_ahead(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[bytes] | None:
         if not self._left:
             return None
-        return loop.run_in_executor(self._executor, os.pread, self._fd, min(CHUNK_BYTES, self._left), self._offset)
+        return loop.run_in_executor(self._executor, self._file.read, min(CHUNK_BYTES, self._left), self._offset)
 
     def _faulty(self, chunk: bytes) -> bytes:
         fault = self._fault

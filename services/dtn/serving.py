@@ -6,7 +6,6 @@
 import asyncio
 import functools
 import mimetypes
-import os
 from email.utils import formatdate
 from urllib.parse import quote, urlencode
 
@@ -16,7 +15,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from services.dtn.callers import Caller, guard_for, identify
 from services.dtn.conditions import check_conditions, wanted_ranges
 from services.dtn.digests import AT_ONCE_BYTES, Stamp, as_field
-from services.dtn.entries import Entry, list_folder
+from services.dtn.entries import Entry
 from services.dtn.errors import BadRequestError, ForbiddenError, IsDirectoryError, MissingError, UnauthorizedError
 from services.dtn.faults import Fault
 from services.dtn.node import Collection, Node
@@ -25,6 +24,7 @@ from services.dtn.paths import from_url, is_part_name
 from services.dtn.rights import Guard
 from services.dtn.sending import FileAnswer, Part, as_multipart
 from services.dtn.signing_in import Sessions
+from services.dtn.storage import File
 
 CHUNK_BYTES = 1 << 20
 PAGE_ROWS = 1000
@@ -60,20 +60,20 @@ async def read_path(request: Request, node: Node, sessions: Sessions) -> Respons
         return refuse(request, sessions, collection, path, caller)
     loop = asyncio.get_running_loop()
     try:
-        fd, status, real_path = await loop.run_in_executor(node.readers, collection.root.open_file, path)
+        file = await loop.run_in_executor(node.readers, collection.storage.open, path)
     except IsDirectoryError:
         if caller.kind == "ticket":
             raise
         return await _list(request, node, sessions, collection, path, caller)
     try:
-        if not all(caller.access.may_read(one) for one in (path, real_path)):
+        if not all(caller.access.may_read(one) for one in (path, file.real_path)):
             answer = refuse(request, sessions, collection, path, caller)
-            os.close(fd)
+            file.close()
             return answer
-        guard = guard_for(node, caller, collection, paths=(path, real_path))
-        return await _answer_file(request, node, fd, status, path, guard, fault)
-    except BaseException:
-        os.close(fd)
+        guard = guard_for(node, caller, collection, paths=(path, file.real_path))
+        return await _answer_file(request, node, file, path, guard, fault)
+    except BaseException:  # also a request that is cancelled: the answer would have closed it
+        file.close()
         raise
 
 
@@ -114,7 +114,7 @@ async def _list(request: Request, node: Node, sessions: Sessions, collection: Co
     loop = asyncio.get_running_loop()
     access, folder = caller.access, path.rstrip("/") + "/"
     real_path, entries = await loop.run_in_executor(
-        node.readers, functools.partial(list_folder, collection.root, path, may_see=access.may_see)
+        node.readers, functools.partial(collection.storage.list_folder, path, may_see=access.may_see)
     )
     if not all(access.may_see(one, is_folder=True) for one in (folder, real_path)):
         return refuse(request, sessions, collection, path, caller)
@@ -148,19 +148,17 @@ def _limit(request: Request, *, most: int) -> int:
     return min(int(asked[:9]), most)
 
 
-async def _answer_file(
-    request: Request, node: Node, fd: int, status: os.stat_result, path: str, guard: Guard, fault: Fault | None
-) -> Response:
-    stamp = Stamp.of(status)
+async def _answer_file(request: Request, node: Node, file: File, path: str, guard: Guard, fault: Fault | None) -> Response:
+    stamp = file.stamp
     fields = _fields(path, stamp, is_download="download" in request.query_params)
     is_unchanged = check_conditions(request.headers, stamp, is_read=True)
     ranges = wanted_ranges(request.headers, stamp) if request.method == "GET" and not is_unchanged else None
     parts = [Part(offset, length) for offset, length in ranges or [(0, stamp.size)]]
-    digest = await _offered_digest(request, node, fd, stamp, waits=sum(part.length for part in parts) == stamp.size)
+    digest = await _offered_digest(request, node, file, waits=sum(part.length for part in parts) == stamp.size)
     if digest is not None:
         fields["Repr-Digest"] = as_field(digest)
     if is_unchanged:
-        os.close(fd)
+        file.close()
         return Response(status_code=304, headers=fields)
     closing = b""
     if len(parts) > 1:
@@ -170,21 +168,21 @@ async def _answer_file(
     fields["Content-Length"] = str(sum(len(part.heading) + part.length for part in parts) + len(closing))
     request.scope[IS_DATA] = True
     if request.method == "HEAD":
-        os.close(fd)
+        file.close()
         return Response(headers=fields)
     return FileAnswer(
-        fd, parts=parts, closing=closing, status_code=200 if ranges is None else 206, fields=fields, guard=guard, executor=node.readers,
+        file, parts=parts, closing=closing, status_code=200 if ranges is None else 206, fields=fields, guard=guard, executor=node.readers,
         fault=fault,
     )  # fmt: skip
 
 
-async def _offered_digest(request: Request, node: Node, fd: int, stamp: Stamp, *, waits: bool) -> str | None:
+async def _offered_digest(request: Request, node: Node, file: File, *, waits: bool) -> str | None:
     """Return the known digest; compute it when it is wanted and cheap; when it is dear, or a part is read, begin: it is known later."""
-    known = node.digests.known(stamp)
+    known = node.digests.known(file.stamp)
     if known is not None or "sha-256" not in request.headers.get("want-repr-digest", ""):
         return known
-    future, _ = node.digests.start(fd)
-    if not waits or stamp.size > AT_ONCE_BYTES:
+    future, _ = await asyncio.get_running_loop().run_in_executor(node.readers, node.digests.start, file)
+    if not waits or file.stamp.size > AT_ONCE_BYTES:
         return None
     digest: str = await asyncio.wrap_future(future)
     return digest

@@ -6,7 +6,6 @@ Used from threads: one kept connection each. What goes wrong is a `PullError` wi
 import contextlib
 import http.client
 import json
-import os
 import socket
 import ssl
 import threading
@@ -17,13 +16,14 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
-from services.dtn.bundles import Answered, SmallFiles
-from services.dtn.digests import Stamp, from_field
-from services.dtn.entries import Entry, stat_path, walk
+from services.dtn.digests import from_field
+from services.dtn.entries import Entry, walk
 from services.dtn.errors import NodeError, from_os_error
 from services.dtn.filters import filters_from
 from services.dtn.node import Collection, Node
 from services.dtn.rights import FRESH_S, Access
+from services.dtn.small_files import Answered
+from services.dtn.storage import File
 
 TIMEOUT_S = 30.0
 BLOCK_BYTES = 256 << 10
@@ -280,8 +280,8 @@ class LocalSource:
     def walk(self, path: str, filter_rules: Sequence[dict[str, Any]]) -> Iterator[Entry]:
         self.require(path)
         with _disk_faults():
-            self.require(stat_path(self._collection.root, path.rstrip("/") + "/")[0])
-            for entry in walk(self._collection.root, path, filters_from(filter_rules)):
+            self.require(self._collection.storage.stat(path.rstrip("/") + "/")[0])
+            for entry in walk(self._collection.storage, path, filters_from(filter_rules)):
                 self.require(entry["path"])
                 yield entry
 
@@ -289,15 +289,14 @@ class LocalSource:
     def fetch(self, path: str, *, offset: int, length: int, etag: str | None, wants_digest: bool) -> Iterator[Fetched]:
         self.require(path)
         with _disk_faults():
-            fd, status, real_path = self._collection.root.open_file(path)
+            file = self._collection.storage.open(path)
         try:
-            self.require(real_path)
-            stamp = Stamp.of(status)
-            if etag is not None and stamp.etag != etag:
+            self.require(file.real_path)
+            if etag is not None and file.stamp.etag != etag:
                 raise PullError("FILE_CHANGED", f"{path} changed at the source while it was copied.", is_source=True)
-            yield _LocalFile(self, fd, stamp, path, offset, length, self._node.digests.known(stamp))
+            yield _LocalFile(self, file, path, offset, length, self._node.digests.known(file.stamp))
         finally:
-            os.close(fd)
+            file.close()
 
     def fetch_many(self, paths: Sequence[str]) -> Iterator[Answered]:
         def may_read(path: str) -> bool:
@@ -306,19 +305,20 @@ class LocalSource:
                 return True
             return False
 
-        return SmallFiles(self._collection.root, may_read, self._node.faults).read(paths)
+        return self._collection.storage.read_small(paths, may_read, self._node.faults)
 
     def digest(self, path: str, etag: str, stop: threading.Event) -> str:
         self.require(path)
         with _disk_faults():
-            fd, status, real_path = self._collection.root.open_file(path)
+            file = self._collection.storage.open(path)
         try:
-            self.require(real_path)
-            if Stamp.of(status).etag != etag:
+            self.require(file.real_path)
+            if file.stamp.etag != etag:
                 raise PullError("FILE_CHANGED", f"{path} changed at the source while it was copied.", is_source=True)
-            return self._node.digests.compute(fd, lambda _: _raise_if(stop))
+            with _disk_faults():
+                return self._node.digests.compute(file, lambda _: _raise_if(stop))
         finally:
-            os.close(fd)
+            file.close()
 
     def release(self) -> None:
         """Nothing is kept between files."""
@@ -337,13 +337,16 @@ class LocalSource:
 
 
 class _LocalFile:
-    def __init__(self, source: LocalSource, fd: int, stamp: Stamp, path: str, offset: int, length: int, digest: str | None) -> None:
-        self._source, self._fd, self._path, self._offset, self._left = source, fd, path, offset, length
+    def __init__(self, source: LocalSource, file: File, path: str, offset: int, length: int, digest: str | None) -> None:
+        self._source, self._file, self._path, self._offset, self._left = source, file, path, offset, length
+        stamp = file.stamp
         self.size, self.etag, self.mtime_ns, self.digest = stamp.size, stamp.etag, stamp.mtime_ns, digest
+        file.announce(offset, min(length, max(0, stamp.size - offset)))
 
     def read_into(self, buffer: memoryview) -> int:
         self._source.require(self._path)
-        n_bytes = os.preadv(self._fd, [buffer[: self._left]], self._offset)
+        with _disk_faults():
+            n_bytes = self._file.read_into(buffer[: self._left], self._offset)
         self._offset += n_bytes
         self._left -= n_bytes
         return n_bytes

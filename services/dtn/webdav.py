@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from services.dtn.callers import Caller, identify
-from services.dtn.entries import Entry, list_folder, stat_path
+from services.dtn.entries import Entry
 from services.dtn.errors import BadRequestError, ForbiddenError
 from services.dtn.node import Collection, Node
 from services.dtn.pages import url_of
@@ -59,14 +59,14 @@ async def find_properties(request: Request, node: Node, sessions: Sessions) -> R
 def _find(collection: Collection, path: str, caller: Caller, *, has_children: bool) -> list[tuple[str, Entry]] | None:
     """Return (path, ENTRY) of what is there, the thing itself first; None when it may not be seen. Blocks."""
     access = caller.access
-    real_path, entry = stat_path(collection.root, path)
+    real_path, entry = collection.storage.stat(path)
     is_folder = entry["type"] == "dir"
     if not all(access.may_see(one, is_folder=is_folder) for one in (path, real_path)):
         return None
     rows = [(_named(path, entry), entry)]
     if has_children and is_folder:
         folder = path.rstrip("/") + "/"
-        _, entries = list_folder(collection.root, path, may_see=access.may_see)
+        _, entries = collection.storage.list_folder(path, may_see=access.may_see)
         for found in entries:
             child = folder + found["name"]
             if found["type"] in {"file", "dir"} and access.may_see(child, is_folder=found["type"] == "dir"):

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.dtn.entries import list_folder, walk
+from services.dtn.disk_entries import list_folder
+from services.dtn.entries import walk
 from services.dtn.errors import ForbiddenError, InvalidPathError, MissingError, NodeError, NotDirectoryError
 from services.dtn.paths import Root, from_url, is_part_name, normalise, part_name
+from services.dtn.posix import PosixStorage
 
 
 @pytest.fixture
@@ -233,7 +235,7 @@ def test_listing_marks_links_and_leaves_unfinished_files_out(root):
     assert by_name["good"]["link_target"] == "a/b/file"
     assert by_name["bad"]["type"] == "invalid_symlink"
     assert stat.S_IMODE(int(by_name["a"]["permissions"], 8)) == int(by_name["a"]["permissions"], 8)
-    assert [entry["path"] for entry in walk(root, "/")] == ["/", "/.hidden", "/a/", "/a/b/", "/a/b/file"]
+    assert [entry["path"] for entry in walk(PosixStorage(root), "/")] == ["/", "/.hidden", "/a/", "/a/b/", "/a/b/file"]
 
 
 def test_part_names_fit_and_are_known():

@@ -1,0 +1,121 @@
+"""Small files as they travel many at a time (`PROTOCOL.md`, section 6), and reading them from a disk."""
+
+import errno
+import hashlib
+import json
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from services.dtn.errors import ChangedError, ForbiddenError, IsDirectoryError, MissingError, NodeError, from_os_error
+from services.dtn.faults import Faults
+from services.dtn.paths import Root, is_part_name, is_plain_name, normalise, open_entry
+
+MOST_BYTES = 1 << 20  # a larger file is asked for alone, in pieces
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What became of one path: the file's bytes, or why there are none. `is_large`: to be asked for alone."""
+
+    index: int
+    size: int = 0
+    mtime_ns: int = 0
+    sha256: str = ""
+    body: bytes = b""
+    error: NodeError | None = None
+    is_large: bool = False
+
+    def encoded(self) -> list[bytes]:
+        """A line of JSON, then the bytes."""
+        if self.error is not None:
+            error = self.error
+            line = {"index": self.index, "code": error.code, "message": error.message, "http_status": error.http_status}
+            return [json.dumps(line).encode() + b"\n"]
+        if self.is_large:
+            return [b'{"index": %d, "is_large": true}\n' % self.index]
+        line_text = f'{{"index": {self.index}, "size": {self.size}, "mtime_ns": {self.mtime_ns}, "sha256": "{self.sha256}"}}\n'
+        return [line_text.encode(), self.body]
+
+
+class SmallFiles:
+    """Reads files of one collection one after the other; a folder is walked to once for all files of it that follow each other."""
+
+    def __init__(self, root: Root, may_read: Callable[[str], bool], faults: Faults) -> None:
+        self._root = root
+        self._may_read = may_read
+        self._faults = faults
+        self._folder: str | None = None
+        self._folder_fd = -1
+        self._real_folder = "/"
+        self._held = ExitStack()
+
+    def read(self, paths: Sequence[str]) -> Iterator[Answered]:
+        """Yield an answer a path, in order. Faults of one file are its answer; an ordered cut of the connection is raised (DropError)."""
+        try:
+            for index, path in enumerate(paths):
+                try:
+                    yield self._read_one(index, path)
+                except NodeError as error:
+                    yield Answered(index, error=error)
+                except OSError as error:
+                    yield Answered(index, error=from_os_error(error, path=path))
+        finally:
+            self._held.close()
+
+    def _read_one(self, index: int, path: str) -> Answered:
+        fd = self._open(path)
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise IsDirectoryError(f"{path} is not a file.")
+            if status.st_size > MOST_BYTES:
+                return Answered(index, is_large=True)
+            fault = self._faults.take("get")
+            if fault is not None:
+                time.sleep(fault.delay_s)
+                fault.strike()
+            body = os.pread(fd, status.st_size + 1, 0)
+            after = os.fstat(fd)
+        finally:
+            os.close(fd)
+        if len(body) != status.st_size or (after.st_mtime_ns, after.st_size) != (status.st_mtime_ns, status.st_size):
+            raise ChangedError(f"{path} changed while it was read.")
+        digest = hashlib.sha256(body).hexdigest()
+        if fault is not None and fault.corrupt and body:
+            body = bytes([body[0] ^ 0xFF]) + body[1:]
+        return Answered(index, status.st_size, status.st_mtime_ns, digest, body)
+
+    def _open(self, path: str) -> int:
+        folder, _, name = path.rpartition("/")
+        if not is_plain_name(name) or is_part_name(name) or not self._may_read(path):
+            raise self._refusal(path, name)
+        if folder != self._folder:
+            self._enter(folder)
+        if not self._may_read(self._real_folder + name):
+            raise ForbiddenError(f"The ticket does not open {path}.")
+        try:
+            return open_entry(self._folder_fd, name)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+        fd, _, real_path = self._root.open_file(path)  # a link: its target's own rights count too
+        if not self._may_read(real_path):
+            os.close(fd)
+            raise ForbiddenError(f"The ticket does not open {path}.")
+        return fd
+
+    def _refusal(self, path: str, name: str) -> NodeError:
+        normalise(path)
+        if not name:
+            return IsDirectoryError(f"{path} is a folder.")
+        return MissingError(f"Nothing is at {path}.") if is_part_name(name) else ForbiddenError(f"The ticket does not open {path}.")
+
+    def _enter(self, folder: str) -> None:
+        self._folder = None
+        self._held.close()
+        self._folder_fd, self._real_folder = self._held.enter_context(self._root.folder_fd(normalise(folder + "/")))
+        self._folder = folder
