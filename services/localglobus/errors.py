@@ -1,6 +1,7 @@
 """How a refusal is said: one exception, drawn in the shape of the API that was asked.
 
     ApiError(code, message, http_status)         any API; the request's path chooses the shape
+    ├── SessionError(message, ...)               sign in anew: `authorization_parameters`
     └── OAuthError(error, description)           the OAuth endpoints of Auth: {"error", "error_description"}
 
 The shapes are those that the unmodified Globus clients read: Transfer and Groups want string `code` and `message`, Auth a list
@@ -33,6 +34,24 @@ class ApiError(Exception):
         self.http_status = http_status
         self.extra = extra or {}
         self.headers = headers or {}
+
+
+class SessionError(ApiError):
+    """The identities shown in the caller's session are not enough: `parameters` say what a client should ask the person for.
+
+    It is said as `authorization_parameters`, and by a GCS Manager with a document `authentication_timeout` besides.
+    """
+
+    def __init__(
+        self, message: str, *, identities: list[str], is_high_assurance: bool, requires_mfa: bool, parameters: dict[str, Any]
+    ) -> None:
+        super().__init__("AuthorizationRequired", message, 403, extra={"authorization_parameters": parameters})
+        self.detail = {
+            "DATA_TYPE": "authentication_timeout#1.1.0",
+            "high_assurance": is_high_assurance,
+            "identities": identities,
+            "require_mfa": requires_mfa,
+        }
 
 
 class OAuthError(ApiError):
@@ -72,16 +91,37 @@ def shape_groups(error: ApiError) -> dict[str, Any]:
 
 def shape_gcs(error: ApiError) -> dict[str, Any]:
     """The `result#1.0.0` envelope of a Globus Connect Server Manager."""
+    session = error if isinstance(error, SessionError) else None
     return {
         "DATA_TYPE": "result#1.0.0",
-        "code": error.code,
+        "code": "permission_denied" if session else error.code,
         "http_response_code": error.http_status,
         "message": error.message,
-        "detail": error.extra or None,
+        "detail": session.detail if session else error.extra or None,
         "has_next_page": False,
         "marker": "",
         "data": [],
+        **error.extra,
     }
+
+
+def shape_search(error: ApiError) -> dict[str, Any]:
+    """A `GError` of Globus Search, whose codes have two parts."""
+    return {
+        "@datatype": "GError",
+        "@version": "2017-09-01",
+        "code": error.code if "." in error.code else f"{error.code}.Generic",
+        "message": error.message,
+        "request_id": uuid.uuid4().hex,
+        "status": error.http_status,
+        **error.extra,
+    }
+
+
+def shape_timers(error: ApiError) -> dict[str, Any]:
+    """`{"error": {"code", "detail", "status"}}` of Globus Timers; what must be agreed to stands at the top, where clients look."""
+    named = {"code": error.code} if "authorization_parameters" in error.extra else {}
+    return {"error": {"code": error.code, "detail": error.message, "status": error.http_status}, **named, **error.extra}
 
 
 def shape_node(error: ApiError) -> dict[str, Any]:
@@ -97,9 +137,19 @@ def _is_groups(request: Request) -> bool:
     return request.url.path.startswith(("/v2/groups", "/v2/preferences", "/v2/subscription_info"))
 
 
+def _is_search(request: Request) -> bool:
+    return request.url.path.startswith("/v1/")
+
+
+def _is_timers(request: Request) -> bool:
+    return request.url.path.startswith(("/jobs", "/v2/timer"))
+
+
 def unauthenticated(request: Request) -> ApiError:
     """401 with the code that the clients of this API look for."""
-    if _is_auth(request) or _is_groups(request):
+    if _is_search(request):
+        return ApiError("Unauthorized.Generic", "The call is not authenticated, or its token is not active", 401)
+    if _is_auth(request) or _is_groups(request) or _is_timers(request):
         return ApiError("UNAUTHORIZED", "Call must be authenticated", 401)
     if hasattr(request.app.state, "gcs_endpoint"):
         return ApiError("authentication_required", "a live bearer token for this endpoint is required", 401)
@@ -108,7 +158,9 @@ def unauthenticated(request: Request) -> ApiError:
 
 def forbidden(request: Request, message: str) -> ApiError:
     """403 with the code that the clients of this API look for."""
-    if _is_auth(request) or _is_groups(request):
+    if _is_search(request):
+        return ApiError("Forbidden.Generic", message, 403)
+    if _is_auth(request) or _is_groups(request) or _is_timers(request):
         return ApiError("FORBIDDEN", message, 403)
     if hasattr(request.app.state, "gcs_endpoint"):
         return ApiError("permission_denied", message, 403)
@@ -124,6 +176,10 @@ def render(request: Request, error: ApiError) -> JSONResponse:
         body = shape_gcs(error)
     elif _is_groups(request):
         body = shape_groups(error)
+    elif _is_search(request):
+        body = shape_search(error)
+    elif _is_timers(request):
+        body = shape_timers(error)
     elif path.startswith("/dtn/"):
         body = shape_node(error)
     elif _is_auth(request):

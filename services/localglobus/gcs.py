@@ -21,7 +21,7 @@ from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
 from services.localglobus.gcs_documents import collection_document, endpoint_document, envelope, info_document
 from services.localglobus.gcs_requests import endpoint_of_request, manager, require_endpoint_admin
-from services.localglobus.transfer import collections, describing, operations
+from services.localglobus.transfer import assurance, collections, describing, operations
 from services.localglobus.transfer.collections import Collection, Endpoint
 from services.localglobus.transfer.paths import normalise
 from services.localglobus.transfer.permissions import ADMIN_ROLES, person_behind, rights_of, roles_of
@@ -136,6 +136,7 @@ def _open_mapped(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, ask
         raise ApiError(
             "ConsentRequired", "Missing required data_access consent", 403, extra={"required_scopes": [f"{manage}[{data_access}]"]}
         )
+    assurance.require(db, mapped, caller)
     opened = operations.open_as(db, mapped, person_behind(caller))
     return opened, normalise(asked.get("collection_base_path"), home=opened.rights.home)
 
@@ -163,14 +164,15 @@ def _create(
 
 def _create_mapped(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, asked: Mapping[str, Any]) -> Collection:
     require_endpoint_admin(db, endpoint, caller)
-    if asked.get("storage_gateway_id") != endpoint.gateway_id:
-        raise ApiError("not_found", "No such storage gateway on this endpoint", 404)
+    gateway = gcs_storage.get_gateway(db, endpoint, str(asked.get("storage_gateway_id")))
     collection_id = collections.create_mapped(
         db,
         endpoint_id=endpoint.id,
         display_name=describing.read_name(asked.get("display_name")),
         base_path=normalise(asked.get("collection_base_path") or "/"),
         is_public=bool(asked.get("public", False)),
+        gateway_id=gateway["id"],
+        is_high_assurance=gateway["high_assurance"],
     )
     describing.change_collection(db, collection_id, asked)
     return collections.get(db, collection_id)

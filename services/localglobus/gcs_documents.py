@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from services.localglobus.transfer.assurance import Assurance
 from services.localglobus.transfer.collections import Collection, Endpoint
 
 POSIX = "145812c8-decc-41f1-83cf-bb2a85a2a70b"  # the connector's published id
@@ -92,8 +93,9 @@ def collection_document(collection: Collection, mapped: Collection) -> dict[str,
         "public": collection.is_public,
         "high_assurance": collection.is_high_assurance,
         "require_high_assurance": collection.is_high_assurance,
-        "authentication_assurance_timeout": 15840,
-        "authentication_timeout_mins": 15840,
+        "require_mfa": collection.requires_mfa,
+        "authentication_assurance_timeout": collection.timeout_mins,
+        "authentication_timeout_mins": collection.timeout_mins,
         "allow_guest_collections": collection.is_mapped,
         "disable_anonymous_writes": not collection.has_anonymous_writes,
         "disable_verify": False,
@@ -140,18 +142,14 @@ def credential_document(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
-def gateway_document(row: sqlite3.Row) -> dict[str, Any]:
+def gateway_document(row: sqlite3.Row, assurance: Assurance) -> dict[str, Any]:
     return {
         "DATA_TYPE": "storage_gateway#1.0.0",
         "id": row["id"],
         "display_name": row["display_name"],
         "connector_id": POSIX,
-        "high_assurance": False,
-        "require_high_assurance": False,
-        "require_mfa": False,
-        "authentication_assurance_timeout": 15840,
-        "authentication_timeout_mins": 15840,
-        "allowed_domains": [],
+        **assurance.document(),
+        "allowed_domains": [*assurance.domains],
         "mapping": None,
         "policies": {"DATA_TYPE": "posix_storage_policies#1.0.0", "groups_allow": None, "groups_deny": None},
         "restrict_paths": None,

@@ -1,12 +1,13 @@
 """The GCS Manager's storage gateway and user credentials, as far as making and handing over guest collections needs them.
 
-An endpoint has one gateway, the POSIX folder of its node: it can be renamed, but neither added nor removed. A credential is made for an
-identity that has a local account there.
+An endpoint begins with one gateway, the POSIX folder of its node; more to the same folder may ask for more assurance. A credential
+is made for an identity that has a local account there.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,9 +17,10 @@ from starlette.routing import Route
 
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
-from services.localglobus.gcs_documents import credential_document, envelope, gateway_document
+from services.localglobus.gcs_documents import POSIX, credential_document, envelope, gateway_document
 from services.localglobus.gcs_requests import manager, require_endpoint_admin
-from services.localglobus.transfer import collections
+from services.localglobus.transfer import assurance, collections
+from services.localglobus.transfer.assurance import Assurance
 from services.localglobus.transfer.collections import Endpoint
 from services.localglobus.transfer.describing import read_name, read_text
 from services.localglobus.transfer.requests import read_document, store_of
@@ -26,22 +28,24 @@ from services.localglobus.transfer.requests import read_document, store_of
 
 async def list_gateways(request: Request) -> Response:
     _, endpoint = await manager(request)
-    return JSONResponse(envelope([await store_of(request).read(_gateway, endpoint, endpoint.gateway_id)]))
+    return JSONResponse(envelope(await store_of(request).read(_gateways, endpoint)))
 
 
 async def create_gateway(request: Request) -> Response:
-    """Refused in any case, a document that is none as such."""
+    """Another gateway to the folder of the node, which may ask for more assurance; accounts are those of the first one."""
     caller, endpoint = await manager(request)
     asked = await read_document(request)
     if not str(asked.get("DATA_TYPE", "")).startswith("storage_gateway#") or not isinstance(asked.get("display_name"), str):
         raise ApiError("unprocessable_entity", "Data Validation Error", 422)
-    await store_of(request).read(require_endpoint_admin, endpoint, caller)
-    raise ApiError("permission_denied", "An endpoint of localglobus has one storage gateway, the folder of its node", 403)
+    if asked.get("connector_id", POSIX) != POSIX:
+        raise ApiError("bad_request", "Storage gateways of localglobus are of the POSIX connector", 400)
+    made = await store_of(request).write(_create_gateway, endpoint, caller, asked)
+    return JSONResponse(envelope([made], message=f"Created Storage Gateway {made['id']}", status=201), status_code=201)
 
 
 async def one_gateway(request: Request) -> Response:
     _, endpoint = await manager(request)
-    return JSONResponse(envelope([await store_of(request).read(_gateway, endpoint, request.path_params["gateway_id"])]))
+    return JSONResponse(envelope([await store_of(request).read(get_gateway, endpoint, request.path_params["gateway_id"])]))
 
 
 async def update_gateway(request: Request) -> Response:
@@ -54,8 +58,9 @@ async def update_gateway(request: Request) -> Response:
 
 async def delete_gateway(request: Request) -> Response:
     caller, endpoint = await manager(request)
-    await store_of(request).read(require_endpoint_admin, endpoint, caller)
-    raise ApiError("permission_denied", "Collections stand on this storage gateway", 403)
+    gateway_id = request.path_params["gateway_id"]
+    await store_of(request).write(_delete_gateway, endpoint, caller, gateway_id)
+    return JSONResponse(envelope([], message=f"Deleted Storage Gateway {gateway_id}"))
 
 
 async def list_credentials(request: Request) -> Response:
@@ -92,25 +97,57 @@ async def delete_credential(request: Request) -> Response:
     return JSONResponse(envelope([], message=f"Deleted User Credential {credential_id}"))
 
 
-def _gateway(db: sqlite3.Connection, endpoint: Endpoint, gateway_id: str) -> dict[str, Any]:
+def _gateways(db: sqlite3.Connection, endpoint: Endpoint) -> list[dict[str, Any]]:
+    rows = db.execute("SELECT id FROM storage_gateway WHERE endpoint_id = ? ORDER BY rowid", (endpoint.id,)).fetchall()
+    return [get_gateway(db, endpoint, row["id"]) for row in rows]
+
+
+def get_gateway(db: sqlite3.Connection, endpoint: Endpoint, gateway_id: str) -> dict[str, Any]:
+    """Returns the document of one of the endpoint's gateways. Raises `ApiError` 404."""
     row = db.execute("SELECT * FROM storage_gateway WHERE id = ? AND endpoint_id = ?", (gateway_id, endpoint.id)).fetchone()
     if row is None:
         raise ApiError("not_found", f"No storage gateway '{gateway_id}' on this endpoint", 404)
-    return gateway_document(row)
+    return gateway_document(row, assurance.of_gateway(db, gateway_id) or Assurance())
+
+
+def _create_gateway(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, asked: Mapping[str, Any]) -> dict[str, Any]:
+    require_endpoint_admin(db, endpoint, caller)
+    gateway_id = str(uuid.uuid4())
+    db.execute("INSERT INTO storage_gateway VALUES (?, ?, ?)", (gateway_id, endpoint.id, read_name(asked["display_name"])))
+    db.execute(
+        "INSERT INTO identity_mapping SELECT ?, identity_id, account, home FROM identity_mapping WHERE gateway_id = ?",
+        (gateway_id, endpoint.gateway_id),
+    )
+    assurance.keep(db, gateway_id, asked, is_new=True)
+    return get_gateway(db, endpoint, gateway_id)
+
+
+def _delete_gateway(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, gateway_id: str) -> None:
+    require_endpoint_admin(db, endpoint, caller)
+    get_gateway(db, endpoint, gateway_id)
+    if gateway_id == endpoint.gateway_id or db.execute("SELECT 1 FROM collection WHERE gateway_id = ?", (gateway_id,)).fetchone():
+        raise ApiError("permission_denied", "Collections stand on this storage gateway", 403)
+    for table in ("identity_mapping", "user_credential"):
+        db.execute(f"DELETE FROM {table} WHERE gateway_id = ?", (gateway_id,))  # noqa: S608 (our own words)
+    db.execute("DELETE FROM storage_gateway WHERE id = ?", (gateway_id,))
 
 
 def _rename_gateway(
     db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, gateway_id: str, asked: Mapping[str, Any]
 ) -> dict[str, Any]:
     require_endpoint_admin(db, endpoint, caller)
-    _gateway(db, endpoint, gateway_id)
+    get_gateway(db, endpoint, gateway_id)
+    assurance.keep(db, gateway_id, asked, is_new=False)
     if "display_name" in asked:
         db.execute("UPDATE storage_gateway SET display_name = ? WHERE id = ?", (read_name(asked["display_name"]), gateway_id))
-    return _gateway(db, endpoint, gateway_id)
+    return get_gateway(db, endpoint, gateway_id)
 
 
 def _credentials(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller) -> list[sqlite3.Row]:
-    rows = db.execute("SELECT * FROM user_credential WHERE gateway_id = ? ORDER BY created_at, id", (endpoint.gateway_id,))
+    rows = db.execute(
+        "SELECT * FROM user_credential WHERE gateway_id IN (SELECT id FROM storage_gateway WHERE endpoint_id = ?) ORDER BY created_at, id",
+        (endpoint.id,),
+    )
     return [row for row in rows if row["identity_id"] in caller.identity_ids]
 
 
@@ -123,9 +160,10 @@ def _credential(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, cred
 
 def _create_credential(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, asked: Mapping[str, Any]) -> sqlite3.Row:
     identity_id = str(asked.get("identity_id") or caller.identity_id)
-    if identity_id not in caller.identity_ids or asked.get("storage_gateway_id") not in (None, endpoint.gateway_id):
-        raise ApiError("permission_denied", "A user credential is made for yourself, on this endpoint's storage gateway", 403)
-    credential_id = collections.ensure_credential(db, gateway_id=endpoint.gateway_id, identity_id=identity_id)
+    if identity_id not in caller.identity_ids:
+        raise ApiError("permission_denied", "A user credential is made for yourself", 403)
+    gateway = get_gateway(db, endpoint, str(asked.get("storage_gateway_id") or endpoint.gateway_id))
+    credential_id = collections.ensure_credential(db, gateway_id=gateway["id"], identity_id=identity_id)
     row: sqlite3.Row = db.execute("SELECT * FROM user_credential WHERE id = ?", (credential_id,)).fetchone()
     return row
 

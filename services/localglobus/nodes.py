@@ -23,7 +23,7 @@ from services.localglobus.auth import scopes
 from services.localglobus.auth.tokens import find_caller, read_bearer
 from services.localglobus.errors import ApiError
 from services.localglobus.store import Store
-from services.localglobus.transfer import collections, orders, tasks, times
+from services.localglobus.transfer import assurance, collections, orders, tasks, times
 from services.localglobus.transfer.collections import Collection
 from services.localglobus.transfer.permissions import Person, person_behind, rights_of, rules_document
 from services.localglobus.transfer.requests import most_active, nodes_of, read_document, store_of
@@ -211,7 +211,8 @@ def _access(db: sqlite3.Connection, node: str, collection_id: str, token: str | 
     caller = find_caller(db, token, scope=scope) if token else None
     if caller is not None and collection.needs_data_access and (scope, scopes.data_access(collection.id)) not in caller.consents:
         caller = None
-    rights = rights_of(db, collection, Person() if caller is None else person_behind(caller))
+    lack = None if caller is None else assurance.shortfall(db, collection, caller)
+    rights = rights_of(db, collection, Person() if caller is None or lack else person_behind(caller))
     ends = [] if caller is None else [times.text(datetime.fromtimestamp(caller.expires_at, UTC))]
     ends += [rights.expires_at] if rights.expires_at else []
     return {
@@ -219,6 +220,7 @@ def _access(db: sqlite3.Connection, node: str, collection_id: str, token: str | 
         "identity": caller and caller.identity_id,
         "username": caller and caller.username,
         "rules": rules_document(rights),
+        "session": lack and lack.extra["authorization_parameters"],
         "rule_version": collection.rule_version,
         "expires_at": min(ends, default=None),
     }

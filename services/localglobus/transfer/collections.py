@@ -53,6 +53,8 @@ class Collection:
     node: str
     node_url: str
     gcs_address: str
+    timeout_mins: int
+    requires_mfa: bool
     texts: Mapping[str, Any]
 
     @property
@@ -76,9 +78,11 @@ class Collection:
 
 SELECT = (
     "SELECT collection.id, collection.endpoint_id, gateway_id, kind, mapped_id, collection.display_name, description,"
-    " collection.organization, base_path, collection.owner_id, user_credential_id, is_public, is_high_assurance, has_anonymous_writes,"
-    " rule_version, collection.created_at, node, node_url, gcs_address, coalesce(texts, '{}') AS texts FROM collection"
+    " collection.organization, base_path, collection.owner_id, user_credential_id, is_public, collection.is_high_assurance,"
+    " has_anonymous_writes, rule_version, collection.created_at, node, node_url, gcs_address, coalesce(texts, '{}') AS texts,"
+    " coalesce(timeout_mins, 15840) AS timeout_mins, coalesce(requires_mfa, 0) AS requires_mfa FROM collection"
     " JOIN endpoint ON endpoint.id = collection.endpoint_id LEFT JOIN described ON subject_id = collection.id"
+    " LEFT JOIN gateway_assurance USING (gateway_id)"
 )
 SELECT_ENDPOINT = (
     "SELECT endpoint.id, node, endpoint.display_name, gcs_address, organization, owner_id, node_url, coalesce(texts, '{}') AS texts,"
@@ -88,7 +92,7 @@ SELECT_ENDPOINT = (
 
 
 def from_row(row: sqlite3.Row) -> Collection:
-    flags = {name: bool(row[name]) for name in ("is_public", "is_high_assurance", "has_anonymous_writes")}
+    flags = {name: bool(row[name]) for name in ("is_public", "is_high_assurance", "has_anonymous_writes", "requires_mfa")}
     return Collection(**{**dict(row), **flags, "texts": json.loads(row["texts"])})
 
 
@@ -192,8 +196,9 @@ def create_mapped(
     description: str | None = None,
     is_public: bool = True,
     is_high_assurance: bool = False,
+    gateway_id: str | None = None,
 ) -> str:
-    """Makes a mapped collection over the endpoint's storage; returns its id."""
+    """Makes a mapped collection over the endpoint's storage, through its first gateway or another one; returns its id."""
     endpoint = find_endpoint(db, endpoint_id=endpoint_id)
     if endpoint is None:
         raise not_found(endpoint_id)
@@ -202,7 +207,8 @@ def create_mapped(
         "INSERT INTO collection (id, endpoint_id, gateway_id, kind, display_name, description, organization, base_path, owner_id,"
         " is_public, is_high_assurance, created_at) VALUES (?, ?, ?, 'mapped', ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            collection_id, endpoint_id, endpoint.gateway_id, display_name, description, endpoint.organization, folder(base_path),
+            collection_id, endpoint_id, gateway_id or endpoint.gateway_id, display_name, description, endpoint.organization,
+            folder(base_path),
             endpoint.owner_id, is_public, is_high_assurance, now_text(),
         ),
     )  # fmt: skip

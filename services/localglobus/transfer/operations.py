@@ -13,7 +13,7 @@ from typing import Any
 
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
-from services.localglobus.transfer import collections, listing
+from services.localglobus.transfer import assurance, collections, listing
 from services.localglobus.transfer.collections import Collection
 from services.localglobus.transfer.documents import file_document
 from services.localglobus.transfer.node_calls import NodeCalls
@@ -53,6 +53,7 @@ def open_collection(db: sqlite3.Connection, collection_id: str, caller: Caller) 
     if collection is None:
         raise _endpoint_itself(db, collection_id)
     require_data_access(collection, caller)
+    assurance.require(db, collection, caller)
     return open_as(db, collection, person_behind(caller))
 
 

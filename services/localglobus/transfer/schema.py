@@ -8,6 +8,10 @@ CREATE TABLE IF NOT EXISTS endpoint (
 CREATE TABLE IF NOT EXISTS storage_gateway (
     id TEXT PRIMARY KEY, endpoint_id TEXT NOT NULL REFERENCES endpoint(id), display_name TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS gateway_assurance ( -- of gateways that ask for more than a token
+    gateway_id TEXT PRIMARY KEY REFERENCES storage_gateway(id) ON DELETE CASCADE, is_high_assurance INTEGER NOT NULL,
+    timeout_mins INTEGER NOT NULL, requires_mfa INTEGER NOT NULL, domains TEXT NOT NULL, policy_id TEXT
+);
 CREATE TABLE IF NOT EXISTS identity_mapping (
     gateway_id TEXT NOT NULL REFERENCES storage_gateway(id), identity_id TEXT NOT NULL, account TEXT NOT NULL, home TEXT NOT NULL,
     PRIMARY KEY (gateway_id, identity_id)
