@@ -1,14 +1,16 @@
 """Who may have the files of a dataset, and through which identity or group. What may be *seen* is `Dataset.objects.visible_to(user)`."""
 
+import datetime as dt
 import uuid
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, TypeGuard
 
+from django.db.models import F
 from django.utils import timezone
 
-from datasets.errors import ForbiddenError
+from datasets.errors import AssuranceNeededError, ForbiddenError
 from datasets.models import AccessPolicy, Dataset, Grant, PrincipalType
 
 
@@ -27,6 +29,9 @@ class Person(Protocol):
     def is_operator(self) -> bool: ...
     @property
     def is_authenticated(self) -> bool: ...
+    @property
+    def is_assured(self) -> bool: ...
+    def name_of(self, identity_id: uuid.UUID) -> str: ...
 
 
 Visitor = Any  # a Person, or Django's AnonymousUser, which has none of these names: hence getattr
@@ -42,6 +47,8 @@ class Reason(StrEnum):
     OPERATOR = "operator"
     SIGN_IN_NEEDED = "sign-in-needed"
     GRANT_NEEDED = "grant-needed"
+    EMBARGO = "embargo"
+    ASSURANCE_NEEDED = "assurance-needed"
     NOT_PUBLISHED = "not-published"
 
 
@@ -53,6 +60,8 @@ WORDS = {
     Reason.OPERATOR: "You are an operator of this archive.",
     Reason.SIGN_IN_NEEDED: "Sign in to get the files.",
     Reason.GRANT_NEEDED: "The files are restricted. A steward of the dataset can give you access.",
+    Reason.EMBARGO: "The files are under an embargo. A steward of the dataset can give you access before its end.",
+    Reason.ASSURANCE_NEEDED: "The files are controlled. You have access once you signed in with a second factor.",
     Reason.NOT_PUBLISHED: "This dataset is not published yet.",
 }
 
@@ -71,14 +80,23 @@ class Decision:
     is_allowed: bool
     reason: Reason
     through: Through | None = None
+    until: dt.datetime | None = None
+    """When this answer ends by itself: the end of the grant, or of the embargo."""
 
     @property
     def words(self) -> str:
         """The answer as a sentence to the person."""
         if self.reason == Reason.GRANT and self.through:
             kind = "identity" if self.through.principal_type == PrincipalType.IDENTITY else "group"
-            return f"You have access through the {kind} {self.through.label or self.through.principal}."
+            end = f" until {_day(self.until)}" if self.until else ""
+            return f"You have access through the {kind} {self.through.label or self.through.principal}{end}."
+        if self.reason == Reason.EMBARGO and self.until:
+            return f"The files are under an embargo until {_day(self.until)}. A steward of the dataset can give you access before."
         return WORDS[self.reason]
+
+
+def _day(moment: dt.datetime) -> str:
+    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def is_signed_in(user: Visitor) -> TypeGuard[Person]:
@@ -97,31 +115,66 @@ def check_curator(user: Visitor, dataset: Dataset) -> None:
 
 
 def decide(user: Visitor, dataset: Dataset) -> Decision:
-    """Whether this person may have the files of this dataset now, and why. At most two queries; none for published public data."""
-    if dataset.is_published and dataset.access_policy == AccessPolicy.PUBLIC:
+    """Whether this person may have the files of this dataset now, and why. At most three queries; none for published public data.
+
+    Controlled files need a sign-in with a second factor on top of the right itself.
+    """
+    decision = _decide_right(user, dataset)
+    if decision.is_allowed and dataset.is_controlled and is_signed_in(user) and not user.is_assured:
+        return Decision(is_allowed=False, reason=Reason.ASSURANCE_NEEDED, through=decision.through, until=decision.until)
+    return decision
+
+
+def _decide_right(user: Visitor, dataset: Dataset) -> Decision:
+    policy = dataset.effective_policy
+    if dataset.is_published and policy == AccessPolicy.PUBLIC:
         return Decision(is_allowed=True, reason=Reason.PUBLIC)
+    refusal = _refusal(user, dataset)
     if not is_signed_in(user):
-        return Decision(is_allowed=False, reason=Reason.SIGN_IN_NEEDED if dataset.is_published else Reason.NOT_PUBLISHED)
-    if dataset.is_published and dataset.access_policy == AccessPolicy.REGISTERED:
+        return refusal
+    if dataset.is_published and policy == AccessPolicy.REGISTERED:
         return Decision(is_allowed=True, reason=Reason.SIGNED_IN)
     if user.is_operator:
         return Decision(is_allowed=True, reason=Reason.OPERATOR)
     if user.is_steward and is_curator(user, dataset):
         return Decision(is_allowed=True, reason=Reason.STEWARD)
     if not dataset.is_published:
-        return Decision(is_allowed=False, reason=Reason.NOT_PUBLISHED)
-    grant = Grant.objects.filter(dataset=dataset).active(timezone.now()).for_person(user).order_by("-principal_type", "granted_at").first()
+        return refusal
+    held = Grant.objects.filter(dataset=dataset).active(timezone.now()).for_person(user)
+    grant = held.order_by("-principal_type", F("expires_at").desc(nulls_first=True), "granted_at").first()
     if grant is None:
-        return Decision(is_allowed=False, reason=Reason.GRANT_NEEDED)
-    return Decision(is_allowed=True, reason=Reason.GRANT, through=Through(grant.principal_type, grant.principal, grant.label))
+        return refusal
+    label = grant.label
+    if not label and grant.principal_type == PrincipalType.IDENTITY:
+        label = user.name_of(grant.principal)
+    through = Through(grant.principal_type, grant.principal, label)
+    return Decision(is_allowed=True, reason=Reason.GRANT, through=through, until=grant.expires_at)
+
+
+def _refusal(user: Visitor, dataset: Dataset) -> Decision:
+    """The answer to whom nothing gives the files."""
+    if not dataset.is_published:
+        return Decision(is_allowed=False, reason=Reason.NOT_PUBLISHED)
+    if dataset.is_embargoed:
+        return Decision(is_allowed=False, reason=Reason.EMBARGO, until=dataset.embargo_ends_at)
+    return Decision(is_allowed=False, reason=Reason.GRANT_NEEDED if is_signed_in(user) else Reason.SIGN_IN_NEEDED)
+
+
+def check_may_have(user: Visitor, dataset: Dataset) -> None:
+    """Raise the refusal with the way to access: AssuranceNeededError where a second factor is all that is missing, else ForbiddenError."""
+    decision = decide(user, dataset)
+    if decision.is_allowed:
+        return
+    words = f"{dataset.title}: {decision.words}"
+    raise AssuranceNeededError(words) if decision.reason == Reason.ASSURANCE_NEEDED else ForbiddenError(words)
 
 
 def may_list(user: Visitor, dataset: Dataset) -> bool:
-    """Whether she may read the names of the files. Only restricted datasets keep them to those who may have the files."""
-    return (dataset.is_published and dataset.access_policy != AccessPolicy.RESTRICTED) or decide(user, dataset).is_allowed
+    """Whether she may read the names of the files. What is not read in place keeps them to those who may have the files."""
+    return dataset.is_read_in_place or decide(user, dataset).is_allowed
 
 
 def check_may_list(user: Visitor, dataset: Dataset) -> None:
     """Raise ForbiddenError with the way to access where the file list is not for this person."""
     if not may_list(user, dataset):
-        raise ForbiddenError(decide(user, dataset).words)
+        check_may_have(user, dataset)

@@ -13,7 +13,7 @@ from django.urls import NoReverseMatch, reverse
 from datasets import files
 from datasets.errors import NotFoundError
 from datasets.formats.record import Maker, Quantity, Record, RecordFile, VersionLink
-from datasets.models import AccessPolicy, Dataset, Version
+from datasets.models import Dataset, Version
 
 MOST_FILES = 500  # a metadata record is no manifest; above, formats point at the list of files
 
@@ -50,7 +50,7 @@ def make_record(
     if version.is_draft or version.published_at is None:
         raise NotFoundError
     published = [one for one in versions if not one.is_draft]
-    can_list = dataset.access_policy != AccessPolicy.RESTRICTED
+    can_list = dataset.is_read_in_place
     return Record(
         id=str(dataset.id),
         slug=dataset.slug,
@@ -62,9 +62,9 @@ def make_record(
         version=version.number,
         published_at=version.published_at,
         updated_at=max(dataset.updated_at, version.published_at),
-        access_policy=dataset.access_policy,
+        access_policy=dataset.effective_policy.value,
         is_current=version.number == max(one.number for one in published),
-        access_note=dataset.access_note,
+        access_note=_access_note(dataset),
         licence=dataset.licence,
         makers=tuple(Maker(one.name, one.orcid, one.affiliation) for one in dataset.creators.all()),
         subjects=tuple(one.name for one in dataset.subjects.all()),
@@ -83,6 +83,12 @@ def make_record(
         files_url=settings.BASE_URL + reverse("datasets-api:files", args=[dataset.slug, version.number]) if can_list else "",
         others=tuple(VersionLink(one.number, settings.BASE_URL + _address(dataset, one)) for one in published if one != version),
     )
+
+
+def _access_note(dataset: Dataset) -> str:
+    end = dataset.embargo_ends_at
+    embargo = f"Under an embargo until {end:%Y-%m-%d}." if end and dataset.is_embargoed else ""
+    return " ".join(filter(None, (embargo, dataset.access_note)))
 
 
 def _address(dataset: Dataset, version: Version) -> str:

@@ -3,12 +3,14 @@
     RefusedError                 400 refused
     |- InvalidError              400 invalid           the fields that are wrong, in `fields`
     |- ForbiddenError            403 forbidden         you may see it, but not do this
-    |  `- SignInFirstError       401 sign-in-first     nobody is signed in
+    |  |- SignInFirstError       401 sign-in-first     nobody is signed in
+    |  `- AssuranceNeededError   403 assurance-needed  sign in with a second factor, lately
     |- NotFoundError             404 not-found         not there, or not for you to see
     |- ConflictError             409 conflict          it is not in a state that allows this
     |  |- IllegalMoveError       409 illegal-move      no arrow in the state drawing
     |  |- StaleStateError        409 stale-state       somebody else moved it first: read again
-    |  `- NotReadyError          409 not-ready         what is missing, all of it, in `fields`
+    |  |- NotReadyError          409 not-ready         what is missing, all of it, in `fields`
+    |  `- TermsNeededError       409 terms-needed      accept the terms of the datasets in `terms` first
     `- UnavailableError          503 unavailable       try again later
 
 `transfers.errors` extends the tree. `NotClaimedError` stands outside it: it never leaves the workers.
@@ -48,6 +50,11 @@ class SignInFirstError(ForbiddenError):
     message = "Sign in first."
 
 
+class AssuranceNeededError(ForbiddenError):
+    code = "assurance-needed"
+    message = "This needs a sign-in with a second factor, not long ago."
+
+
 class NotFoundError(RefusedError):
     code = "not-found"
     http_status = 404
@@ -75,6 +82,16 @@ class StaleStateError(ConflictError):
 class NotReadyError(ConflictError):
     code = "not-ready"
     message = "Some things are missing."
+
+
+class TermsNeededError(ConflictError):
+    code = "terms-needed"
+    message = "Read and accept the terms first."
+
+    def __init__(self, detail: str = "", *, terms: Sequence[tuple[str, int]]) -> None:
+        """`terms`: the slug of each dataset with the version of its terms."""
+        super().__init__(detail, fields={"terms": [f"{slug}: version {number}" for slug, number in terms]})
+        self.terms = list(terms)
 
 
 class UnavailableError(RefusedError):

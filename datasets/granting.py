@@ -23,7 +23,7 @@ def grant(
     label: str = "",
     expires_at: dt.datetime | None = None,
 ) -> Grant:
-    """Give an identity or a group access until `expires_at`. Safe to repeat: a second grant moves the end of the first.
+    """Give an identity or a group access until `expires_at`. A second grant ends the first and follows it; the same again changes nothing.
 
     Raises ForbiddenError unless granted by a steward of the dataset or an operator, InvalidError with the remedy for a group whose members
     the portal may not see.
@@ -53,16 +53,21 @@ def _check_group(group_id: uuid.UUID) -> None:
 
 @transaction.atomic
 def _write(dataset: Dataset, principal_type: str, principal: uuid.UUID, facts: dict[str, Any]) -> Grant:
-    given, is_new = Grant.objects.update_or_create(
-        dataset=dataset,
-        principal_type=principal_type,
-        principal=principal,
-        revoked_at=None,
-        defaults=facts,
-    )
-    expires_at = given.expires_at
-    note = f"{given} until {expires_at.isoformat() if expires_at else 'further notice'}"
-    DatasetEvent.objects.create(dataset=dataset, act="grant" if is_new else "grant changed", actor=given.granted_by, note=note)
+    Dataset.objects.select_for_update().get(pk=dataset.pk)
+    now = timezone.now()
+    held = Grant.objects.unended().filter(dataset=dataset, principal_type=principal_type, principal=principal)
+    last = held.first()
+    is_in_force = last is not None and (last.expires_at is None or last.expires_at > now)
+    if last is not None and is_in_force and (last.expires_at, last.label) == (facts["expires_at"], facts["label"]):
+        return last
+    if last is not None:
+        ended = now if is_in_force else max(last.expires_at or now, last.granted_at)
+        held.update(revoked_at=ended, revoked_by=facts["granted_by"] if is_in_force else None)
+    given = Grant.objects.create(dataset=dataset, principal_type=principal_type, principal=principal, granted_at=now, **facts)
+    end = given.expires_at
+    note = f"{given} until {end.isoformat() if end else 'further notice'}"
+    act = "grant changed" if is_in_force else "grant"
+    DatasetEvent.objects.create(dataset=dataset, act=act, actor=given.granted_by, note=note)
     return given
 
 

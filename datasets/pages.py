@@ -20,7 +20,7 @@ from datasets.asking import ask_steward
 from datasets.citing import cite
 from datasets.errors import InvalidError, NotFoundError
 from datasets.finding import find_dataset
-from datasets.models import AccessPolicy, Dataset, Version
+from datasets.models import Dataset, Version
 from datasets.searchquery import FACETS, SORTS, SearchQuery
 
 TITLES = {name: name.capitalize() for name in FACETS}
@@ -194,7 +194,7 @@ def _dataset_and_version(request: HttpRequest, slug: str) -> tuple[Dataset, list
 
 def _https_route(dataset: Dataset, version: Version | None) -> str:
     """Where links to single files lead; none for restricted datasets, whose files only shares give out."""
-    if version is None or version.is_draft or dataset.access_policy == AccessPolicy.RESTRICTED:
+    if version is None or version.is_draft or not dataset.is_read_in_place:
         return ""
     return route("transfers:https", dataset.slug, version.number)
 

@@ -17,6 +17,7 @@ from datasets.access import Visitor, check_curator
 from datasets.errors import ConflictError, ForbiddenError, InvalidError
 from datasets.indexing import index_dataset
 from datasets.models import Creator, Dataset, DatasetEvent, Location, LocationKind, Subject, Variable, Version
+from datasets.protecting import protection_of, record_changes
 from datasets.states import VersionStatus
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -27,6 +28,8 @@ DESCRIBED = (
     "licence",
     "access_policy",
     "access_note",
+    "classification",
+    "embargo_ends_at",
     "share_variant",
     "west",
     "south",
@@ -90,10 +93,14 @@ def describe(
     if unknown:
         raise InvalidError(fields={name: ["There is no such field."] for name in sorted(unknown)})
     row = Dataset.objects.select_for_update().get(pk=dataset.pk)  # not the caller's copy: a stale one would take a publication back
+    before = protection_of(row)
     for name, value in fields.items():
         setattr(row, name, _as_date(name, value) if name.startswith("temporal_") else value)
+    if row.embargo_ends_at != before["embargo_ends_at"]:
+        row.embargo_lifted_at = None
     _clean(row)
     row.save()
+    record_changes(before, row, user=user)
     if creators is not None:
         dataset.creators.all().delete()
         for position, given in enumerate(creators):
@@ -146,6 +153,11 @@ def _check_free(location: Location, user: Visitor) -> None:
     overlapping = Location.objects.filter(
         Q(base_path__startswith=location.base_path) | Q(base_path__in=above), collection_id=location.collection_id, bucket=location.bucket
     )
+    own = Location.objects.filter(version__dataset=location.version.dataset, version__published_at__isnull=False)
+    if location.version.dataset.is_read_in_place and own.filter(
+        base_path__in=above[:-1], collection_id=location.collection_id, bucket=location.bucket
+    ):
+        raise ConflictError(fields={"base_path": ["A published version lies above and is open to be read: put the draft beside it."]})
     others = overlapping.exclude(version__dataset_id=location.version.dataset_id)
     if others.exclude(version__dataset__in=Dataset.objects.curated_by(user)).exists():
         raise ConflictError(fields={"base_path": ["Another dataset lies there, and you do not curate it."]})

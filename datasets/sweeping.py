@@ -1,10 +1,11 @@
-"""What is due in the catalogue, every few seconds: scans that wait for a worker or whose worker is gone."""
+"""What is due in the catalogue, every few seconds: scans that wait for a worker or whose worker is gone, embargoes that end."""
 
 import logging
 
 from celery import current_app, shared_task
 from django.utils import timezone
 
+from datasets import protecting
 from datasets.models import ScanRun
 
 logger = logging.getLogger(__name__)
@@ -14,7 +15,8 @@ INGEST_TASK = "transfers.ingest"  # joins a scan with Globus and the graph servi
 
 @shared_task(name="datasets.sweep")
 def sweep() -> int:
-    """Send a hint for each scan that is due. Safe to repeat: the claim lets one worker in."""
+    """Send a hint for each scan that is due, write down which embargoes ended. Safe to repeat: the claim lets one worker in."""
+    protecting.lift_ended()
     due = list(ScanRun.objects.open().due(timezone.now()).values_list("pk", flat=True)[:100])
     for scan_id in due:
         current_app.send_task(INGEST_TASK, args=[scan_id], queue="catalogue", expires=60)

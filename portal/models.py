@@ -6,6 +6,7 @@ Nothing here asks Globus: sign-in and the refresh of groups (portal/auth.py) wri
 from __future__ import annotations
 
 import uuid
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 
@@ -38,6 +40,11 @@ class User(AbstractBaseUser):
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
     objects: ClassVar[UserManager] = UserManager()
+
+    is_present: bool = False
+    """Whether she is at the other end of this request. A worker acts on what she asked for earlier and has no sign-in to judge."""
+    second_factor_at: datetime | None = None
+    """When she last gave a second factor in the sign-in of this request."""
 
     class Meta:
         ordering = ("username",)
@@ -80,6 +87,20 @@ class User(AbstractBaseUser):
         if named & set(settings.OPERATOR_GROUPS):
             roles.add(RoleGrant.Role.OPERATOR)
         return frozenset(roles)
+
+    @property
+    def is_assured(self) -> bool:
+        """Whether her sign-in carries a second factor that is not too old for controlled files."""
+        if not self.is_present:
+            return True
+        oldest = timezone.now() - timedelta(minutes=settings.ASSURANCE_MINUTES)
+        return self.second_factor_at is not None and self.second_factor_at >= oldest
+
+    def name_of(self, identity_id: uuid.UUID) -> str:
+        """The username of one of her identities; empty for any other."""
+        if identity_id == self.id:
+            return self.username
+        return self.linked_identities.filter(identity_id=identity_id).values_list("username", flat=True).first() or ""
 
     @property
     def is_steward(self) -> bool:

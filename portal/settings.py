@@ -83,8 +83,7 @@ STEWARD_GROUPS = words("CAUSEWAY_STEWARD_GROUPS")
 OPERATOR_GROUPS = words("CAUSEWAY_OPERATOR_GROUPS")
 _globus_hosts = [urlsplit(GLOBUS_AUTH_URL).hostname, urlsplit(GLOBUS_TRANSFER_URL).hostname]
 HAS_STANDIN = _globus_hosts != ["auth.globus.org", "transfer.api.globus.org"]
-_may_standin = flag("CAUSEWAY_ALLOW_STANDIN")
-if HAS_STANDIN and not _may_standin:
+if not flag("CAUSEWAY_ALLOW_STANDIN") and HAS_STANDIN:
     message = f"{GLOBUS_AUTH_URL} stands in for Globus: set CAUSEWAY_ALLOW_STANDIN=1 to allow it, or leave its variables out."
     raise ImproperlyConfigured(message)
 
@@ -93,6 +92,8 @@ SHARE_LIFETIME_DAYS = number("CAUSEWAY_SHARE_LIFETIME_DAYS", 30)
 REMINDER_DAYS = number("CAUSEWAY_REMINDER_DAYS", 2)
 SWEEP_SECONDS = number("CAUSEWAY_SWEEP_SECONDS", 2)
 CLAIM_SECONDS = number("CAUSEWAY_CLAIM_SECONDS", 40)
+ASSURANCE_MINUTES = number("CAUSEWAY_ASSURANCE_MINUTES", 60)
+STAFF_NEEDS_SECOND_FACTOR = flag("CAUSEWAY_STAFF_NEEDS_SECOND_FACTOR")
 FAULTS = flag("CAUSEWAY_FAULTS")
 KILL_AFTER = text("CAUSEWAY_KILL_AFTER")
 

@@ -9,6 +9,7 @@
     |- ForbiddenError         403
     |  |- SignInFirstError
     |  |  `- SignInNeededError  401
+    |  |- AssuranceNeededError        as in the catalogue: a second factor
     |  |- ConsentNeededError          ask the person for `required_scopes`
     |  `- NotYoursError               may be seen, not changed
     `- GlobusRefusedError     502     Globus said no; trying again does not help
@@ -20,6 +21,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from datasets.errors import (
+    AssuranceNeededError,
     ConflictError,
     ForbiddenError,
     IllegalMoveError,
@@ -29,10 +31,12 @@ from datasets.errors import (
     RefusedError,
     SignInFirstError,
     StaleStateError,
+    TermsNeededError,
     UnavailableError,
 )
 
 __all__ = [
+    "AssuranceNeededError",
     "BasketChangedError",
     "ConflictError",
     "ConsentNeededError",
@@ -48,6 +52,7 @@ __all__ = [
     "RefusedError",
     "SignInNeededError",
     "StaleStateError",
+    "TermsNeededError",
 ]
 
 

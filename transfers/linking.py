@@ -3,8 +3,8 @@
 from typing import Any
 
 from datasets import files
-from datasets.access import decide
-from datasets.models import AccessPolicy, Version
+from datasets.access import check_may_have
+from datasets.models import Version
 from transfers import globus, manifests
 from transfers.errors import ForbiddenError, NotFoundError
 
@@ -14,11 +14,9 @@ def file_address(version: Version, path: str, *, user: Any) -> str:
 
     Raises NotFoundError for a path that the version does not hold, ForbiddenError with the way that is open instead.
     """
-    decision = decide(user, version.dataset)
-    if not decision.is_allowed:
-        raise ForbiddenError(decision.words)
-    if version.dataset.access_policy == AccessPolicy.RESTRICTED:
-        raise ForbiddenError("Files of a restricted dataset are not read in the archive itself. Prepare a share: its files have addresses.")
+    check_may_have(user, version.dataset)
+    if not version.dataset.is_read_in_place:
+        raise ForbiddenError("The files of this dataset are not read in the archive itself. Prepare a share: its files have addresses.")
     location = manifests.location_of(version)
     found = next(files.iterate(version, files.FileQuery(files=(path,)), batch=1), None)
     if found is None or location.collection_id is None:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.core.cache import cache
 from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
 
 from datasets.models import AccessPolicy, Dataset, Location, LocationKind
 from transfers import globus
@@ -33,12 +34,23 @@ class Opening:
 
 
 def openings_of(dataset: Dataset) -> set[Opening]:
-    """The rules that a dataset's policy asks for: one for each folder that holds a published version. None for restricted ones."""
-    principal_type = PRINCIPAL_TYPES.get(AccessPolicy(dataset.access_policy))
-    if not dataset.is_published or principal_type is None:
+    """The rules that a dataset asks for now: one for each folder that holds a published version.
+
+    None for restricted and controlled ones, and none before the end of an embargo. A folder in which files of another dataset lie that are
+    not read in place gets none either: its rule would open those too.
+    """
+    if not dataset.is_read_in_place:
         return set()
+    principal_type = PRINCIPAL_TYPES[dataset.effective_policy]
     places = Location.objects.filter(version__dataset=dataset, version__published_at__isnull=False, kind=LocationKind.COLLECTION)
-    return {Opening(place.collection_id, place.base_path, principal_type) for place in places if place.collection_id}
+    wanted = {Opening(place.collection_id, place.base_path, principal_type) for place in places if place.collection_id}
+    return {opening for opening in wanted if not _holds_closed_files(opening, dataset)}
+
+
+def _holds_closed_files(opening: Opening, dataset: Dataset) -> bool:
+    below = Location.objects.filter(collection_id=opening.collection_id, base_path__startswith=opening.path)
+    closed = Dataset.objects.exclude(pk=dataset.pk).exclude(pk__in=Dataset.objects.readable_in_place(timezone.now()).values("pk"))
+    return below.filter(version__dataset__in=closed).exists()
 
 
 def open_dataset(dataset: Dataset) -> None:
@@ -65,7 +77,7 @@ def open_what_is_published() -> None:
     """
     if not cache.add("opening-swept", 1, timeout=SWEPT_EVERY_S):
         return
-    for dataset in Dataset.objects.filter(pk__in=[*_not_opened(), *_wrongly_open()]):
+    for dataset in Dataset.objects.filter(pk__in=[*_not_opened(), *_wrongly_open(), *_open_above_closed()]):
         if cache.get(_refused(dataset)):
             continue
         try:
@@ -86,8 +98,7 @@ def _not_opened() -> set[UUID]:
             ~Exists(held),
             kind=LocationKind.COLLECTION,
             version__published_at__isnull=False,
-            version__dataset__published_at__isnull=False,
-            version__dataset__access_policy=policy,
+            version__dataset__in=Dataset.objects.readable_in_place(timezone.now()).filter(access_policy=policy),
         )
         found |= set(places.values_list("version__dataset_id", flat=True)[:MOST])
     return found
@@ -95,10 +106,19 @@ def _not_opened() -> set[UUID]:
 
 def _wrongly_open() -> set[UUID]:
     """Datasets with a rule that their policy does not ask for any more."""
-    rightly = Q()
+    rightly, readable = Q(), Dataset.objects.readable_in_place(timezone.now())
     for policy, principal_type in PRINCIPAL_TYPES.items():
-        rightly |= Q(dataset__access_policy=policy, principal_type=principal_type)
+        rightly |= Q(dataset__in=readable.filter(access_policy=policy), principal_type=principal_type)
     return set(ArchiveRule.objects.exclude(rightly).values_list("dataset_id", flat=True)[:MOST])
+
+
+def _open_above_closed() -> set[UUID]:
+    """Datasets with a rule on a folder in which by now files of another dataset lie that are not read in place."""
+    closed = Dataset.objects.exclude(pk__in=Dataset.objects.readable_in_place(timezone.now()).values("pk"))
+    below = Location.objects.filter(
+        collection_id=OuterRef("collection_id"), base_path__startswith=OuterRef("path"), version__dataset__in=closed
+    ).exclude(version__dataset=OuterRef("dataset"))
+    return set(ArchiveRule.objects.filter(Exists(below)).values_list("dataset_id", flat=True)[:MOST])
 
 
 def _refused(dataset: Dataset) -> str:

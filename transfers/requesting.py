@@ -16,14 +16,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from datasets import files
-from datasets.access import decide
+from datasets import files, terms
+from datasets.access import check_may_have
 from datasets.models import Version
 from transfers import manifests, steps
 from transfers.errors import (
+    AssuranceNeededError,
     ConflictError,
     DuplicateRequestError,
-    ForbiddenError,
     InvalidError,
     NotFoundError,
     NotYoursError,
@@ -48,7 +48,11 @@ class Wanted:
 
 
 def check_wanted(user: Any, wanted: Sequence[Wanted]) -> None:
-    """Whether she may have these files. Raises NotFoundError for what she may not see, ForbiddenError for files that she may not have."""
+    """Whether she may have these files.
+
+    Raises NotFoundError for what she may not see, ForbiddenError for files that she may not have,
+    AssuranceNeededError for controlled ones without a second factor, TermsNeededError for terms that she has not accepted.
+    """
     if not getattr(user, "is_authenticated", False):
         raise SignInNeededError
     if not wanted:
@@ -56,14 +60,13 @@ def check_wanted(user: Any, wanted: Sequence[Wanted]) -> None:
     if len(wanted) > MOST_SELECTIONS:
         raise InvalidError(f"A request holds at most {MOST_SELECTIONS} selections. Choose whole folders, or ask twice.")
     for one in wanted:
-        decision = decide(user, one.version.dataset)
         if not type(one.version.dataset).objects.visible_to(user).filter(pk=one.version.dataset_id).exists():
             raise NotFoundError
         if one.version.published_at is None:
             raise ConflictError(f"{one.version} is not published yet.")
-        if not decision.is_allowed:
-            raise ForbiddenError(f"{one.version.dataset.title}: {decision.words}")
+        check_may_have(user, one.version.dataset)
         manifests.location_of(one.version)
+    terms.check_accepted(user, {one.version.dataset for one in wanted})
 
 
 def create_request(*, user: Any, kind: str, wanted: Sequence[Wanted], idempotency_key: str = "", **facts: Any) -> DataRequest:
@@ -127,6 +130,12 @@ def check_may_change(request: DataRequest, user: Any) -> None:
     """Raises NotYoursError unless she asked for it or is an operator."""
     if not (request.user_id == getattr(user, "pk", None) or getattr(user, "is_operator", False)):
         raise NotYoursError
+
+
+def check_assurance(request: DataRequest, user: Any) -> None:
+    """Raises AssuranceNeededError where controlled files are asked for again without a second factor: the request's owner is not `user`."""
+    if not getattr(user, "is_assured", True) and any(one.version.dataset.is_controlled for one in wanted_of(request)):
+        raise AssuranceNeededError
 
 
 def find_request(user: Any, request_id: UUID | str) -> DataRequest:

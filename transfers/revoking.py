@@ -1,11 +1,12 @@
-"""A share lasts no longer than the right to its files: what happens when access to a restricted dataset is taken away."""
+"""A share lasts no longer than the right to its files: what happens when access to a dataset is taken away or ends."""
 
 import logging
 
 from django.core.cache import cache
+from django.utils import timezone
 
 from datasets.access import decide
-from datasets.models import AccessPolicy
+from datasets.models import Dataset
 from transfers import steps
 from transfers.errors import StaleStateError
 from transfers.models import DataRequest
@@ -17,8 +18,8 @@ SWEPT_EVERY_S = 10
 
 
 def lost_dataset(request: DataRequest) -> str:
-    """The title of a restricted dataset of this request that its owner may no longer have; empty when all is well."""
-    for selection in request.selections.filter(version__dataset__access_policy=AccessPolicy.RESTRICTED).select_related("version__dataset"):
+    """The title of a dataset of this request that its owner may no longer have; empty when all is well."""
+    for selection in request.selections.select_related("version__dataset"):
         if not decide(request.user, selection.version.dataset).is_allowed:
             return selection.version.dataset.title
     return ""
@@ -28,10 +29,9 @@ def end_lost_shares() -> None:
     """The sweep: open shares whose owner lost her access are removed as if they had expired. Safe to repeat."""
     if not cache.add("lost-shares-swept", 1, timeout=SWEPT_EVERY_S):
         return
-    restricted = DataRequest.objects.filter(
-        kind=Kind.SHARE, status=Status.OPEN, selections__version__dataset__access_policy=AccessPolicy.RESTRICTED
-    )
-    for request in restricted.distinct().select_related("user"):
+    kept = Dataset.objects.exclude(pk__in=Dataset.objects.readable_in_place(timezone.now()).values("pk"))
+    granted = DataRequest.objects.filter(kind=Kind.SHARE, status=Status.OPEN, selections__version__dataset__in=kept)
+    for request in granted.distinct().select_related("user"):
         if not (title := lost_dataset(request)):
             continue
         try:

@@ -11,7 +11,7 @@ from django.db import transaction
 from datasets import files
 from datasets.access import check_may_list, decide
 from datasets.files import FileQuery
-from datasets.models import AccessPolicy, Dataset, Version
+from datasets.models import Dataset, Version
 from transfers.errors import BasketChangedError, ConflictError, InvalidError, NotFoundError
 from transfers.models import Basket, Selection
 from transfers.requesting import MOST_SELECTIONS, Wanted
@@ -144,9 +144,7 @@ def _line(selection: Selection, user: Any) -> Line:
         why_not = "Its files are not on line at the moment."
     newer = dataset.versions.filter(published_at__isnull=False, number__gt=version.number).first()
     note = f"Version {newer.number} is newer." if newer else ""
-    return Line(
-        selection, why_not, note or ("" if decision.is_allowed else decision.words), dataset.access_policy != AccessPolicy.RESTRICTED
-    )
+    return Line(selection, why_not, note or ("" if decision.is_allowed else decision.words), dataset.is_read_in_place)
 
 
 def _check_may_name(version: Version, query: FileQuery, user: Any) -> None:

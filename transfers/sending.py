@@ -14,7 +14,6 @@ from django.conf import settings
 from django.db.models import F
 from django.utils import timezone
 
-from datasets.models import AccessPolicy
 from transfers import copying, globus, mail, manifests, opening, requesting, steps, tokens
 from transfers.errors import (
     ConflictError,
@@ -61,9 +60,9 @@ def request_transfer(
     """Ask that these files are sent to her collection; workers do the rest. Safe to repeat with the same idempotency key."""
     check_path(path)
     for one in wanted:
-        if one.version.dataset.access_policy == AccessPolicy.RESTRICTED:
+        if one.version.published_at and not one.version.dataset.is_read_in_place:
             raise ForbiddenError(
-                f"{one.version.dataset.title} is restricted, and the archive itself is closed to your Globus identity. "
+                f"{one.version.dataset.title} is not read in place: the archive itself is closed to your Globus identity. "
                 "Prepare a share: from there you can send the files on in the Globus file manager."
             )
     request = requesting.create_request(
@@ -234,6 +233,7 @@ def ask_again(request: DataRequest, *, user: Any, idempotency_key: str = "") -> 
     """Send the same files to the same place once more, when this request is over."""
     requesting.check_may_change(request, user)
     requesting.check_is_over(request)
+    requesting.check_assurance(request, user)
     return request_transfer(
         user=request.user,
         wanted=requesting.wanted_of(request),

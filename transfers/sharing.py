@@ -185,6 +185,7 @@ def ask_again(request: DataRequest, *, user: Any, idempotency_key: str = "") -> 
     """A new share of the same files, once this one is over."""
     requesting.check_may_change(request, user)
     requesting.check_is_over(request)
+    requesting.check_assurance(request, user)
     return request_share(
         user=request.user, wanted=requesting.wanted_of(request), lifetime_days=request.lifetime_days, idempotency_key=idempotency_key
     )

@@ -11,7 +11,6 @@ from pathlib import PurePosixPath
 from uuid import UUID
 
 from datasets import files
-from datasets.models import AccessPolicy
 from transfers import globus, manifests
 from transfers.models import DataRequest
 from transfers.requesting import Wanted
@@ -42,12 +41,12 @@ class Source:
 
 def snippets_of(wanted: Sequence[Wanted]) -> list[Snippet]:
     """For files of the archive itself, as a basket or a dataset's page shows them. Restricted files are closed there: shares have lines."""
-    wanted = [one for one in wanted if one.version.dataset.access_policy != AccessPolicy.RESTRICTED]
+    wanted = [one for one in wanted if one.version.dataset.is_read_in_place]
     if not wanted:
         return []
     location = manifests.location_of(wanted[0].version)
     items = list(islice(_archive_items(wanted, location.collection_id), MOST_LINES + 1))
-    needs_token = any(one.version.dataset.access_policy != AccessPolicy.PUBLIC for one in wanted)
+    needs_token = not all(one.version.dataset.is_open_to_all for one in wanted)
     return _all(Source(location.collection_id or UUID(int=0), items[:MOST_LINES], len(items) > MOST_LINES, needs_token))
 
 

@@ -3,17 +3,19 @@
 How versions and scans move is written in `moving`.
 """
 
-from datasets.models.dataset import AccessPolicy, Creator, Dataset, ShareVariant, Subject, Variable
+from datasets.models.dataset import AccessPolicy, Classification, Creator, Dataset, ShareVariant, Subject, Variable
 from datasets.models.deletion import DeletedRecord
 from datasets.models.event import DatasetEvent
 from datasets.models.grant import Grant, PrincipalType
 from datasets.models.inventory import File, Folder, FolderState
 from datasets.models.scan import ScanRun
 from datasets.models.searchterm import SearchTerm
+from datasets.models.terms import Terms, TermsAcceptance
 from datasets.models.version import Location, LocationKind, Version
 
 __all__ = [
     "AccessPolicy",
+    "Classification",
     "Creator",
     "Dataset",
     "DatasetEvent",
@@ -29,6 +31,8 @@ __all__ = [
     "SearchTerm",
     "ShareVariant",
     "Subject",
+    "Terms",
+    "TermsAcceptance",
     "Variable",
     "Version",
 ]

@@ -1,5 +1,6 @@
 """A dataset and what describes it: creators, subjects, variables, coverage, licence, access policy, stewards."""
 
+import datetime as dt
 import uuid
 from collections.abc import Sequence
 from typing import Any, Self
@@ -12,12 +13,19 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.urls import reverse
+from django.utils import timezone
 
 
 class AccessPolicy(models.TextChoices):
     PUBLIC = "public", "Public"
     REGISTERED = "registered", "Signed in"
     RESTRICTED = "restricted", "Restricted"
+
+
+class Classification(models.TextChoices):
+    PUBLIC = "public", "Public"
+    INTERNAL = "internal", "Internal"
+    CONTROLLED = "controlled", "Controlled"
 
 
 class ShareVariant(models.TextChoices):
@@ -28,6 +36,14 @@ class ShareVariant(models.TextChoices):
 class DatasetQuerySet(models.QuerySet["Dataset"]):
     def published(self) -> Self:
         return self.filter(published_at__isnull=False)
+
+    def readable_in_place(self, now: dt.datetime) -> Self:
+        """Published ones whose files are read where they lie: under no embargo, not controlled, not restricted."""
+        return self.published().filter(
+            ~Q(access_policy=AccessPolicy.RESTRICTED),
+            ~Q(classification=Classification.CONTROLLED),
+            Q(embargo_ends_at=None) | Q(embargo_ends_at__lte=now),
+        )
 
     def curated_by(self, user: Any) -> Self:
         """What this person may change: her own datasets for a steward, all for an operator, nothing for anybody else."""
@@ -75,6 +91,9 @@ class Dataset(models.Model):
     licence = models.CharField(max_length=60, blank=True, help_text="SPDX identifier; blank when unknown")
     access_policy = models.CharField(max_length=12, choices=AccessPolicy.choices, default=AccessPolicy.PUBLIC)
     access_note = models.TextField(blank=True, help_text="Why access is as it is, in a sentence")
+    classification = models.CharField(max_length=12, choices=Classification.choices, default=Classification.PUBLIC, db_default="public")
+    embargo_ends_at = models.DateTimeField(null=True, blank=True, help_text="Until then only a grant gives the files")
+    embargo_lifted_at = models.DateTimeField(null=True, blank=True, editable=False)
     share_variant = models.CharField(max_length=12, choices=ShareVariant.choices, default=ShareVariant.FOLDER)
 
     west = models.FloatField(null=True, blank=True)
@@ -145,6 +164,12 @@ class Dataset(models.Model):
                 violation_error_message="The end lies before the start.",
             ),
             models.CheckConstraint(name="dataset_access_policy_known", condition=Q(access_policy__in=AccessPolicy.values)),
+            models.CheckConstraint(name="dataset_classification_known", condition=Q(classification__in=Classification.values)),
+            models.CheckConstraint(
+                name="dataset_anonymous_is_public",
+                condition=Q(classification=Classification.PUBLIC) | ~Q(access_policy=AccessPolicy.PUBLIC),
+                violation_error_message="Internal and controlled files are for people who are signed in: choose another access policy.",
+            ),
             models.CheckConstraint(name="dataset_share_variant_known", condition=Q(share_variant__in=ShareVariant.values)),
         ]
 
@@ -157,6 +182,29 @@ class Dataset(models.Model):
     @property
     def is_published(self) -> bool:
         return self.published_at is not None
+
+    @property
+    def is_embargoed(self) -> bool:
+        return self.embargo_ends_at is not None and self.embargo_ends_at > timezone.now()
+
+    @property
+    def is_controlled(self) -> bool:
+        return self.classification == Classification.CONTROLLED
+
+    @property
+    def effective_policy(self) -> AccessPolicy:
+        """Who may have the files now: under an embargo only who was given access."""
+        return AccessPolicy.RESTRICTED if self.is_embargoed else AccessPolicy(self.access_policy)
+
+    @property
+    def is_read_in_place(self) -> bool:
+        """Whether the files are read where they lie; else only shares give them out."""
+        return self.is_published and not self.is_controlled and self.effective_policy != AccessPolicy.RESTRICTED
+
+    @property
+    def is_open_to_all(self) -> bool:
+        """Whether anybody may read the files now, without signing in."""
+        return self.is_read_in_place and self.effective_policy == AccessPolicy.PUBLIC
 
     @property
     def has_box(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 
 from datasets.models.dataset import Dataset
 
@@ -16,8 +17,15 @@ class PrincipalType(models.TextChoices):
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):
-    def active(self, now: dt.datetime) -> Self:
-        return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
+    def active(self, moment: dt.datetime) -> Self:
+        """Those in force at a moment, now or in the past: from `granted_at` until `expires_at` or `revoked_at`."""
+        return self.filter(
+            Q(expires_at=None) | Q(expires_at__gt=moment), Q(revoked_at=None) | Q(revoked_at__gt=moment), granted_at__lte=moment
+        )
+
+    def unended(self) -> Self:
+        """The last word on each principal, whether its time is over or not."""
+        return self.filter(revoked_at=None)
 
     def for_person(self, user: Any) -> Self:
         """Those that name one of her linked identities or one of her groups."""
@@ -28,14 +36,14 @@ class GrantQuerySet(models.QuerySet["Grant"]):
 
 
 class Grant(models.Model):
-    """One permission; an ended one stays, so that who had access when can be answered."""
+    """One permission from one moment to another. A change ends the row and opens another: who had access when can always be answered."""
 
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="grants")
     principal_type = models.CharField(max_length=10, choices=PrincipalType.choices)
     principal = models.UUIDField()
     label = models.CharField(max_length=200, blank=True, help_text="How the page names the identity or group")
     granted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
-    granted_at = models.DateTimeField(auto_now_add=True)
+    granted_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -52,3 +60,8 @@ class Grant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.principal_type} {self.label or self.principal}"
+
+    @property
+    def valid_until(self) -> dt.datetime | None:
+        """When it ended or ends; None for no end in sight."""
+        return min((moment for moment in (self.expires_at, self.revoked_at) if moment), default=None)

@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 
-from datasets.models import AccessPolicy, Version
+from datasets.models import AccessPolicy, Dataset, Version
 from datasets.models.moving import Event
 from datasets.states import Moves
 from transfers.analysis.states import JOB_LIVE, JOB_MOVES, JOB_WITH_RESULTS, JOB_WORKING, LOOK_MOVES, LOOK_WORKING, JobStatus, LookStatus
@@ -127,7 +127,8 @@ class AnalysisEvent(Event):
 class QuickLookQuerySet(WorkingQuerySet["QuickLook"]):
     def open_to_all(self) -> Self:
         """Those of datasets that are public still: a chart must not tell what the files may not."""
-        return self.filter(version__dataset__published_at__isnull=False, version__dataset__access_policy=AccessPolicy.PUBLIC)
+        open_to_all = Dataset.objects.readable_in_place(timezone.now()).filter(access_policy=AccessPolicy.PUBLIC)
+        return self.filter(version__dataset__in=open_to_all)
 
 
 class QuickLook(Working):

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from datasets.errors import NotFoundError, RefusedError, StaleStateError, UnavailableError
-from datasets.models import AccessPolicy, Version
+from datasets.models import AccessPolicy, Dataset, Version
 from datasets.states import VersionStatus
 from transfers import graph
 from transfers.analysis.choosing import choose_files
@@ -33,7 +33,7 @@ KINDS = (ChartKind.SERIES, ChartKind.MAP)
 def request(version: Version) -> int:
     """Queue a quick look for every variable of a version that has none; answers how many. Safe to repeat."""
     dataset = version.dataset
-    if version.status != VersionStatus.PUBLISHED or dataset.access_policy != AccessPolicy.PUBLIC or not settings.GRAPH_URL:
+    if version.status != VersionStatus.PUBLISHED or not dataset.is_open_to_all or not settings.GRAPH_URL:
         return 0
     names = dataset.variables.exclude(example_path="").values_list("name", flat=True)
     present = set(QuickLook.objects.filter(version=version).values_list("variable", flat=True))
@@ -44,7 +44,8 @@ def request(version: Version) -> int:
 
 def sweep(now: datetime) -> int:
     """Ask for the quick looks that are missing and hint at every step that is due; answers how many."""
-    lacking = Version.objects.filter(status=VersionStatus.PUBLISHED, dataset__access_policy=AccessPolicy.PUBLIC, quick_looks=None)
+    open_to_all = Dataset.objects.readable_in_place(now).filter(access_policy=AccessPolicy.PUBLIC)
+    lacking = Version.objects.filter(status=VersionStatus.PUBLISHED, dataset__in=open_to_all, quick_looks=None)
     for version in lacking.filter(dataset__variables__example_path__gt="").select_related("dataset").distinct()[:MOST_AT_ONCE]:
         request(version)
     n_hints = 0
@@ -66,7 +67,7 @@ def draw(look_id: int | str) -> None:
 
 def _submit(look: QuickLook) -> None:
     dataset = look.version.dataset
-    if dataset.access_policy != AccessPolicy.PUBLIC:
+    if not dataset.is_open_to_all:
         look.move_to(LookStatus.EMPTY, reason="Quick looks are drawn of public datasets only.")
         return
     chosen = choose_files(look.version, look.variable)
