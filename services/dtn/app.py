@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.dtn import bundles, operations, resuming, serving, uploading, webdav
 from services.dtn.accounting import SCOPE_KEY, Connection
 from services.dtn.conditions import RangeError
-from services.dtn.errors import BadRequestError, MissingError, NodeError, UnauthorizedError
+from services.dtn.errors import BadRequestError, MissingError, NodeError, SessionNeededError, UnauthorizedError
 from services.dtn.faults import DropError
 from services.dtn.node import Node
 from services.dtn.pages import STYLE, refusal_page
@@ -149,6 +149,8 @@ def _refusal(request: Request, error: Exception, node: Node, sessions: Sessions)
             fields |= serving.challenge(request, sessions, collection, has_token="authorization" in request.headers)
     if isinstance(error, RangeError):
         fields["Content-Range"] = f"bytes */{error.size}"
+    if isinstance(error, SessionNeededError):
+        return _ask_for_session(request, error, node, sessions)
     if serving.wants_page(request) and request.method == "GET":
         page = refusal_page(
             status=error.http_status, title=TITLES.get(error.http_status, "This did not work"), words=error.message,
@@ -157,6 +159,16 @@ def _refusal(request: Request, error: Exception, node: Node, sessions: Sessions)
         page.headers.update(fields)
         return page
     return JSONResponse({"code": error.code, "message": error.message}, status_code=error.http_status, headers=fields)
+
+
+def _ask_for_session(request: Request, error: SessionNeededError, node: Node, sessions: Sessions) -> Response:
+    """A browser signs in anew; a client is told what to ask its user for."""
+    collection = node.collections.get(request.scope["raw_path"].decode("ascii", "replace").lstrip("/").split("/")[0])
+    has_token = "authorization" in request.headers
+    if collection is not None and not has_token and serving.wants_page(request) and request.method == "GET":
+        return sessions.begin(request, collection, back_to=serving.back_to(request), parameters=error.parameters)
+    told = {"code": error.code, "message": error.message, "authorization_parameters": dict(error.parameters)}
+    return JSONResponse(told, status_code=error.http_status, headers={"Cache-Control": "no-store"})
 
 
 class Edge:

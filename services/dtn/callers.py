@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from services.dtn.errors import UnauthorizedError
+from services.dtn.errors import SessionNeededError, UnauthorizedError
 from services.dtn.node import Collection, Node
 from services.dtn.rights import Access, AccessBook, Guard
 from services.dtn.signing_in import Sessions
@@ -22,10 +22,13 @@ async def identify(request: Request, node: Node, sessions: Sessions, collection:
 
     An answer that refuses `path` is not taken from what is kept: a rule that was added a moment ago counts at once.
     A browser's session counts for GET and HEAD alone, so that no foreign page can make a browser write.
-    Raises UnauthorizedError for a token or ticket that is not good here, UnavailableError when control does not answer.
+    Raises UnauthorizedError for a token or ticket that is not good here, SessionNeededError where the sign-in behind it is not enough,
+    UnavailableError when control does not answer.
     """
     kind, credential = _credential(request, sessions, collection)
     access = await _book(node, kind).get(collection.id, credential, wanted=path)
+    if access.session and not access.may_see(path, is_folder=True):
+        raise SessionNeededError(access.session)
     if access.is_active or kind == "anonymous":
         return Caller(kind, credential, access)
     if kind == "session":

@@ -57,6 +57,7 @@ class Control:
             username=answer.get("username"),
             rules=rules_from(answer.get("rules") or []),
             asked_at=asked_at,
+            session=answer.get("session"),
         )
 
     async def ask_ticket(self, collection: str, ticket: str | None) -> Access:

@@ -7,6 +7,7 @@ NodeError
 ├── IsDirectoryError      400  a file was asked for
 ├── UnauthorizedError     401  no token, or one that is not good here
 ├── ForbiddenError        403  the rules or the disk say no
+│   └── SessionNeededError     what was shown at sign-in is not enough for this collection
 ├── MissingError          404  nothing there
 ├── ExistsError           409  something is there already
 ├── ChangedError          412  the file is no longer the one that was asked for
@@ -15,6 +16,8 @@ NodeError
 """
 
 import errno
+from collections.abc import Mapping
+from typing import Any
 
 
 class NodeError(Exception):
@@ -52,6 +55,16 @@ class UnauthorizedError(NodeError):
 class ForbiddenError(NodeError):
     code = "EndpointPermissionDenied"
     http_status = 403
+
+
+class SessionNeededError(ForbiddenError):
+    """`parameters` say what the person has to show anew: `session_required_identities` and so on, as control gave them."""
+
+    code = "AuthorizationRequired"
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__init__(str(parameters.get("session_message") or "Sign in anew to reach this collection."))
+        self.parameters = parameters
 
 
 class MissingError(NodeError):

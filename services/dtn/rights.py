@@ -7,7 +7,7 @@ Control decides (`PROTOCOL.md`, sections 4 and 6); here the rules are matched, t
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,7 @@ class Access:
     rules: tuple[Rule, ...]
     asked_at: float
     task_id: str | None = None
+    session: Mapping[str, Any] | None = None  # what the bearer's session lacks, as `authorization_parameters`
 
     def may_read(self, path: str) -> bool:
         return any(rule.covers(path) for rule in self.rules)

@@ -9,7 +9,9 @@ import hashlib
 import secrets
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from starlette.requests import Request
@@ -54,8 +56,16 @@ class Sessions:
         if session is not None:
             session.tokens.pop(collection_id, None)
 
-    def begin(self, request: Request, collection: Collection, *, back_to: str, asks_again: bool = False) -> Response:
-        """Send the browser to sign in (302), remembering where it wanted to go."""
+    def begin(
+        self,
+        request: Request,
+        collection: Collection,
+        *,
+        back_to: str,
+        asks_again: bool = False,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Response:
+        """Send the browser to sign in (302), remembering where it wanted to go. `parameters` say what must be shown there."""
         session, cookie = self._find(request), None
         if session is None:
             cookie, session = self._open(Session())
@@ -67,6 +77,7 @@ class Sessions:
         extra = {"state": state, "code_challenge": challenge, "code_challenge_method": "S256"}
         if asks_again:
             extra["prompt"] = "login"
+        extra |= _as_query(parameters or {})
         response = RedirectResponse(self.authorize_url(collection, extra), status_code=302, headers={"Cache-Control": "no-store"})
         if cookie is not None:
             self._set_cookie(response, cookie)
@@ -139,3 +150,9 @@ class Sessions:
 
     def _set_cookie(self, response: Response, cookie: str) -> None:
         response.set_cookie(self.cookie, cookie, path="/", secure=True, httponly=True, samesite="lax")
+
+
+def _as_query(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Authorization parameters as the query of an authorize request: lists by commas, true as a word."""
+    told = {name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in parameters.items()}
+    return {name: "True" if value is True else str(value) for name, value in told.items() if value}
