@@ -5,7 +5,7 @@ from dataclasses import asdict
 from urllib.parse import urlencode
 
 from django.db.models import Prefetch, prefetch_related_objects
-from django.http import HttpResponseBase
+from django.http import HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import get_conditional_response
 from rest_framework.permissions import IsAuthenticated, IsAuthenticatedOrReadOnly
 from rest_framework.renderers import JSONRenderer
@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from datasets import files, granting, ingesting, publishing, registering, search
+from datasets import files, granting, ingesting, manifests, publishing, registering, search
 from datasets.access import check_curator, check_may_list, decide
 from datasets.differences import changes
 from datasets.errors import InvalidError, NotFoundError
@@ -170,6 +170,18 @@ class ChangesView(APIView):
             next_url = request.build_absolute_uri(f"?{urlencode(pairs)}")
         body = {"since": int(since), "results": [asdict(change) for change in found[:limit]], "next": next_url}
         return Response(body, headers=_link(next_url))
+
+
+class ManifestView(APIView):
+    def get(self, request: Request, slug: str, number: str) -> HttpResponseBase:
+        """Every file with its size and SHA-256, streamed: `format` csv, ndjson or sha256 (for `sha256sum --check`)."""
+        version = find_version(request.user, slug, number)
+        check_may_list(request.user, version.dataset)
+        form = request.query_params.get("format", "csv")
+        lines = manifests.stream(version, form)
+        name = f"{slug}-v{version.number}.{'sha256' if form == 'sha256' else form}"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Accel-Buffering": "no"}
+        return StreamingHttpResponse(lines, content_type=manifests.media_type(form), headers=headers)
 
 
 class LocationView(APIView):

@@ -17,6 +17,7 @@ urlpatterns = [
     re_path(VERSION + r"/?$", api.VersionView.as_view(), name="version"),
     re_path(VERSION + r"/files/?$", api.FilesView.as_view(), name="files"),
     re_path(VERSION + r"/changes/?$", api.ChangesView.as_view(), name="changes"),
+    re_path(VERSION + r"/manifest/?$", api.ManifestView.as_view(), name="manifest"),
     re_path(VERSION + r"/location/?$", api.LocationView.as_view(), name="location"),
     re_path(VERSION + r"/scans/?$", api.ScansView.as_view(), name="scans"),
     re_path(VERSION + r"/publication/?$", api.PublicationView.as_view(), name="publication"),

@@ -90,6 +90,7 @@ def dataset(request: HttpRequest, slug: str) -> HttpResponseBase:
         "looks": looks,
         "unreadable": _unreadable(found),
         "graph_url": route("analysis:graph-new") if settings.GRAPH_URL and settings.GRAPH_SCOPE else "",
+        "manifest_url": reverse("datasets-api:manifest", args=[slug, version.number]) if version else "",
         "https_route": _https_route(found, version),
         "add_url": route("transfers:basket-add"),
         "next_urls": {name: route(f"transfers:{name}") for name in ("basket", "request-new", "send")},
@@ -121,6 +122,7 @@ def list_files(request: HttpRequest, slug: str) -> HttpResponse:
         "next_url": None,
         "first_url": None,
         "add_url": route("transfers:basket-add"),
+        "manifest_url": reverse("datasets-api:manifest", args=[slug, version.number]) if version else "",
         "https_route": _https_route(found, version),
         "here": request.get_full_path(),
     }

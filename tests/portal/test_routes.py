@@ -68,6 +68,9 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     (VERSION + "/changes/?$", "GET", "/api/v1/datasets/open/versions/1/changes/", (200, 200, 200, 200, 200)),
     (VERSION + "/changes/?$", "GET", "/api/v1/datasets/draft/versions/1/changes/", (404, 404, 404, 200, 200)),
     (VERSION + "/changes/?$", "GET", "/api/v1/datasets/closed/versions/1/changes/", (403, 403, 403, 200, 200)),
+    (VERSION + "/manifest/?$", "GET", "/api/v1/datasets/open/versions/1/manifest/", (200, 200, 200, 200, 200)),
+    (VERSION + "/manifest/?$", "GET", "/api/v1/datasets/draft/versions/1/manifest/", (404, 404, 404, 200, 200)),
+    (VERSION + "/manifest/?$", "GET", "/api/v1/datasets/closed/versions/1/manifest/", (403, 403, 403, 200, 200)),
     (VERSION + "/files/?$", "GET", "/api/v1/datasets/open/versions/1/files/", (200, 200, 200, 200, 200)),
     (VERSION + "/files/?$", "GET", "/api/v1/datasets/draft/versions/1/files/", (404, 404, 404, 200, 200)),
     (VERSION + "/files/?$", "GET", "/api/v1/datasets/closed/versions/1/files/", (403, 403, 403, 200, 200)),
@@ -193,6 +196,7 @@ def test_every_route_has_a_row_and_every_row_a_route():
 def places(people, archive, settings, closed_address) -> dict[str, object]:
     """What the paths of the table name: ada's request, her basket's selection, her graph; and a Globus that does not answer."""
     settings.SOCIAL_AUTH_GLOBUS_OIDC_ENDPOINT = settings.GLOBUS_AUTH_URL = settings.GLOBUS_TRANSFER_URL = closed_address
+    settings.GRAPH_URL = closed_address
     settings.GRAPH_SCOPE = f"https://auth.globus.org/scopes/{uuid.UUID(int=8)}/graph"
     for person in people.values():
         token = {"resource_server": str(uuid.UUID(int=8)), "access_token_encrypted": b"unread", "expires_at": timezone.now()}

@@ -49,10 +49,10 @@ def request_graph(
 
     Raises GraphMissingError, SignInNeededError, ForbiddenError for files that she may not have, InvalidError in words.
     """
-    if not graph.has_service():
-        raise graph.GraphMissingError
     if not getattr(user, "is_authenticated", False):
         raise SignInNeededError
+    if not graph.has_service():
+        raise graph.GraphMissingError
     chosen_kinds = [kind for kind in ChartKind.values if kind in set(kinds)] or [ChartKind.SERIES, ChartKind.MAP]
     _check(wanted, kinds, years)
     sources = [choose(version, variable, user=user) for version, variable in wanted]
