@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from services.embedded.addresses import PortInUseError
+from services.embedded.addresses import PortInUseError, free_port
 from services.embedded.archive import lay_out_archive, lay_out_campus
 from services.embedded.check import Check, run_check
 from services.embedded.main_job import STEPS
@@ -34,8 +34,8 @@ class StoppedError(Exception):
     """Somebody asked us to stop."""
 
 
-def main() -> int:
-    asked = read_arguments()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = read_arguments(arguments)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, stop)
     try:
@@ -45,6 +45,11 @@ def main() -> int:
     except (PortInUseError, StartError, NotStartedError) as error:
         print(f"\ncould not start: {error}", file=sys.stderr)
         return 1
+
+
+def run_installed() -> int:
+    """The command `localglobus` of the distribution of that name, which brings no demonstration's files."""
+    return main(["localglobus", "--empty", *sys.argv[1:]])
 
 
 def stop(_number: int, _frame: object) -> None:
@@ -62,8 +67,12 @@ def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace
     demo.set_defaults(command=run_demo)
     globus = commands.add_parser("localglobus", help="the local Globus and two nodes", prog="script/localglobus")
     globus.add_argument("--data", type=Path, required=True, help="folder of its state; DIR/env is written there")
-    globus.add_argument("--port", type=int, default=8000, help="base port (default 8000)")
+    globus.add_argument("--port", type=int, default=8000, help="base port (default 8000); 0: any that is free")
     globus.add_argument("--faults", action="store_true", help="let tests inject faults")
+    globus.add_argument("--empty", action="store_true", help="no files in the archive's collections")
+    globus.add_argument(
+        "--redirect-uri", action="append", default=[], metavar="URI", help="where the client of portal.env may also send a browser back to"
+    )
     globus.set_defaults(command=run_localglobus)
     files = commands.add_parser("files", help="only lay out the files of the demonstration's two nodes")
     files.add_argument("--archive", type=Path, required=True, help="data root of the archive's node")
@@ -90,7 +99,15 @@ def run_demo(asked: argparse.Namespace) -> int:
 
 
 def run_localglobus(asked: argparse.Namespace) -> int:
-    with running(Stack(asked.data, port=asked.port, with_portal=False, faults=asked.faults)):
+    stack = Stack(
+        asked.data,
+        port=asked.port or free_port(),
+        with_portal=False,
+        faults=asked.faults,
+        has_files=not asked.empty,
+        redirect_uris=asked.redirect_uri,
+    )
+    with running(stack):
         print("ready", flush=True)
         wait()
     return 0

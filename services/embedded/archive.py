@@ -47,8 +47,7 @@ def lay_out_archive(root: Path) -> int:
 
     Safe to repeat: a file that is there with its size stays as it is.
     """
-    for folder in ("data", "shares", "results"):
-        (root / folder).mkdir(parents=True, exist_ok=True)
+    lay_out_folders(root)
     copied = 0
     for source, path in archive_files():
         target = root / "data" / path
@@ -60,6 +59,12 @@ def lay_out_archive(root: Path) -> int:
         partial.replace(target)
         copied += 1
     return copied
+
+
+def lay_out_folders(root: Path) -> None:
+    """Make the folders that the archive's guest collections begin at. Safe to repeat."""
+    for folder in ("data", "shares", "results"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
 
 
 def lay_out_campus(root: Path) -> None:

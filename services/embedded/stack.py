@@ -9,14 +9,14 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 from services.embedded.addresses import Addresses
-from services.embedded.archive import lay_out_archive, lay_out_campus
+from services.embedded.archive import lay_out_archive, lay_out_campus, lay_out_folders
 from services.embedded.environment import keep_secrets, plain_environment, read_environment, write_environment
 from services.embedded.postgres import Postgres
 from services.embedded.probes import answers, says, whenever
@@ -57,7 +57,8 @@ class Stack:
     """One embedded default. `start` returns when all is ready; `stop` (or the end of this process) ends all of it.
 
     `with_portal=False` is the local Globus with its two nodes alone. `settings` go to the portal's processes on top of
-    what is composed here. `durable=False` is for tests: the databases do not wait for the disk.
+    what is composed here. `durable=False` is for tests: the databases do not wait for the disk. `has_files=False` leaves
+    the archive's collections empty. `redirect_uris` are further addresses to which the portal's client may send a browser back.
     """
 
     state: Path
@@ -66,6 +67,8 @@ class Stack:
     faults: bool = False
     load_archive: bool = True
     durable: bool = True
+    has_files: bool = True
+    redirect_uris: Sequence[str] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     tell: Callable[[str], None] = lambda _words: None
     _supervisor: Supervisor | None = None
@@ -88,7 +91,10 @@ class Stack:
         self._sockets = remember_sockets(self.places.run)
         self.postgres = Postgres(self.places.postgres, sockets=self._sockets, durable=self.durable)
         self.valkey = Valkey(self.places.valkey, sockets=self._sockets, durable=self.durable)
-        lay_out_archive(self.places.archive)
+        if self.has_files:
+            lay_out_archive(self.places.archive)
+        else:
+            lay_out_folders(self.places.archive)
         lay_out_campus(self.places.campus)
         services = [*self._globus_services(), *(self._portal_services() if self.with_portal else [])]
         self._supervisor = Supervisor(services, run=self.places.run, logs=self.places.logs, tell=self.tell)
@@ -183,6 +189,7 @@ class Stack:
             *("--data", str(data), "--host", "127.0.0.2", "--port", str(self.port)),
             *(word for name, (_, url) in nodes.items() for word in ("--node", f"{name}={url}")),
             *("--portal-url", here.web, "--graph-url", here.graph),
+            *(word for uri in self.redirect_uris for word in ("--redirect-uri", uri)),
             *switch,
         ]
         services = [program("localglobus", control, says(READY_LINE))]

@@ -48,6 +48,7 @@ def read_arguments(arguments: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--port", type=int, default=8000, help="of Auth, Transfer and Groups; the GCS Managers take the next two")
     parser.add_argument("--node", action="append", default=[], metavar="NAME=URL", help="where a data transfer node is (archive, campus)")
     parser.add_argument("--portal-url", default="", help="whose sign-in may come back (default http://127.0.0.1:PORT)")
+    parser.add_argument("--redirect-uri", action="append", default=[], metavar="URI", help="one more of the portal's client")
     parser.add_argument("--graph-url", default="", help="the graph service (default http://127.0.0.5:PORT)")
     parser.add_argument("--allow-host", action="append", default=[], metavar="HOST", help="of --host or --node: allow one beyond loopback")
     parser.add_argument("--faults", action="store_true", help="open the fault switch, for tests")
@@ -71,6 +72,7 @@ def read_arguments(arguments: Sequence[str] | None = None) -> Settings:
         port=given.port,
         portal_url=(given.portal_url or f"http://127.0.0.1:{given.port}").rstrip("/"),
         graph_url=(given.graph_url or f"http://127.0.0.5:{given.port}").rstrip("/"),
+        redirect_uris=tuple(given.redirect_uri),
         nodes=nodes,
         has_faults=given.faults,
         requests_per_second=given.rate_limit,

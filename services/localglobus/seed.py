@@ -50,6 +50,7 @@ SERVICES = {
         {
             "urn:globus:auth:scope:search.api.globus.org:all": "Search and manage indices",
             "urn:globus:auth:scope:search.api.globus.org:search": "Search",
+            "urn:globus:auth:scope:search.api.globus.org:ingest": "Write to indices",
         },
     ),
     "flows.globus.org": (
@@ -107,7 +108,7 @@ def _plant(connection: Connection, settings: Settings) -> World:
     for name in ("524230d7-ea86-4a52-8312-86065a9e0417/timer", "eec9b274-0c81-4334-bdc2-54e90e689b9a/all"):
         scopes.declare_dependency(connection, scopes.URL_PREFIX + name, scopes.TRANSFER_ALL, is_optional=True)
     people = _plant_people(connection)
-    portal = _plant_client(connection, "portal", "Causeway", [f"{settings.portal_url}/complete/globus/"])
+    portal = _plant_client(connection, "portal", "Causeway", [f"{settings.portal_url}/complete/globus/", *settings.redirect_uris])
     graph = _plant_client(connection, "graph", "Causeway graph service", [])
     demo = _plant_client(connection, "demo", "Causeway demo service client", [])
     stewards = _plant_group(connection, "stewards", "Causeway Stewards", member=people["ben"], admin=portal)

@@ -13,6 +13,7 @@ class Settings:
     port: int
     portal_url: str
     graph_url: str
+    redirect_uris: tuple[str, ...] = ()  # of the portal's client, beside its own
     nodes: dict[str, str] = field(default_factory=dict)
     has_faults: bool = False
     requests_per_second: float = 500.0
