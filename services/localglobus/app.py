@@ -1,4 +1,4 @@
-"""The Starlette apps of localglobus: one for Auth, Transfer, Groups and the web app on one origin, one per GCS Manager.
+"""The Starlette apps of localglobus: one for Auth, Transfer, Groups, Search and the web app on one origin, one per GCS Manager.
 
 They share the store and live in one process and one event loop. What requests find in `request.app.state`: `settings`, `store`,
 `authority` (certificates), `issuer` (id tokens), `cookies`, `world` (the demo's ids),
@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.localglobus import errors, faults, gcs, group_policies, groups, mails, nodes, seed, webapp
+from services.localglobus import errors, faults, gcs, group_policies, groups, mails, nodes, recent, seed
 from services.localglobus.auth import (
     api,
     authentications,
@@ -35,11 +35,17 @@ from services.localglobus.auth import (
     tokens,
 )
 from services.localglobus.certificates import Authority
+from services.localglobus.search import routes as search_routes
+from services.localglobus.search import schema as search_schema
+from services.localglobus.search import tasks as search_tasks
 from services.localglobus.settings import Settings
 from services.localglobus.store import Store
 from services.localglobus.transfer import routes as transfer_routes
 from services.localglobus.transfer import schema as transfer_schema
 from services.localglobus.transfer.meter import Meter
+from services.localglobus.webapp import routes as webapp_routes
+from services.localglobus.webapp.memory import Memory
+from services.localglobus.webapp.wording import FILTERS
 
 SCHEMAS = (
     identities.SCHEMA,
@@ -56,8 +62,11 @@ SCHEMAS = (
     group_policies.SCHEMA,
     mails.SCHEMA,
     transfer_schema.SCHEMA,
+    search_schema.SCHEMA,
     seed.SCHEMA,
 )
+
+BACKGROUND = (nodes.run, search_tasks.run)
 
 STANDIN = (b"x-causeway-standin", b"localglobus")
 
@@ -98,7 +107,9 @@ def make_apps(settings: Settings) -> tuple[ASGIApp, dict[str, ASGIApp], Store]:
         ),
         "world": seed.plant(store, settings),
         "meter": Meter(settings.requests_per_second),
+        "web": Memory(),
     }
+    state["templates"].filters |= FILTERS
     found = [
         *api.routes,
         *policies_api.routes,
@@ -108,12 +119,15 @@ def make_apps(settings: Settings) -> tuple[ASGIApp, dict[str, ASGIApp], Store]:
         *group_policies.routes,
         *transfer_routes.routes,
         *nodes.routes,
-        *webapp.routes,
+        *webapp_routes.routes,
     ]
+    found += search_routes.routes
     main = _make_app([*found, *(faults.routes if settings.has_faults else [])], state, background=True)
     managers = {name: _make_app([*gcs.routes], {**state, "gcs_endpoint": name}, background=False) for name in settings.nodes}
+    main.state.managers = managers  # the web app calls them as well
     wrap = faults.wrap if settings.has_faults else _plain
-    return wrap(Standin(main)), {name: wrap(Standin(app)) for name, app in managers.items()}, store
+    outside = {name: wrap(recent.wrap(Standin(app), via=f"GCS Manager {name}")) for name, app in managers.items()}
+    return wrap(recent.wrap(Standin(main), via="HTTP")), outside, store
 
 
 def _plain(app: ASGIApp) -> ASGIApp:
@@ -137,8 +151,9 @@ def _make_app(routes: list[BaseRoute], state: dict[str, Any], *, background: boo
 
 @contextlib.asynccontextmanager
 async def _run_background(app: Starlette) -> AsyncIterator[None]:
-    """What is due without being asked for (deadlines, leases that ran out) is seen to by `nodes.run` as long as the app lives."""
-    job = asyncio.create_task(nodes.run(app))
+    """What is due without being asked for (deadlines, leases that ran out, writes to an index) is seen to as long as the app lives."""
+    jobs = [asyncio.create_task(run(app)) for run in BACKGROUND]
     yield
-    job.cancel()
-    await asyncio.gather(job, return_exceptions=True)
+    for job in jobs:
+        job.cancel()
+    await asyncio.gather(*jobs, return_exceptions=True)

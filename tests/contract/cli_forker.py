@@ -17,7 +17,7 @@ def load() -> None:
     """Import what the CLI would import as it goes: every command and every SDK client."""
     for module in pkgutil.walk_packages(commands.__path__, "globus_cli.commands."):
         importlib.import_module(module.name)
-    for name in ("AuthClient", "TransferClient", "GroupsClient", "GCSClient", "ConfidentialAppAuthClient"):
+    for name in ("AuthClient", "TransferClient", "GroupsClient", "GCSClient", "SearchClient", "TimersClient", "ConfidentialAppAuthClient"):
         getattr(importlib.import_module("globus_sdk"), name)
 
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from services.localglobus import gcs, group_policies, groups
+from services.localglobus.search import routes as search_routes
 from services.localglobus.transfer import routes as transfer_routes
 from tests.services.localglobus.conftest import use
 from tests.services.localglobus.transfer.conftest import make_sites
@@ -19,6 +20,8 @@ NAMES = {
     "/v2/bookmarks": "data attributes relationships",
     "/v2": "add allow_add change_role description group_visibility invite is_high_assurance join leave name parent_id policies remove"
     " signup_fields terms_and_conditions",
+    "/v1": "display_name description role_name principal q advanced limit offset filters facets post_facet_filters boosts sort marker"
+    " filter_principal_sets bypass_visible_to ingest_type ingest_data subject id visible_to content principal_sets subjects",
     "/api": "DATA_TYPE collection collection_base_path collection_type description display_name identity_id keywords mapped_collection_id"
     " organization principal public role storage_gateway_id user_credential_id",
 }
@@ -42,6 +45,7 @@ def clients(own):
     groups_scope = "urn:globus:auth:scope:groups.api.globus.org:all"
     transfer, manager = own.service("demo").authorizer.access_token, own.manager("demo").authorizer.access_token
     group = own.globus.client("demo").oauth2_client_credentials_tokens(groups_scope)["access_token"]
+    search = own.globus.client("demo").oauth2_client_credentials_tokens("urn:globus:auth:scope:search.api.globus.org:all")["access_token"]
     verify = ssl.create_default_context(cafile=own.globus.data / "ca.pem")
     made = {
         start: httpx.Client(
@@ -50,7 +54,7 @@ def clients(own):
             verify=verify,
             trust_env=False,
         )
-        for start, token in {"/v0.10": transfer, "/v2/bookmarks": transfer, "/v2": group, MANAGER: manager}.items()
+        for start, token in {"/v0.10": transfer, "/v2/bookmarks": transfer, "/v2": group, "/v1": search, MANAGER: manager}.items()
     }
     yield made
     for client in made.values():
@@ -63,6 +67,7 @@ def ids(own, clients):
     share = own.collection("share")
     rule = {"DATA_TYPE": "pause_rule", "endpoint_id": share, "message": "x", "start_time": "2100-01-01"}
     return {
+        "index_id": clients["/v1"].post("/v1/index", json={"display_name": "Odd", "description": "x"}).json()["id"],
         "endpoint_id": share,
         "collection_id": share,
         "group_id": clients["/v2"].post("/v2/groups", json={"name": "Odd"}).json()["id"],
@@ -84,6 +89,21 @@ def documents(start):
                 if start == MANAGER
                 else {name: next(turning)}
             )
+    if start == "/v1":
+        for name in ("filters", "facets", "sort", "boosts"):
+            for odd in ODD:
+                for kind in ("match_any", "range", "like", "geo_bounding_box", "not", "and", "date_histogram", "numeric_histogram", "avg"):
+                    yield {"q": "*", name: [{"type": odd, "date_interval": odd, "field_name": "x", "factor": odd, "order": odd}]}
+                    yield {
+                        "q": "*",
+                        name: [
+                            {"type": kind, "date_interval": odd, "field_name": "x", "name": odd, "values": odd, "size": odd, "filter": odd}
+                        ],
+                    }
+                yield {"ingest_type": "GMetaEntry", "ingest_data": odd}
+                yield {"ingest_type": "GMetaList", "ingest_data": {"gmeta": odd}}
+                yield {"subject": "x", "content": {"x": odd}, "visible_to": ["public"], "id": odd}
+                yield {"q": odd, "advanced": True}
     if start == "/v2":
         for action in ("add", "remove", "change_role", "invite", "join"):
             for odd in ODD:
@@ -93,7 +113,7 @@ def documents(start):
 
 ROUTES = [
     (method, route.path)
-    for route in (*transfer_routes.routes, *groups.routes, *group_policies.routes, *gcs.routes)
+    for route in (*transfer_routes.routes, *search_routes.routes, *groups.routes, *group_policies.routes, *gcs.routes)
     for method in sorted({"POST", "PUT", "PATCH"} & (route.methods or set()))
 ]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from services.localglobus import gcs, group_policies, groups
 from services.localglobus.auth import api, pages
+from services.localglobus.search import routes as search_routes
 from services.localglobus.transfer import routes as transfer_routes
 
 CHECKOUT = Path(__file__).parents[2]
@@ -14,7 +15,15 @@ ROW = re.compile(r"^\| `((?:[A-Z]+ )+)(/\S+)` \|[^|]*\| (.*) \|$", re.MULTILINE)
 
 def served():
     found = set()
-    for route in (*api.routes, *pages.routes, *groups.routes, *group_policies.routes, *transfer_routes.routes, *gcs.routes):
+    for route in (
+        *api.routes,
+        *pages.routes,
+        *groups.routes,
+        *group_policies.routes,
+        *transfer_routes.routes,
+        *search_routes.routes,
+        *gcs.routes,
+    ):
         path = re.sub(r":\w+}", "}", route.path)
         found |= {(method, path) for method in route.methods if method != "HEAD"}
     return found

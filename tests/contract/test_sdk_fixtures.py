@@ -1,4 +1,4 @@
-"""Every answer of Auth, Transfer, Groups and the GCS Manager that the Globus SDK ships as a recording, against ours.
+"""Every answer of Auth, Transfer, Groups, Search and the GCS Manager that the Globus SDK ships as a recording, against ours.
 
 A good answer of ours holds at least the recorded keys, with compatible JSON types (null: anything); a refusal has the recorded status and
 code. `ANSWERS` says how each recording is asked for here, `LEFT_OUT` names the others with the reason, and a recording in neither fails.
@@ -6,7 +6,7 @@ code. `ANSWERS` says how each recording is asked for here, `LEFT_OUT` names the 
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,16 +24,17 @@ from globus_sdk import (
     GroupPolicies,
     GroupsClient,
     NativeAppAuthClient,
+    SearchClient,
     TransferClient,
     TransferData,
     UserCredentialDocument,
 )
-from globus_sdk.scopes import GCSCollectionScopes, GCSEndpointScopes, TransferScopes
+from globus_sdk.scopes import GCSCollectionScopes, GCSEndpointScopes, SearchScopes, TransferScopes
 from globus_sdk.testing import get_response_set
 
 from tests.services.localglobus.transfer.conftest import Sites, wait_until
 
-SERVICES = ("auth", "transfer", "groups", "globus_connect_server")
+SERVICES = ("auth", "transfer", "groups", "search", "globus_connect_server")
 ADA = "ada@university.example"
 GROUPS = "urn:globus:auth:scope:groups.api.globus.org:all"
 IDENTITIES = "openid urn:globus:auth:scope:auth.globus.org:view_identities"
@@ -86,6 +87,7 @@ class World:
 
     sites: Sites
     folder: Path
+    indices: list[str] = field(default_factory=list)
 
     def token(self, client: str, scope: str) -> str:
         return self.sites.globus.client(client).oauth2_client_credentials_tokens(scope)["access_token"]
@@ -122,6 +124,42 @@ class World:
     @cached_property
     def manager(self) -> GCSClient:
         return self.sites.manager("demo")
+
+    @cached_property
+    def search(self) -> SearchClient:
+        return SearchClient(authorizer=AccessTokenAuthorizer(self.token("portal", str(SearchScopes.all))))
+
+    def index(self) -> str:
+        """An index of the portal's client; `world` deletes it."""
+        self.indices.append(self.search.create_index(self.folder.name, "of a recording")["id"])
+        return self.indices[-1]
+
+    def closed_index(self) -> str:
+        self.search.delete_index(made := self.index())
+        return made
+
+    def filled_index(self) -> str:
+        made = self.index()
+        entry = {"subject": "foo-bar", "visible_to": ["public"], "content": {"foo": "bar"}}
+        task = self.search.ingest(made, {"ingest_type": "GMetaEntry", "ingest_data": entry})["task_id"]
+        wait_until(lambda: self.search.get_task(task)["state"] == "SUCCESS")
+        return made
+
+    def role(self, index: str) -> Any:
+        principal = f"urn:globus:auth:identity:{self.sites.identity(ADA)}"
+        return self.search.create_role(index, {"role_name": "writer", "principal": principal})
+
+    def many_indices(self) -> Any:
+        for _ in range(4):
+            self.index()
+
+    def deleted_role(self) -> Any:
+        index = self.index()
+        return self.search.delete_role(index, self.role(index)["id"])
+
+    def foreign_update(self) -> Any:
+        demo = SearchClient(authorizer=AccessTokenAuthorizer(self.token("demo", str(SearchScopes.all))))
+        return demo.update_index(self.index(), description="mine")
 
     @property
     def share(self) -> str:
@@ -277,6 +315,21 @@ ANSWERS: dict[str, Callable[[World], Any]] = {
     "groups.get_group": lambda w: w.groups.get_group(w.group()),
     "groups.get_my_groups": lambda w: w.groups.get_my_groups(),
     "groups.set_group_policies": lambda w: w.groups.set_group_policies(w.group(), POLICIES),
+    "search.create_index": lambda w: w.search.get_index(w.index()),
+    "search.create_index:trial_limit": World.many_indices,
+    "search.update_index": lambda w: w.search.update_index(w.index(), description="new"),
+    "search.update_index:forbidden": World.foreign_update,
+    "search.delete_index": lambda w: w.search.delete_index(w.index()),
+    "search.delete_index:delete_pending": lambda w: w.search.delete_index(w.closed_index()),
+    "search.reopen_index": lambda w: w.search.reopen_index(w.closed_index()),
+    "search.reopen_index:already_open": lambda w: w.search.reopen_index(w.index()),
+    "search.index_list": lambda w: w.search.index_list() if w.index() else None,
+    "search.create_role": lambda w: w.role(w.index()),
+    "search.get_role_list": lambda w: w.search.get_role_list(w.index()),
+    "search.delete_role": World.deleted_role,
+    "search.search": lambda w: w.search.search(w.filled_index(), "bar"),
+    "search.post_search": lambda w: w.search.post_search(w.filled_index(), {"q": "bar"}),
+    "search.batch_delete_by_subject": lambda w: w.search.batch_delete_by_subject(w.filled_index(), ["foo-bar"]),
     "globus_connect_server.create_storage_gateway:validation_error": lambda w: w.manager.post("/storage_gateways", data={"x": 1}),
     "globus_connect_server.create_user_credential": lambda w: w.manager.create_user_credential(UserCredentialDocument()),
     "globus_connect_server.delete_storage_gateway:permission_denied_error": lambda w: w.stranger().delete_storage_gateway(w.gateway),
@@ -302,7 +355,7 @@ ANSWERS: dict[str, Callable[[World], Any]] = {
 
 
 def recordings() -> list[str]:
-    """`service.method:case` of every recording of the four services."""
+    """`service.method:case` of every recording of these services."""
     root, found = Path(globus_sdk.testing.data.__file__).parent, []
     for service in SERVICES:
         for path in sorted((root / service).rglob("[a-z]*.py")):
@@ -326,7 +379,11 @@ CHECKED = [each for each in recordings() if not is_left_out(each)]
 
 @pytest.fixture
 def world(sites, folder):
-    return World(sites, folder)
+    made = World(sites, folder)
+    yield made
+    for index in made.indices:
+        if made.search.get_index(index)["status"] == "open":
+            made.search.delete_index(index)
 
 
 def test_every_recording_is_asked_for_or_left_out_with_a_reason():

@@ -47,7 +47,7 @@ async def read_document(request: Request, *, data_type: str | None = None) -> di
     """Returns the JSON object of the body. Raises `ApiError` 400 for anything else, and for another DATA_TYPE than the one given."""
     try:
         document = json.loads(await request.body())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ApiError("BadRequest", "The body is not JSON", 400) from error
     try:
         json.dumps(document, ensure_ascii=False).encode()

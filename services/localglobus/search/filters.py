@@ -1,0 +1,152 @@
+"""Filters of a query document: which entries count, by the values of their fields.
+
+`match_any`, `match_all`, `range`, `exists`, `like`, `geo_bounding_box`, and `not`, `and`, `or` of other filters
+(https://docs.globus.org/api/search/reference/post_query/). Shapes (`geo_shape`) are refused.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable
+from typing import Any
+
+from services.localglobus.errors import ApiError
+from services.localglobus.search import fields
+
+Test = Callable[[Any], bool]
+"""Whether an entry's content matches."""
+MOST_DEEP = 10
+BOUNDS = ("from", "to", "gte", "gt", "lte", "lt")
+
+
+def read_all(asked: Any, *, where: str) -> list[Test]:
+    """Reads a list of filters. Raises `ApiError` 400 for what is none."""
+    if asked is None:
+        return []
+    if not isinstance(asked, list):
+        raise refuse(f"{where} must be a list")
+    return [read(each) for each in asked]
+
+
+def read(asked: Any, depth: int = 0) -> Test:
+    """Reads one filter. Raises `ApiError` 400."""
+    kind = asked.get("type") if isinstance(asked, dict) else None
+    if depth > MOST_DEEP:
+        raise refuse("filters are nested too deep")
+    if kind == "not":
+        inner = read(asked.get("filter"), depth + 1)
+        return lambda content: not inner(content)
+    if kind in ("and", "or"):
+        return _combine(kind, asked.get("filters"), depth)
+    if not isinstance(kind, str) or kind not in READERS:
+        raise refuse(f"a filter has one of the types {', '.join(sorted(READERS))}, and, or, not; not {kind!r}")
+    return READERS[kind](asked, _path(asked))
+
+
+def refuse(message: str) -> ApiError:
+    return ApiError("BadRequest.Generic", message, 400)
+
+
+def _combine(kind: str, asked: Any, depth: int) -> Test:
+    if not isinstance(asked, list) or not asked:
+        raise refuse(f"a filter of the type {kind} has a list of filters")
+    tests = [read(each, depth + 1) for each in asked]
+    if kind == "and":
+        return lambda content: all(test(content) for test in tests)
+    return lambda content: any(test(content) for test in tests)
+
+
+def _path(asked: dict[str, Any]) -> tuple[str, ...]:
+    name = asked.get("field_name")
+    if not isinstance(name, str) or not name:
+        raise refuse("a filter needs a field_name")
+    return fields.split(name)
+
+
+def _values(asked: dict[str, Any]) -> list[Any]:
+    found = asked.get("values")
+    if not isinstance(found, list) or not found:
+        raise refuse("a filter of this type needs a list of values")
+    return found
+
+
+def _match(asked: dict[str, Any], path: tuple[str, ...]) -> Test:
+    wanted = _values(asked)
+    if any(isinstance(each, (dict, list)) or each is None for each in wanted):
+        raise refuse("values to match are texts, numbers, true or false")
+    texts = {fields.as_text(each) for each in wanted}
+    if asked["type"] == "match_any":
+        return lambda content: any(fields.as_text(each) in texts for each in fields.values(content, path))
+    return lambda content: texts <= {fields.as_text(each) for each in fields.values(content, path)}
+
+
+def _exists(_asked: dict[str, Any], path: tuple[str, ...]) -> Test:
+    return lambda content: next(fields.values(content, path), None) is not None
+
+
+def _like(asked: dict[str, Any], path: tuple[str, ...]) -> Test:
+    pattern = asked.get("value")
+    if not isinstance(pattern, str):
+        raise refuse("a filter of the type like needs a value with * and ?")
+    whole = pattern.replace("[", "[[]")
+    return lambda content: any(fnmatch.fnmatchcase(fields.as_text(each), whole) for each in fields.values(content, path))
+
+
+def _range(asked: dict[str, Any], path: tuple[str, ...]) -> Test:
+    ranges = [read_range(each) for each in _values(asked)]
+    return lambda content: any(test(each) for each in fields.values(content, path) for test in ranges)
+
+
+def read_range(asked: Any) -> Test:
+    """Reads `{"from", "to"}`, both included and `*` for none, or `gte`, `gt`, `lte`, `lt`. Raises `ApiError` 400."""
+    if not isinstance(asked, dict) or not set(asked) & set(BOUNDS) or any(isinstance(each, (dict, list)) for each in asked.values()):
+        raise refuse("a range has from and to, or gte, gt, lte, lt")
+    bounds = {name: fields.bounds(value) for name, value in asked.items() if name in BOUNDS and value not in ("*", None)}
+
+    def test(value: Any) -> bool:
+        kind, held = fields.comparable(value)
+        return all(kind in bound and _is_within(name, held, bound[kind]) for name, bound in bounds.items())
+
+    return test
+
+
+def _is_within(name: str, value: Any, bound: Any) -> bool:
+    if name in ("from", "gte"):
+        return bool(value >= bound)
+    if name in ("to", "lte"):
+        return bool(value <= bound)
+    return bool(value > bound) if name == "gt" else bool(value < bound)
+
+
+def _box(asked: dict[str, Any], path: tuple[str, ...]) -> Test:
+    corners = [_point(asked.get(name)) for name in ("top_left", "bottom_right")]
+    if None in corners:
+        raise refuse("a geo_bounding_box has top_left and bottom_right with lat and lon")
+    (north, west), (south, east) = (corner for corner in corners if corner is not None)
+
+    def test(content: Any) -> bool:
+        found = [point for each in fields.values(content, path) if (point := _point(each)) is not None]
+        return any(
+            south <= latitude <= north and (west <= longitude <= east if west <= east else longitude >= west or longitude <= east)
+            for latitude, longitude in found
+        )
+
+    return test
+
+
+def _point(value: Any) -> tuple[float, float] | None:
+    """(latitude, longitude) in degrees of `{"lat", "lon"}`."""
+    if not isinstance(value, dict):
+        return None
+    pair = value.get("lat"), value.get("lon")
+    return pair if all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in pair) else None  # type: ignore[return-value]
+
+
+READERS: dict[str, Callable[[dict[str, Any], tuple[str, ...]], Test]] = {
+    "match_any": _match,
+    "match_all": _match,
+    "exists": _exists,
+    "like": _like,
+    "range": _range,
+    "geo_bounding_box": _box,
+}
