@@ -1,6 +1,7 @@
 """A real localglobus in a process of its own, a browser for its pages, and the environment of the unmodified Globus clients."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -126,6 +127,8 @@ class Browser(httpx.Client):
         choice = {"decision": decision}
         if form.action == "/v2/web/sign-in":
             choice = {"identity": next(value for _, value, text in form.buttons if who in text)}
+        if form.action == "/v2/web/second-factor":
+            choice = {"code": re.search(r'id="sent">(\d{6})<', response.text)[1]}
         return self.post(form.action, data={**form.fields, **choice})
 
 
