@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.localglobus import errors, faults, gcs, group_policies, groups, mails, nodes, seed, webapp
+from services.localglobus import errors, faults, gcs, group_policies, groups, mails, nodes, recent, seed
 from services.localglobus.auth import (
     api,
     authentications,
@@ -43,6 +43,9 @@ from services.localglobus.store import Store
 from services.localglobus.transfer import routes as transfer_routes
 from services.localglobus.transfer import schema as transfer_schema
 from services.localglobus.transfer.meter import Meter
+from services.localglobus.webapp import routes as webapp_routes
+from services.localglobus.webapp.memory import Memory
+from services.localglobus.webapp.wording import FILTERS
 
 SCHEMAS = (
     identities.SCHEMA,
@@ -104,7 +107,9 @@ def make_apps(settings: Settings) -> tuple[ASGIApp, dict[str, ASGIApp], Store]:
         ),
         "world": seed.plant(store, settings),
         "meter": Meter(settings.requests_per_second),
+        "web": Memory(),
     }
+    state["templates"].filters |= FILTERS
     found = [
         *api.routes,
         *policies_api.routes,
@@ -114,13 +119,15 @@ def make_apps(settings: Settings) -> tuple[ASGIApp, dict[str, ASGIApp], Store]:
         *group_policies.routes,
         *transfer_routes.routes,
         *nodes.routes,
-        *webapp.routes,
+        *webapp_routes.routes,
     ]
     found += search_routes.routes
     main = _make_app([*found, *(faults.routes if settings.has_faults else [])], state, background=True)
     managers = {name: _make_app([*gcs.routes], {**state, "gcs_endpoint": name}, background=False) for name in settings.nodes}
+    main.state.managers = managers  # the web app calls them as well
     wrap = faults.wrap if settings.has_faults else _plain
-    return wrap(Standin(main)), {name: wrap(Standin(app)) for name, app in managers.items()}, store
+    outside = {name: wrap(recent.wrap(Standin(app), via=f"GCS Manager {name}")) for name, app in managers.items()}
+    return wrap(recent.wrap(Standin(main), via="HTTP")), outside, store
 
 
 def _plain(app: ASGIApp) -> ASGIApp:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.localglobus import recent
 from services.localglobus.errors import make_request_id
 
 KINDS = {
@@ -107,12 +109,16 @@ def wrap(app: ASGIApp) -> ASGIApp:
         if fault is None:
             await app(scope, receive, send)
             return
+        began = time.monotonic()
         await asyncio.sleep(fault.delay_s)
         if fault.after:
             await app(scope, receive, _lose)
         if fault.drop:
+            recent.note(scope, via="HTTP", status=None, began=began, fault="the fault switch closed the connection")
             await _drop(send)
         elif fault.error is not None:
+            status = int(fault.error.get("http_status", 500))
+            recent.note(scope, via="HTTP", status=status, began=began, fault="said by the fault switch")
             await _answer(fault.error, scope["path"], send)
         elif not fault.after:
             await app(scope, receive, send)

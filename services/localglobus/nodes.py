@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.localglobus import mails
+from services.localglobus import mails, recent
 from services.localglobus.auth import scopes
 from services.localglobus.auth.tokens import find_caller, read_bearer
 from services.localglobus.errors import ApiError
@@ -160,6 +160,7 @@ def _node(request: Request) -> str:
     calls = nodes_of(request)
     for node in request.app.state.settings.nodes:
         if hmac.compare_digest(given.encode(), calls.secret(node).encode()):
+            recent.heard(request.scope, node)
             return str(node)
     raise ApiError("AuthenticationFailed", "No node has this secret", 401)
 

@@ -77,6 +77,7 @@ class World:
     portal_client: str
     graph_client: str
     demo_client: str
+    webapp_client: str
     storage: str
     archive: str
     shares: str
@@ -112,6 +113,7 @@ def _plant(connection: Connection, settings: Settings) -> World:
     portal = _plant_client(connection, "portal", "Causeway", [f"{settings.portal_url}/complete/globus/", *settings.redirect_uris])
     graph = _plant_client(connection, "graph", "Causeway graph service", [])
     demo = _plant_client(connection, "demo", "Causeway demo service client", [])
+    webapp = _plant_client(connection, "webapp", "Globus web app (local)", [f"{settings.url}/web/callback"])
     stewards = _plant_group(connection, "stewards", "Causeway Stewards", member=people["ben"], admin=portal)
     operators = _plant_group(connection, "operators", "Causeway Operators", member=people["dee"], admin=portal)
     storage, guests = _plant_archive(connection, settings, people, portal=portal, graph=graph, demo=demo)
@@ -127,6 +129,7 @@ def _plant(connection: Connection, settings: Settings) -> World:
         portal_client=portal,
         graph_client=graph,
         demo_client=demo,
+        webapp_client=webapp,
         storage=storage,
         campus=campus,
         **guests,

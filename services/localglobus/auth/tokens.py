@@ -14,7 +14,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from services.localglobus import errors
+from services.localglobus import errors, recent
 from services.localglobus.auth import authentications, consents, scopes
 from services.localglobus.auth.clients import hash_secret
 from services.localglobus.auth.scopes import Path
@@ -264,6 +264,7 @@ async def authenticate(request: Request, *, scope: str | Iterable[str] | None = 
     caller = await store.read(find_caller, token) if token else None
     if caller is None:
         raise errors.unauthenticated(request)
+    request.scope[recent.CALLER] = caller.username
     if wanted and not wanted & caller.scopes:
         raise errors.forbidden(request, f"the token lacks the scope {' or '.join(sorted(wanted))}")
     return caller
