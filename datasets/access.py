@@ -111,7 +111,14 @@ def is_curator(user: Visitor, dataset: Dataset) -> bool:
 def check_curator(user: Visitor, dataset: Dataset) -> None:
     """Raise ForbiddenError unless the person is a steward of the dataset or an operator."""
     if not is_curator(user, dataset):
+        check_role_counts(user)
         raise ForbiddenError("Only a steward of this dataset or an operator may do this.")
+
+
+def check_role_counts(user: Visitor) -> None:
+    """Raise AssuranceNeededError for staff whose role does not count, because their sign-in lacks the second factor that it needs here."""
+    if getattr(user, "lacks_second_factor", False):
+        raise AssuranceNeededError("Stewards and operators of this archive sign in with a second factor.")
 
 
 def decide(user: Visitor, dataset: Dataset) -> Decision:

@@ -32,6 +32,7 @@ from datasets.serializers import (
     ScanSerializer,
     VersionSerializer,
 )
+from datasets.terms import current_terms
 
 PAGE = 100
 MOST = 1_000
@@ -76,14 +77,16 @@ class DatasetView(APIView):
         current = Prefetch("versions", Version.objects.visible_to(request.user).filter(dataset=dataset).prefetch_related("locations"))
         prefetch_related_objects([dataset], "creators", "subjects", "variables", current)
         decision = decide(request.user, dataset)
-        through = decision.through
+        through, asked_terms = decision.through, current_terms(dataset)
         body = {
             **DatasetSerializer(dataset).data,
             "versions": VersionSerializer(dataset.versions.all(), many=True).data,
+            "terms": asked_terms.number if asked_terms else None,
             "access": {
                 "is_allowed": decision.is_allowed,
                 "reason": decision.reason,
                 "words": decision.words,
+                "until": decision.until,
                 "through": {"principal_type": through.principal_type, "principal": str(through.principal), "label": through.label}
                 if through
                 else None,

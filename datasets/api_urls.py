@@ -2,7 +2,7 @@
 
 from django.urls import re_path
 
-from datasets import api
+from datasets import access_api, api
 
 app_name = "datasets-api"
 
@@ -21,6 +21,10 @@ urlpatterns = [
     re_path(VERSION + r"/location/?$", api.LocationView.as_view(), name="location"),
     re_path(VERSION + r"/scans/?$", api.ScansView.as_view(), name="scans"),
     re_path(VERSION + r"/publication/?$", api.PublicationView.as_view(), name="publication"),
+    re_path(DATASET + r"/terms/?$", access_api.TermsView.as_view(), name="terms"),
+    re_path(DATASET + r"/terms/(?P<number>[0-9]{1,9})/acceptance/?$", access_api.AcceptanceView.as_view(), name="acceptance"),
+    re_path(DATASET + r"/who-can-see/?$", access_api.WhoCanSeeView.as_view(), name="who-can-see"),
+    re_path(r"^people/(?P<identity_id>[0-9a-f-]{36})/can-see/?$", access_api.WhatSheSeesView.as_view(), name="what-she-sees"),
     re_path(DATASET + r"/grants/?$", api.GrantsView.as_view(), name="grants"),
     re_path(DATASET + r"/grants/(?P<grant_id>[0-9]{1,18})/?$", api.GrantView.as_view(), name="grant"),
 ]

@@ -4,7 +4,19 @@ from typing import Any
 
 from rest_framework import serializers
 
-from datasets.models import AccessPolicy, Creator, Dataset, Grant, Location, PrincipalType, ScanRun, ShareVariant, Variable, Version
+from datasets.models import (
+    AccessPolicy,
+    Classification,
+    Creator,
+    Dataset,
+    Grant,
+    Location,
+    PrincipalType,
+    ScanRun,
+    ShareVariant,
+    Variable,
+    Version,
+)
 
 
 class CreatorSerializer(serializers.ModelSerializer[Creator]):
@@ -57,6 +69,8 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
             "licence",
             "access_policy",
             "access_note",
+            "classification",
+            "embargo_ends_at",
             "share_variant",
             "creators",
             "subjects",
@@ -89,6 +103,8 @@ class DatasetWriteSerializer(serializers.Serializer[Any]):
     licence = serializers.CharField(max_length=60, required=False, allow_blank=True)
     access_policy = serializers.ChoiceField(AccessPolicy.choices, required=False)
     access_note = serializers.CharField(required=False, allow_blank=True)
+    classification = serializers.ChoiceField(Classification.choices, required=False)
+    embargo_ends_at = serializers.DateTimeField(required=False, allow_null=True)
     share_variant = serializers.ChoiceField(ShareVariant.choices, required=False)
     bbox = serializers.ListField(child=serializers.FloatField(), min_length=4, max_length=4, required=False, allow_null=True)
     temporal_start = serializers.DateField(required=False, allow_null=True)
@@ -162,7 +178,7 @@ class ScanSerializer(serializers.ModelSerializer[ScanRun]):
 class GrantSerializer(serializers.ModelSerializer[Grant]):
     class Meta:
         model = Grant
-        fields = ["id", "principal_type", "principal", "label", "granted_at", "expires_at", "revoked_at"]
+        fields = ["id", "principal_type", "principal", "label", "granted_at", "expires_at", "revoked_at", "valid_until"]
 
 
 class GrantWriteSerializer(serializers.Serializer[Any]):

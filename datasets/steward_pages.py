@@ -1,6 +1,5 @@
 """The steward's pages: her datasets, registering one, and the desk of one. Each POST calls one verb, listed in `ACTS`."""
 
-import datetime as dt
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -14,12 +13,13 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from datasets import granting, ingesting, publishing, registering
-from datasets.access import check_curator
+from datasets import granting, ingesting, protecting, publishing, registering, terms
+from datasets.access import check_curator, check_role_counts
 from datasets.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from datasets.files import FileQuery, measure
 from datasets.finding import find_dataset
-from datasets.models import AccessPolicy, Dataset, PrincipalType, ScanRun, ShareVariant, Version
+from datasets.models import AccessPolicy, Classification, Dataset, PrincipalType, ScanRun, ShareVariant, TermsAcceptance, Version
+from datasets.moments import end_of_day, start_of_day
 
 DATASETS_ON_A_PAGE = 50
 POLL_S = 2
@@ -37,6 +37,7 @@ TEXTS = (
     "provenance",
     "temporal_start",
     "temporal_end",
+    "classification",
 )
 
 
@@ -115,6 +116,8 @@ def _describe(request: HttpRequest, dataset: Dataset) -> str:
     fields: dict[str, Any] = {name: asked[name].strip() for name in TEXTS if name in asked}
     if any(name in asked for name in SIDES):
         fields |= {name: _number(asked.get(name, ""), name) for name in SIDES}
+    if "embargo_ends_on" in asked:
+        fields["embargo_ends_at"] = start_of_day(asked["embargo_ends_on"], "embargo_ends_on")
     if "subjects" in asked:
         fields["subjects"] = [name.strip() for name in asked["subjects"].split(",") if name.strip()]
     if "creators" in asked:
@@ -170,10 +173,25 @@ def _grant(request: HttpRequest, dataset: Dataset) -> str:
         principal_type=asked.get("principal_type", ""),
         principal=_uuid(asked.get("principal", ""), "principal"),
         label=asked.get("label", "").strip()[:200],
-        expires_at=_end_of_day(asked.get("until", "")),
+        expires_at=end_of_day(asked.get("until", ""), "until"),
         granted_by=request.user,
     )
     return f"Access is given to {given.label or given.principal}."
+
+
+def _terms(request: HttpRequest, dataset: Dataset) -> str:
+    made = terms.publish_terms(dataset, user=request.user, text=request.POST.get("text", ""))
+    return f"Version {made.number} of the terms is asked from now on."
+
+
+def _retire_terms(request: HttpRequest, dataset: Dataset) -> str:
+    terms.retire_terms(dataset, user=request.user)
+    return "No terms are asked any more. Who accepted what stays recorded."
+
+
+def _lift_embargo(request: HttpRequest, dataset: Dataset) -> str:
+    protecting.lift_embargo(dataset, user=request.user)
+    return "The embargo is lifted. The files open within seconds."
 
 
 def _revoke(request: HttpRequest, dataset: Dataset) -> str:
@@ -195,6 +213,9 @@ ACTS: dict[str, Callable[[HttpRequest, Dataset], str]] = {
     "discard": _discard,
     "grant": _grant,
     "revoke": _revoke,
+    "terms": _terms,
+    "retire-terms": _retire_terms,
+    "lift-embargo": _lift_embargo,
 }
 
 
@@ -217,6 +238,9 @@ def _show_desk(
         "scan": _newest_scan(dataset),
         "n_without_checksum": publishing.n_without_checksum(version) if version else 0,
         "grants": dataset.grants.filter(revoked_at=None),
+        "classifications": Classification.choices,
+        "terms": terms.current_terms(dataset),
+        "n_accepted": TermsAcceptance.objects.filter(terms__dataset=dataset, terms__retired_at=None).count(),
         "events": dataset.events.select_related("actor").order_by("-at", "-id")[:30],
         "policies": AccessPolicy.choices,
         "variants": ShareVariant.choices,
@@ -241,6 +265,7 @@ def _curated(request: HttpRequest, slug: str) -> Dataset:
 
 def _check_role(user: Any) -> None:
     if not (user.is_steward or user.is_operator):
+        check_role_counts(user)
         raise ForbiddenError("These pages are for stewards.")
 
 
@@ -277,13 +302,3 @@ def _uuid(text: str, name: str) -> uuid.UUID:
         return uuid.UUID(text.strip())
     except ValueError as error:
         raise InvalidError(fields={name: ["An id looks like 7d5a4f1e-0000-4000-8000-000000000001."]}) from error
-
-
-def _end_of_day(text: str) -> dt.datetime | None:
-    if not text.strip():
-        return None
-    try:
-        day = dt.date.fromisoformat(text.strip())
-    except ValueError as error:
-        raise InvalidError(fields={"until": ["A date looks like 2027-12-31."]}) from error
-    return dt.datetime.combine(day, dt.time(23, 59, 59), tzinfo=dt.UTC)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from datasets import machine_pages, oai, pages, steward_pages
+from datasets import machine_pages, oai, pages, seeing_pages, steward_pages, terms_pages
 
 app_name = "datasets"
 
@@ -11,6 +11,8 @@ urlpatterns = [
     path("datasets/feed.atom", machine_pages.show_feed, name="feed"),
     path("datasets/<slug:slug>/", pages.dataset, name="dataset"),
     path("datasets/<slug:slug>/files/", pages.list_files, name="files"),
+    path("datasets/<slug:slug>/terms/", terms_pages.show_terms, name="terms"),
+    path("terms/", terms_pages.accept, name="accept-terms"),
     path("datasets/<slug:slug>/ask/", pages.ask, name="ask"),
     path("robots.txt", machine_pages.show_robots, name="robots"),
     path("sitemap.xml", machine_pages.show_sitemap_index, name="sitemap-index"),
@@ -19,6 +21,8 @@ urlpatterns = [
     path("steward/", steward_pages.steward, name="steward"),
     path("steward/register/", steward_pages.register, name="register"),
     path("steward/datasets/<slug:slug>/", steward_pages.desk, name="desk"),
+    path("steward/people/", seeing_pages.what_she_sees, name="what-she-sees"),
+    path("steward/datasets/<slug:slug>/who-can-see/", seeing_pages.who_can_see, name="who-can-see"),
     path("steward/datasets/<slug:slug>/scan-progress/", steward_pages.scan_progress, name="scan-progress"),
     path("steward/datasets/<slug:slug>/<slug:act>/", steward_pages.act, name="desk-act"),
 ]

@@ -6,9 +6,9 @@ Nothing here reads or writes the database; `portal/signin.py` does with what it 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -36,6 +36,8 @@ class Introspection:
     name: str
     email: str
     identities: tuple[dict[str, Any], ...]
+    authentications: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By identity: how and when it was shown in the session of the token."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def identities_client() -> globus_sdk.AuthClient:
 def introspect(token: str) -> Introspection:
     """What the token is good for, asked of Globus Auth as the portal's own client."""
     with refusals_of_ours():
-        told = auth_client().oauth2_token_introspect(token, include="identity_set_detail").data
+        told = auth_client().oauth2_token_introspect(token, include="identity_set_detail,session_info").data
     subject = told.get("sub")
     return Introspection(
         is_active=bool(told.get("active")),
@@ -115,6 +117,7 @@ def introspect(token: str) -> Introspection:
         name=told.get("name") or "",
         email=told.get("email") or "",
         identities=tuple(told.get("identity_set_detail") or ()),
+        authentications=(told.get("session_info") or {}).get("authentications") or {},
     )
 
 

@@ -19,7 +19,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from datasets.errors import RefusedError
-from portal import auth, signin
+from portal import assurance, auth, signin
 from portal.models import User
 
 log = logging.getLogger("portal.bearer")
@@ -53,7 +53,9 @@ class BearerAuthentication(BaseAuthentication):
             raise TokenRefusedError("The header Authorization holds no token.")
         told = ask_about(token)
         check(told)
-        return person_of(told), told
+        person = person_of(told)
+        assurance.mark_present(person, assurance.second_factor_at(told.authentications))
+        return person, told
 
     def authenticate_header(self, request: Request) -> str:
         return f'Bearer realm="causeway", scope="{settings.API_SCOPE}"'

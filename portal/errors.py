@@ -21,7 +21,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 from social_core.exceptions import AuthCanceled, AuthProviderError, SocialAuthBaseException
 
-from datasets.errors import RefusedError
+from datasets.errors import AssuranceNeededError, RefusedError, TermsNeededError
 from portal.addresses import is_local, page_of
 from portal.requests import reference
 from transfers.errors import ConsentNeededError, SignInNeededError
@@ -82,7 +82,11 @@ def answer(
 
 
 def answer_refusal(request: HttpRequest, error: RefusedError) -> HttpResponse:
-    more = {"required_scopes": error.required_scopes} if isinstance(error, ConsentNeededError) else {}
+    more: dict[str, Any] = {"required_scopes": error.required_scopes} if isinstance(error, ConsentNeededError) else {}
+    if isinstance(error, AssuranceNeededError):  # in the words of Globus, which its SDK understands
+        more["authorization_parameters"] = {"session_required_mfa": True, "session_message": error.detail, "prompt": "login"}
+    if isinstance(error, TermsNeededError):
+        more["terms"] = [{"dataset": slug, "version": number} for slug, number in error.terms]
     response = answer(
         request, status=error.http_status, code=error.code, title=error.message, detail=error.detail, fields=error.fields, **more
     )
@@ -151,6 +155,10 @@ class RefusalMiddleware:
                 return lead_to(request, "portal:consent", scope=error.required_scopes)
             if isinstance(error, SignInNeededError):
                 return lead_to(request, "portal:signin")
+            if isinstance(error, AssuranceNeededError):
+                return lead_to(request, "portal:assure")
+            if isinstance(error, TermsNeededError):
+                return lead_to(request, "datasets:accept-terms", dataset=[slug for slug, _ in error.terms])
         return answer_refusal(request, error)
 
 

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
@@ -75,7 +76,7 @@ class User(AbstractBaseUser):
         return frozenset(self.group_memberships.values_list("group_id", flat=True))
 
     @cached_property
-    def roles(self) -> frozenset[str]:
+    def held_roles(self) -> frozenset[str]:
         """Roles given by hand to one of her identities or groups, and those of the groups that settings name."""
         given = RoleGrant.objects.filter(
             Q(principal_type="identity", principal__in=self.identity_ids) | Q(principal_type="group", principal__in=self.group_ids)
@@ -87,6 +88,16 @@ class User(AbstractBaseUser):
         if named & set(settings.OPERATOR_GROUPS):
             roles.add(RoleGrant.Role.OPERATOR)
         return frozenset(roles)
+
+    @property
+    def lacks_second_factor(self) -> bool:
+        """Whether she holds a role that does not count in this sign-in, because staff here need a second factor."""
+        return settings.STAFF_NEEDS_SECOND_FACTOR and not self.is_assured and bool(self.held_roles)
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles that count in this request."""
+        return frozenset() if self.lacks_second_factor else self.held_roles
 
     @property
     def is_assured(self) -> bool:
@@ -148,12 +159,30 @@ class GroupMembership(models.Model):
     group_id = models.UUIDField(db_index=True)
     name = models.CharField(max_length=300, blank=True)
     identity_id = models.UUIDField()
+    joined_at = models.DateTimeField(default=timezone.now, db_default=Now(), help_text="When the portal first read it")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "group_id"], name="one_row_per_membership")]
 
     def __str__(self) -> str:
         return self.name or str(self.group_id)
+
+
+class PastMembership(models.Model):
+    """A membership that ended: who was in a group when can be answered, as far as the portal read it."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="past_memberships")
+    group_id = models.UUIDField(db_index=True)
+    name = models.CharField(max_length=300, blank=True)
+    identity_id = models.UUIDField()
+    joined_at = models.DateTimeField()
+    left_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-left_at",)
+
+    def __str__(self) -> str:
+        return f"{self.name or self.group_id} until {self.left_at:%Y-%m-%d}"
 
 
 class RoleGrant(models.Model):

@@ -74,6 +74,20 @@ def consent(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def assure(request: HttpRequest) -> HttpResponse:
+    """`pages/assure.html`: why a second factor is asked for; only the POST goes to Globus. Query `next`."""
+    asked = request.POST if request.method == "POST" else request.GET
+    next_url = local_or_home(asked.get("next"))
+    if request.method == "POST":
+        return signin.begin_assured_signin(request, next_url=next_url)
+    person = signin.person_of(request)
+    context = {"next_url": next_url, "minutes": settings.ASSURANCE_MINUTES, "given_at": person.second_factor_at, "person": person}
+    return render(request, "pages/assure.html", context)
+
+
+@never_cache
+@login_required
 @require_safe
 def profile(request: HttpRequest) -> HttpResponse:
     """`pages/profile.html`: identities, groups, roles, the consents held (`held`: resource server, scopes in words, times), `api_scope`."""

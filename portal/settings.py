@@ -90,12 +90,10 @@ if not flag("CAUSEWAY_ALLOW_STANDIN") and HAS_STANDIN:
 # Policy
 SHARE_LIFETIME_DAYS = number("CAUSEWAY_SHARE_LIFETIME_DAYS", 30)
 REMINDER_DAYS = number("CAUSEWAY_REMINDER_DAYS", 2)
-SWEEP_SECONDS = number("CAUSEWAY_SWEEP_SECONDS", 2)
-CLAIM_SECONDS = number("CAUSEWAY_CLAIM_SECONDS", 40)
+SWEEP_SECONDS, CLAIM_SECONDS = number("CAUSEWAY_SWEEP_SECONDS", 2), number("CAUSEWAY_CLAIM_SECONDS", 40)
 ASSURANCE_MINUTES = number("CAUSEWAY_ASSURANCE_MINUTES", 60)
 STAFF_NEEDS_SECOND_FACTOR = flag("CAUSEWAY_STAFF_NEEDS_SECOND_FACTOR")
-FAULTS = flag("CAUSEWAY_FAULTS")
-KILL_AFTER = text("CAUSEWAY_KILL_AFTER")
+FAULTS, KILL_AFTER = flag("CAUSEWAY_FAULTS"), text("CAUSEWAY_KILL_AFTER")
 
 # The site
 ALLOWED_HOSTS = [urlsplit(BASE_URL).hostname or "127.0.0.1", *words("CAUSEWAY_ALLOWED_HOSTS")]
@@ -134,6 +132,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "portal.assurance.PresenceMiddleware",
     "portal.errors.RefusalMiddleware",
 ]
 TEMPLATES = [

@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
@@ -27,8 +28,8 @@ from social_django.utils import load_backend, load_strategy
 
 from datasets.errors import ForbiddenError, InvalidError, RefusedError
 from datasets.models import Grant
-from portal import auth
-from portal.models import GroupMembership, LinkedIdentity, RoleGrant, User
+from portal import assurance, auth
+from portal.models import GroupMembership, LinkedIdentity, PastMembership, RoleGrant, User
 from transfers import globus, selecting, tokens
 from transfers.errors import GlobusRefusedError, GlobusUnavailableError, SignInNeededError
 from transfers.models import Destination
@@ -37,6 +38,7 @@ log = logging.getLogger("portal.signin")
 
 COLLECTION_SCOPE = re.compile(r"https://auth\.globus\.org/scopes/(?P<collection>[0-9a-f-]{36})/(?P<what>https|data_access)")
 SIGNIN_SERVER = "auth.globus.org"
+ASSURED = MappingProxyType({"session_required_mfa": "true", "session_message": "Causeway needs a second factor.", "prompt": "login"})
 
 
 class OtherIdentityError(ForbiddenError):
@@ -45,12 +47,16 @@ class OtherIdentityError(ForbiddenError):
 
 
 class GlobusBackend(GlobusOpenIdConnect[HttpResponse]):
-    """Globus Auth; `extra_scopes` are those of a consent asked on the way."""
+    """Globus Auth; `extra_scopes` are those of a consent asked on the way, `extra_arguments` what the sign-in itself must be like."""
 
     extra_scopes: tuple[str, ...] = ()
+    extra_arguments: Mapping[str, str] = MappingProxyType({})
 
     def get_scope(self) -> list[str]:
         return [*self.extra_scopes, *super().get_scope()]
+
+    def auth_extra_arguments(self) -> dict[str, str]:
+        return {**super().auth_extra_arguments(), **self.extra_arguments}
 
 
 def sign_in(backend: GlobusBackend, response: dict[str, Any], user: User | None = None, **_: Any) -> dict[str, Any]:
@@ -64,10 +70,20 @@ def sign_in(backend: GlobusBackend, response: dict[str, Any], user: User | None 
         person, is_new = record_person(identity_id, response)
         social, _made = UserSocialAuth.objects.get_or_create(provider=backend.name, uid=str(identity_id), defaults={"user": person})
     tokens.store_tokens(person, response)
+    backend.strategy.session_set(assurance.SESSION_KEY, assurance.as_text(learn_assurance(response["access_token"])))
     refresh_groups_of(person)
     adopt_basket(backend.strategy.request.session.session_key, person)  # type: ignore[attr-defined]  # Django's strategy has it
     log.info("signed in", extra={"user_id": str(person.id), "is_new": is_new})
     return {"user": person, "is_new": is_new, "social": social}
+
+
+def learn_assurance(token: str) -> datetime | None:
+    """When the session of this token last saw a second factor; None where Globus does not say: no reason to refuse the sign-in."""
+    try:
+        return assurance.second_factor_at(auth.introspect(token).authentications)
+    except RefusedError as error:
+        log.warning("the session of a sign-in is not known: %s", error.code)
+        return None
 
 
 def adopt_basket(session_key: str | None, person: User) -> None:
@@ -159,7 +175,10 @@ def record_memberships(group: auth.Group, people: QuerySet[User]) -> None:
     through = dict(linked.values_list("user_id", "identity_id")) | {
         pk: pk for pk in people.filter(pk__in=members).values_list("pk", flat=True)
     }
-    GroupMembership.objects.filter(group_id=group.id, user__in=people).exclude(user_id__in=through).delete()
+    left = GroupMembership.objects.filter(group_id=group.id, user__in=people).exclude(user_id__in=through)
+    kept = left.values("user_id", "group_id", "name", "identity_id", "joined_at")
+    PastMembership.objects.bulk_create([PastMembership(**facts) for facts in kept])
+    left.delete()
     GroupMembership.objects.bulk_create(
         [GroupMembership(user_id=pk, group_id=group.id, name=group.name, identity_id=identity_id) for pk, identity_id in through.items()],
         update_conflicts=True,
@@ -230,14 +249,29 @@ def begin_consent(request: HttpRequest, *, scopes: list[str], next_url: str) -> 
     """Send the person to Globus to agree to more scopes; she returns to `next_url`, and only as the identity that she is now."""
     person = person_of(request)
     words_for(scopes, person=person)
+    backend = _begin(request, person, next_url)
+    backend.extra_scopes = tuple(scopes)
+    return backend.start()
+
+
+def begin_assured_signin(request: HttpRequest, *, next_url: str) -> HttpResponse:
+    """Send the person to Globus to sign in anew with a second factor; she returns to `next_url`, and only as the identity that she is now.
+
+    Source: https://docs.globus.org/api/auth/sessions/ (`session_required_mfa`, `session_message`, `prompt=login`).
+    """
+    backend = _begin(request, person_of(request), next_url)
+    backend.extra_arguments = ASSURED
+    return backend.start()
+
+
+def _begin(request: HttpRequest, person: User, next_url: str) -> GlobusBackend:
     strategy = load_strategy(request)  # type: ignore[no-untyped-call]
     request.social_strategy = strategy  # type: ignore[attr-defined]  # where social-core's own views put it
     way_back = reverse("social:complete", args=[GlobusBackend.name])
     backend: GlobusBackend = load_backend(strategy, GlobusBackend.name, redirect_uri=way_back)  # type: ignore[no-untyped-call]
-    backend.extra_scopes = tuple(scopes)
     strategy.session_set("next", next_url)
     backend.prepare_auth(user=person)  # type: ignore[arg-type]  # the protocol wants a number for an id
-    return backend.start()
+    return backend
 
 
 @dataclass(frozen=True)

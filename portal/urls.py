@@ -16,6 +16,7 @@ portal_urls = (
     [
         path("", pages.home, name="home"),
         path("signin/", pages.show_signin, name="signin"),
+        path("signin/second-factor/", pages.assure, name="assure"),
         path("signout/", pages.sign_out, name="signout"),
         path("consent/", pages.consent, name="consent"),
         path("profile/", pages.profile, name="profile"),

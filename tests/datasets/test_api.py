@@ -50,7 +50,7 @@ def test_one_dataset_with_an_etag(published, browser, ada):
     body = response.json()
     assert body["variables"][0]["units"] == "K"
     assert body["versions"][0]["digest"]
-    assert body["access"] == {"is_allowed": True, "reason": "public", "words": "Open to everybody.", "through": None}
+    assert body["access"] == {"is_allowed": True, "reason": "public", "words": "Open to everybody.", "until": None, "through": None}
     again = browser().get(f"{DATASETS}/sea/", headers={"If-None-Match": response["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
     Dataset.objects.update(title="Changed")

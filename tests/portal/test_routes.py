@@ -60,6 +60,14 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     (DATASET + "/grants/?$", "GET", "/api/v1/datasets/draft/grants/", (401, 404, 404, 200, 200)),
     (DATASET + "/grants/?$", "GET", "/api/v1/datasets/closed/grants/", (401, 403, 403, 200, 200)),
     (DATASET + "/grants/?$", "POST", "/api/v1/datasets/open/grants/", (401, 403, 403, 400, 400)),
+    (DATASET + "/terms/?$", "GET", "/api/v1/datasets/open/terms/", (200, 200, 200, 200, 200)),
+    (DATASET + "/terms/?$", "GET", "/api/v1/datasets/draft/terms/", (404, 404, 404, 200, 200)),
+    (DATASET + "/terms/?$", "POST", "/api/v1/datasets/open/terms/", (401, 403, 403, 400, 400)),
+    (DATASET + "/terms/?$", "DELETE", "/api/v1/datasets/open/terms/", (401, 403, 403, 204, 204)),
+    (DATASET + "/terms/(?P<number>[0-9]{1,9})/acceptance/?$", "PUT", "/api/v1/datasets/open/terms/1/acceptance/", (401, 409, 409, 409, 409)),
+    (DATASET + "/who-can-see/?$", "GET", "/api/v1/datasets/closed/who-can-see/", (401, 403, 403, 200, 200)),
+    (DATASET + "/who-can-see/?$", "GET", "/api/v1/datasets/draft/who-can-see/", (401, 404, 404, 200, 200)),
+    ("api/v1/^people/(?P<identity_id>[0-9a-f-]{36})/can-see/?$", "GET", "/api/v1/people/{ada}/can-see/", (401, 403, 200, 200, 200)),
     (VERSION + "/?$", "GET", "/api/v1/datasets/open/versions/1/", (200, 200, 200, 200, 200)),
     (VERSION + "/?$", "GET", "/api/v1/datasets/draft/versions/1/", (404, 404, 404, 200, 200)),
     (VERSION + "/?$", "GET", "/api/v1/datasets/closed/versions/1/", (200, 200, 200, 200, 200)),
@@ -101,6 +109,7 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("datasets/<slug:slug>/ask/", "GET", "/datasets/open/ask/", (302, 200, 200, 200, 200)),
     ("datasets/<slug:slug>/ask/", "GET", "/datasets/draft/ask/", (302, 404, 404, 200, 200)),
     ("datasets/<slug:slug>/ask/", "GET", "/datasets/closed/ask/", (302, 200, 200, 200, 200)),
+    ("datasets/<slug:slug>/terms/", "GET", "/datasets/open/terms/", (404, 404, 404, 404, 404)),
     ("datasets/feed.atom", "GET", "/datasets/feed.atom", (200, 200, 200, 200, 200)),
     (HTTPS, "GET", "/datasets/open/versions/1/https/?path=/no.nc", (404, 404, 404, 404, 404)),
     (HTTPS, "GET", "/datasets/draft/versions/1/https/?path=/no.nc", (404, 404, 404, 404, 404)),
@@ -136,6 +145,8 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("send/", "GET", "/send/", (303, 303, 303, 303, 303)),
     ("send/confirm/", "POST", "/send/confirm/", (303, 409, 409, 409, 409)),
     ("signin/", "GET", "/signin/", (200, 200, 200, 200, 200)),
+    ("signin/second-factor/", "GET", "/signin/second-factor/", (302, 200, 200, 200, 200)),
+    ("signin/second-factor/", "POST", "/signin/second-factor/", (302, 503, 503, 503, 503)),
     ("signout/", "POST", "/signout/", (302, 302, 302, 302, 302)),
     ("sitemap.xml", "GET", "/sitemap.xml", (200, 200, 200, 200, 200)),
     ("sitemaps/<int:number>.xml", "GET", "/sitemaps/1.xml", (200, 200, 200, 200, 200)),
@@ -146,6 +157,12 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("steward/datasets/<slug:slug>/", "GET", "/steward/datasets/closed/", (302, 403, 403, 200, 200)),
     ("steward/datasets/<slug:slug>/<slug:act>/", "POST", "/steward/datasets/open/publish/", (302, 403, 403, 400, 400)),
     ("steward/datasets/<slug:slug>/<slug:act>/", "POST", "/steward/datasets/draft/publish/", (302, 404, 404, 302, 302)),
+    ("steward/datasets/<slug:slug>/who-can-see/", "GET", "/steward/datasets/closed/who-can-see/", (302, 403, 403, 200, 200)),
+    ("steward/datasets/<slug:slug>/who-can-see/", "GET", "/steward/datasets/draft/who-can-see/", (302, 404, 404, 200, 200)),
+    ("steward/people/", "GET", "/steward/people/", (302, 403, 403, 200, 200)),
+    ("steward/people/", "GET", "/steward/people/?person={ada}", (302, 403, 403, 200, 200)),
+    ("terms/", "GET", "/terms/", (302, 302, 302, 302, 302)),
+    ("terms/", "POST", "/terms/", (302, 302, 302, 302, 302)),
     ("steward/datasets/<slug:slug>/scan-progress/", "GET", "/steward/datasets/open/scan-progress/", (302, 403, 403, 200, 200)),
     ("steward/register/", "GET", "/steward/register/", (302, 403, 403, 200, 200)),
     ("steward/register/", "POST", "/steward/register/", (302, 403, 403, 400, 400)),
@@ -209,7 +226,7 @@ def places(people, archive, settings, closed_address) -> dict[str, object]:
     graph = AnalysisJob.objects.create(user=people["ada"], content_key="a graph", due_at=timezone.now())
     AnalysisSource.objects.create(job=graph, position=0, version=archive["open"], variable="t", collection_id=uuid.uuid4(), paths=["/a"])
     look = QuickLook.objects.create(version=archive["open"], variable="t", status=LookStatus.READY, svg="<svg/>")
-    return {"request": asked.pk, "selection": chosen.pk, "graph": graph.pk, "look": look.pk}
+    return {"ada": people["ada"].pk, "request": asked.pk, "selection": chosen.pk, "graph": graph.pk, "look": look.pk}
 
 
 @pytest.mark.django_db
