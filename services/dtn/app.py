@@ -20,6 +20,7 @@ from services.dtn.accounting import SCOPE_KEY, Connection
 from services.dtn.conditions import RangeError
 from services.dtn.errors import BadRequestError, MissingError, NodeError, SessionNeededError, UnauthorizedError
 from services.dtn.faults import DropError
+from services.dtn.gridftp_opening import Openings
 from services.dtn.node import Node
 from services.dtn.pages import STYLE, refusal_page
 from services.dtn.signing_in import CALLBACK, Sessions
@@ -39,6 +40,7 @@ TITLES = {400: "This address cannot be read", 401: "Sign-in is needed", 403: "No
 def make_app(node: Node) -> ASGIApp:
     """Return the application of one node."""
     sessions = Sessions(node)
+    openings = Openings(node)
 
     def bound(endpoint: Callable[..., Awaitable[Response]], **shared: Any) -> Callable[[Request], Awaitable[Response]]:
         return functools.partial(endpoint, **shared)
@@ -54,6 +56,7 @@ def make_app(node: Node) -> ASGIApp:
         Route("/.dtn/v1/operations/{verb}", bound(operations.operate, node=node), methods=["POST"]),
         Route("/.dtn/v1/walk", bound(operations.walk_tree, node=node), methods=["POST"]),
         Route("/.dtn/v1/bundle", bound(bundles.send_bundle, node=node), methods=["POST"]),
+        Route("/.dtn/v1/gridftp", openings.tell, methods=["POST"]),
         Route("/.dtn/v1/digest", bound(operations.tell_digest, node=node), methods=["POST"]),
         Route("/.dtn/", bound(_home, node=node), methods=["GET"]),
         Route("/", bound(_home, node=node), methods=["GET"]),

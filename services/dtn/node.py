@@ -16,15 +16,28 @@ from services.dtn.control import Control
 from services.dtn.digests import DigestBook
 from services.dtn.errors import MissingError, NodeError
 from services.dtn.faults import Faults
+from services.dtn.gridftp_credentials import GridAuthority
 from services.dtn.paths import Root, normalise
 from services.dtn.posix import PosixStorage
 from services.dtn.rights import AccessBook
+from services.dtn.s3_accounts import Account
 from services.dtn.storage import Storage
 from services.dtn.uploads import UploadBook
 
 logger = logging.getLogger("dtn")
 ASK_AGAIN_S = 1.0  # how long control's "no such collection" holds
 LEAST_GAP_S = 0.05  # between two such questions, whatever ids strangers make up
+
+
+@dataclass(frozen=True)
+class GridSite:
+    """A GridFTP server that the site runs itself, and how this node comes in. `folder` is where that server has this node's data."""
+
+    host: str
+    port: int
+    folder: Path
+    credential: Path  # certificate or proxy, key and chain in one PEM file
+    trust: Path  # CA certificates: a file, or a folder of them by hash
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,8 @@ class Settings:
     has_faults: bool = False
     workers: int = 8
     control_ca: Path | None = None
+    accounts: tuple[Account, ...] = ()
+    gridftp: GridSite | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,7 @@ class Node:
         self.tokens = AccessBook(self.control.ask_access)
         self.tickets = AccessBook(self.control.ask_ticket)
         self.digests = DigestBook(settings.state / "digests.sqlite3", self.hashers)
+        self.gridftp = GridAuthority(settings.state / "gridftp", settings.name)
         self.uploads = UploadBook(settings.state / "uploads.sqlite3")
         self.ledger = Ledger(settings.state / "connections.jsonl", names_peers=settings.names_peers)
         self.faults = Faults(is_enabled=settings.has_faults)
@@ -121,7 +137,10 @@ class Node:
     def _take(self, listed: list[dict[str, Any]]) -> None:
         taken: dict[str, Collection] = {}
         for one in listed:
-            folder = self._folder_of(str(one["base_path"]))
+            storage = self._storage_of(str(one["base_path"]), one.get("storage") or {})
+            if storage is None:
+                logger.warning("no account for a collection's bucket", extra={"facts": {"collection": one["id"]}})
+                continue
             taken[str(one["id"])] = Collection(
                 id=str(one["id"]),
                 name=str(one.get("name") or one["id"]),
@@ -129,9 +148,22 @@ class Node:
                 authorize_url=str(one["authorize_url"]),
                 https_server=str(one["https_server"]).rstrip("/"),
                 scope=str(one.get("scope") or f"https://auth.globus.org/scopes/{one['id']}/https"),
-                storage=PosixStorage(Root(folder)),
+                storage=storage,
             )
         self.collections = taken
+
+    def _storage_of(self, base_path: str, asked: dict[str, Any]) -> Storage | None:
+        """Return what a collection is stored in; None for a bucket that this node has no account for."""
+        if asked.get("connector", "posix") == "posix":
+            return PosixStorage(Root(self._folder_of(base_path)))
+        bucket, _, prefix = normalise(base_path).strip("/").partition("/")
+        endpoint = asked.get("endpoint")
+        account = next((one for one in self.settings.accounts if one.serves(endpoint, bucket)), None)
+        if account is None or not bucket:
+            return None
+        from services.dtn.objects import open_bucket  # noqa: PLC0415  # boto3 costs a node without buckets its quick start
+
+        return open_bucket(account, bucket, f"{prefix}/" * bool(prefix), self.settings.state / "spool")
 
     def _folder_of(self, base_path: str) -> Path:
         """Make and return the folder of a collection; a base path that leads out of the data root is refused."""

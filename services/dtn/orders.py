@@ -13,6 +13,7 @@ from typing import Any
 from services.dtn.control import ControlError
 from services.dtn.deleting import Delete
 from services.dtn.errors import MissingError, NodeError, UnavailableError
+from services.dtn.gridftp import GridCopy
 from services.dtn.journal import Item, Journal
 from services.dtn.node import Collection, Node
 from services.dtn.partials import remove_partials
@@ -186,6 +187,8 @@ class OrderRun:
         destination = self._destination()
         if self._order["kind"] == "delete":
             return Delete(journal, destination=destination, options=options, faults=self._node.faults)
+        if self._order.get("engine") == "gridftp":
+            return GridCopy(self._node, journal, order=self._order, source=self._source(), destination=destination, options=options)
         return Copy(self._node, journal, order_id=self._id, source=self._source(), destination=destination, options=options)
 
     def _destination(self) -> Storage:

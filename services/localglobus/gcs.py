@@ -21,7 +21,7 @@ from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
 from services.localglobus.gcs_documents import collection_document, endpoint_document, envelope, info_document
 from services.localglobus.gcs_requests import endpoint_of_request, manager, require_endpoint_admin
-from services.localglobus.transfer import assurance, collections, describing, operations
+from services.localglobus.transfer import assurance, collections, data_paths, describing, operations
 from services.localglobus.transfer.collections import Collection, Endpoint
 from services.localglobus.transfer.paths import normalise
 from services.localglobus.transfer.permissions import ADMIN_ROLES, person_behind, rights_of, roles_of
@@ -175,6 +175,7 @@ def _create_mapped(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, a
         is_high_assurance=gateway["high_assurance"],
     )
     describing.change_collection(db, collection_id, asked)
+    data_paths.change(db, collections.get(db, collection_id), asked)
     return collections.get(db, collection_id)
 
 
@@ -194,6 +195,7 @@ def _update(
 ) -> tuple[Collection, Collection]:
     collection = _administered(db, endpoint, caller, collection_id)
     describing.change_collection(db, collection.id, asked)
+    data_paths.change(db, collection, asked)
     if isinstance(asked.get("disable_anonymous_writes"), bool) and collection.is_mapped:
         allowed = not asked["disable_anonymous_writes"]
         db.execute("UPDATE collection SET has_anonymous_writes = ? WHERE ? IN (id, mapped_id)", (allowed, collection.id))

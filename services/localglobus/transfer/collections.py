@@ -48,6 +48,8 @@ class Collection:
     is_public: bool
     is_high_assurance: bool
     has_anonymous_writes: bool
+    engine: str
+    forces_encryption: bool
     rule_version: int
     created_at: str
     node: str
@@ -80,9 +82,11 @@ SELECT = (
     "SELECT collection.id, collection.endpoint_id, gateway_id, kind, mapped_id, collection.display_name, description,"
     " collection.organization, base_path, collection.owner_id, user_credential_id, is_public, collection.is_high_assurance,"
     " has_anonymous_writes, rule_version, collection.created_at, node, node_url, gcs_address, coalesce(texts, '{}') AS texts,"
-    " coalesce(timeout_mins, 15840) AS timeout_mins, coalesce(requires_mfa, 0) AS requires_mfa FROM collection"
+    " coalesce(timeout_mins, 15840) AS timeout_mins, coalesce(requires_mfa, 0) AS requires_mfa,"
+    " coalesce(engine, 'https') AS engine, coalesce(forces_encryption, 0) AS forces_encryption FROM collection"
     " JOIN endpoint ON endpoint.id = collection.endpoint_id LEFT JOIN described ON subject_id = collection.id"
     " LEFT JOIN gateway_assurance USING (gateway_id)"
+    " LEFT JOIN data_path ON data_path.collection_id = coalesce(collection.mapped_id, collection.id)"
 )
 SELECT_ENDPOINT = (
     "SELECT endpoint.id, node, endpoint.display_name, gcs_address, organization, owner_id, node_url, coalesce(texts, '{}') AS texts,"
@@ -92,7 +96,8 @@ SELECT_ENDPOINT = (
 
 
 def from_row(row: sqlite3.Row) -> Collection:
-    flags = {name: bool(row[name]) for name in ("is_public", "is_high_assurance", "has_anonymous_writes", "requires_mfa")}
+    names = ("is_public", "is_high_assurance", "has_anonymous_writes", "requires_mfa", "forces_encryption")
+    flags = {name: bool(row[name]) for name in names}
     return Collection(**{**dict(row), **flags, "texts": json.loads(row["texts"])})
 
 

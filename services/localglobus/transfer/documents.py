@@ -48,6 +48,7 @@ def endpoint_document(collection: Collection, *, owner_name: str, roles: Iterabl
         "is_globus_connect": False,
         "high_assurance": collection.is_high_assurance,
         "disable_anonymous_writes": not collection.has_anonymous_writes,
+        "force_encryption": collection.forces_encryption,
         "public": collection.is_public,
         "default_directory": "/" if is_guest else "/~/",
         "sharing_target_root_path": collection.base_path if is_guest else None,

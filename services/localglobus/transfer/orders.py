@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.localglobus.errors import ApiError
-from services.localglobus.transfer import authority, collections, pausing, tasks
+from services.localglobus.transfer import authority, collections, data_paths, pausing, tasks
 from services.localglobus.transfer.pausing import PAUSED
 from services.localglobus.transfer.permissions import Rights, person_of, rights_of, rules_document
 from services.localglobus.transfer.times import now_text
@@ -257,17 +257,30 @@ def _order(db: sqlite3.Connection, order_id: str, task: sqlite3.Row) -> dict[str
         "id": order_id,
         "task_id": task["id"],
         "kind": "copy" if task["destination_id"] else "delete",
+        "engine": _engine(db, task),
         "lease_s": LEASE_S,
         "source": _source(db, task) if task["destination_id"] else None,
         "destination": _destination(db, task),
         "options": {
             **{name: options.get(name, None if name == "sync_level" else False) for name in names},
             "filter_rules": options.get("filter_rules") or [],
+            "encrypt_data": _is_private(db, task, options),
             "deadline": task["deadline"],
         },
         "n_items": task["n_items"],
         "last_sequence": last_sequence,
     }
+
+
+def _engine(db: sqlite3.Connection, task: sqlite3.Row) -> str:
+    if not task["destination_id"]:
+        return "https"
+    return data_paths.engine_between(collections.get(db, task["source_id"]), collections.get(db, task["destination_id"]))
+
+
+def _is_private(db: sqlite3.Connection, task: sqlite3.Row, options: Mapping[str, Any]) -> bool:
+    ends = [collections.get(db, task[column]) for column in ("source_id", "destination_id") if task[column]]
+    return data_paths.is_private(ends[0], ends[-1], options)
 
 
 def _source(db: sqlite3.Connection, task: sqlite3.Row) -> dict[str, Any]:

@@ -28,6 +28,10 @@ CREATE TABLE IF NOT EXISTS collection (
     rule_version INTEGER NOT NULL DEFAULT 1, created_at TEXT NOT NULL,
     CHECK ((kind = 'guest') = (mapped_id IS NOT NULL))
 );
+CREATE TABLE IF NOT EXISTS data_path (
+    collection_id TEXT PRIMARY KEY REFERENCES collection(id) ON DELETE CASCADE, engine TEXT NOT NULL CHECK (engine IN ('https', 'gridftp')),
+    forces_encryption INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS role (
     id TEXT PRIMARY KEY, subject_id TEXT NOT NULL, principal_type TEXT NOT NULL, principal TEXT NOT NULL, role TEXT NOT NULL,
     UNIQUE (subject_id, principal_type, principal, role)

@@ -112,7 +112,7 @@ class ScriptedControl:
             "rules": [{"path": path, "permissions": permissions} for path, permissions in rules],
         }
 
-    def order(self, source, destination, items, *, kind="copy", paths=None, **options):
+    def order(self, source, destination, items, *, kind="copy", paths=None, engine="https", **options):
         """Queue an order; `items` are (source_path, destination_path[, recursive]) or, for deletes, paths."""
         order_id = str(uuid.uuid4())
         ticket = f"ticket-{order_id}"
@@ -140,6 +140,7 @@ class ScriptedControl:
                 "id": order_id,
                 "task_id": order_id,
                 "kind": kind,
+                "engine": engine,
                 "lease_s": 1,
                 "source": {
                     "collection": source_collection,

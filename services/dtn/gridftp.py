@@ -1,0 +1,216 @@
+"""The engine `gridftp`: the files of one order are sent from server to server, and this node tells both what to do.
+
+`GridCopy` does for each file what `pulling.Copy` does, of which it is one: expand, decide by sync level, copy into an unfinished file,
+compare checksums, rename, retry. Only the bytes take another way: read `_transfer` first. The servers are in `gridftp_ends.py`,
+`gridftp_opening.py` (the source's side) and `gridftp_servers.py`, the protocol in `gridftp_control.py` and `gridftp_transfers.py`.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from services.dtn.gridftp_control import GridLostError, GridReplyError
+from services.dtn.gridftp_ends import Ends
+from services.dtn.gridftp_transfers import Listener, Pair, TransferError
+from services.dtn.journal import FileEntry, Journal
+from services.dtn.node import Node
+from services.dtn.partials import part_name_for, partial_key
+from services.dtn.progress import Options
+from services.dtn.pulling import Copy
+from services.dtn.sources import PullError, Source, StoppedError
+from services.dtn.storage import Storage, Unfinished
+
+logger = logging.getLogger("dtn.gridftp")
+MOST_PAIRS = 4
+CODES = {
+    "no such file": "FILE_NOT_FOUND",
+    "not a directory": "FILE_NOT_FOUND",
+    "permission denied": "PERMISSION_DENIED",
+    "operation not permitted": "PERMISSION_DENIED",
+    "path not allowed": "PERMISSION_DENIED",
+    "read-only file system": "PERMISSION_DENIED",
+    "no space left": "NO_SPACE",
+    "disk quota exceeded": "NO_SPACE",
+    "file name too long": "InvalidPath",
+    "is a directory": "IsDirectory",
+}
+"""What the servers say (they hand on the system's words), and Globus's codes for it."""
+FINAL_CODES = frozenset({"InvalidPath", "IsDirectory"})
+NAMED_CODES = frozenset(CODES.values())
+
+
+class GridCopy(Copy):
+    """One copy order at work, by third-party transfers."""
+
+    def __init__(
+        self, node: Node, journal: Journal, *, order: Mapping[str, Any], source: Source, destination: Storage, options: Options
+    ) -> None:  # fmt: skip
+        super().__init__(node, journal, order_id=str(order["id"]), source=source, destination=destination, options=options)
+        self._ends = Ends(node, order, destination)
+        self._is_private = bool(order["options"].get("encrypt_data"))
+        self._pairs = threading.local()
+        self._may_pair = threading.Semaphore(MOST_PAIRS)
+
+    def run(self) -> None:
+        try:
+            super().run()
+        finally:
+            self._ends.close()
+
+    def _work(self) -> None:
+        if not self._may_pair.acquire(blocking=False):
+            return  # enough workers have servers to talk to
+        try:
+            super()._work()
+        finally:
+            self._drop_pair()
+
+    # --- files -------------------------------------------------------------------------------------------------------------------
+
+    def _pull_many(self, entries: list[FileEntry]) -> None:
+        """Small files one after the other on the same connections; what is left when those break waits for its turn."""
+        for number, entry in enumerate(entries):
+            self._raise_if_stopped()
+            if number and (self.is_paused or self._pair() is None):
+                self._schedule.put_back(entries[number:])
+                return
+            self._pull(entry)
+
+    def _pull_first(self, entry: FileEntry, partial: Unfinished) -> bool:
+        self._transfer(entry, partial, {})
+        return False
+
+    def _begin_pieces(self, entry: FileEntry, partial: Unfinished, done: dict[int, int]) -> None:
+        self._transfer(entry, partial, done)
+
+    def _transfer(self, entry: FileEntry, partial: Unfinished, done: dict[int, int]) -> None:
+        """Bring one file to its place; `done` are the parts that are there from before a fault or a kill."""
+        try:
+            pair = self._pair() or self._make_pair(entry)
+            source_path = self._ends.source_folder + entry.source_path
+            done = self._begin(entry, partial, done, pair, source_path)
+            path = self._host_path(entry)
+            if sum(done.values()) < (entry.size or 0) or not done:
+                self._move(entry, partial, done, pair, source_path, path)
+            self._strike_fault("write")
+            expected, digest = pair.checksums(source_path if self._options.verify_checksum else None, path, size=entry.size or 0)
+            if pair.source.facts(source_path).etag != entry.etag:
+                raise PullError("FILE_CHANGED", f"{entry.source_path} changed at the source while it was copied.", is_source=True)
+            self._put_in_place(entry, partial, digest, expected)
+        except (GridReplyError, GridLostError) as error:  # of the source's facts
+            self._drop_pair()
+            raise self._fault(entry, TransferError(error, None)) from error
+        except TransferError as error:
+            self._drop_pair()
+            raise self._fault(entry, error) from error
+        except StoppedError:
+            self._drop_pair()
+            if self.is_paused:
+                self._schedule.put_back([entry])
+            raise
+
+    def _begin(
+        self, entry: FileEntry, partial: Unfinished, done: dict[int, int], pair: Pair, source_path: str
+    ) -> dict[int, int]:  # fmt: skip
+        """Learn what the file is now, and make the unfinished one unless parts of the same file are in it."""
+        try:
+            facts = pair.source.facts(source_path)
+        except GridReplyError as error:  # the channels are as they were
+            raise self._fault(entry, TransferError(error, None)) from error
+        if facts.kind not in {"file", "os.unix=slink"}:
+            raise PullError("IsDirectory", f"{entry.source_path} is a folder.", is_final=True, is_source=True)
+        if done and facts.etag == entry.etag:
+            return done
+        if done:
+            self._discard(entry, partial)
+        entry.size, entry.etag = facts.size, facts.etag
+        entry.mtime_ns = entry.mtime_ns if entry.mtime_ns is not None else facts.mtime_ns
+        self._journal.set_facts(entry)
+        partial.create(entry.size)
+        return {}
+
+    def _move(
+        self, entry: FileEntry, partial: Unfinished, done: dict[int, int], pair: Pair, source_path: str, path: str
+    ) -> None:  # fmt: skip
+        """Let the servers copy what is missing. What a large file has when it breaks off is kept for the next try."""
+        size = entry.size or 0
+        is_large = size > self._piece_bytes(entry)
+        before = sum(done.values())
+        counted, kept = 0, before
+
+        def moved(n_bytes: int) -> None:
+            nonlocal counted
+            if is_large:
+                self.progress.add(bytes_transferred=n_bytes - counted)
+                counted = n_bytes
+
+        def arrived(ranges: Mapping[int, int]) -> None:
+            nonlocal kept
+            if is_large:
+                partial.flush(0, size)
+                self._keep(entry, ranges)
+                kept = sum(ranges.values())
+
+        try:
+            pair.copy(source_path, path, size=size, done=done, listener=Listener(self._look, moved, arrived))
+            arrived({0: size})
+        finally:
+            if is_large:
+                self.progress.add(bytes_transferred=kept - before - counted)
+
+    def _keep(self, entry: FileEntry, ranges: Mapping[int, int]) -> None:
+        self._journal.forget_pieces(entry)
+        self._journal.set_facts(entry)
+        for offset, length in ranges.items():
+            self._journal.add_piece(entry, offset, length)
+
+    def _host_path(self, entry: FileEntry) -> str:
+        """Return where the unfinished file lies for the destination's server."""
+        folder, _, name = entry.destination_path.rpartition("/")
+        part = part_name_for(name, partial_key(self._order_id, entry.id))
+        return self._ends.destination_folder + self._storage.real_path(f"{folder}/{part}")
+
+    # --- the servers -------------------------------------------------------------------------------------------------------------
+
+    def _pair(self) -> Pair | None:
+        pair: Pair | None = getattr(self._pairs, "pair", None)
+        return pair
+
+    def _make_pair(self, entry: FileEntry) -> Pair:
+        try:
+            pair = self._pairs.pair = Pair(*self._ends.logins(), is_private=self._is_private, look=self._look)
+        except TransferError as error:
+            raise self._fault(entry, error) from error
+        return pair
+
+    def _drop_pair(self) -> None:
+        pair = self._pair()
+        self._pairs.pair = None
+        if pair is not None:
+            pair.close()
+
+    def _look(self) -> None:
+        """End a transfer that is not to go on."""
+        if self.stop.is_set() or self.is_paused or self._is_late():
+            raise StoppedError
+
+    def _fault(self, entry: FileEntry, error: TransferError) -> PullError:
+        """Say what went wrong in the words of an order. What names a cause counts more than that the other end broke off."""
+        sides = (("source", error.source, entry.source_path), ("destination", error.destination, entry.destination_path))
+        found = [(side, raised, path, _code(raised)) for side, raised, path in sides if raised is not None]
+        side, raised, path, code = next((one for one in found if one[3] in NAMED_CODES), found[0])
+        words = str(raised)
+        for folder in (self._ends.source_folder, self._ends.destination_folder):
+            words = words.replace(folder, "") if folder else words
+        return PullError(
+            code, f"{path}: the {side}'s GridFTP server: {' '.join(words.split())}", is_final=code in FINAL_CODES,
+            is_shared=code not in NAMED_CODES or code == "NO_SPACE", is_source=side == "source",
+        )  # fmt: skip
+
+
+def _code(error: Exception) -> str:
+    if isinstance(error, GridLostError):
+        return "CONNECT_FAILED"
+    words = str(error).lower()
+    return next((code for said, code in CODES.items() if said in words), "ENDPOINT_ERROR")
