@@ -13,6 +13,7 @@ from services.dtn.app import JsonLines
 from services.dtn.certificates import Credentials
 from services.dtn.node import Settings
 from services.dtn.running import listen_on, serve
+from services.dtn.s3_accounts import AccountsError, read_accounts
 
 
 def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -27,6 +28,7 @@ def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--tls-certificate", type=Path, help="an own certificate chain (PEM), instead of one from control's CA")
     parser.add_argument("--tls-key", type=Path, help="its key (PEM)")
     parser.add_argument("--control-ca", type=Path, help="trust this CA for an https control")
+    parser.add_argument("--s3-accounts", type=Path, help="TOML with [[account]] tables for buckets, mode 0600 (default: AWS_* variables)")
     parser.add_argument("--workers", type=int, default=8, help="connections that one copy uses at most")
     parser.add_argument("--name-peers", action="store_true", help="look up the process of each peer on this machine")
     parser.add_argument("--faults", action="store_true", help="open the fault switch (tests only)")
@@ -42,6 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
     stream.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[stream])
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        accounts = read_accounts(asked.s3_accounts)
+    except AccountsError as error:
+        sys.exit(f"dtn: {error}")
     state = asked.state or asked.data.with_name(asked.data.name + ".state")
     state.mkdir(parents=True, exist_ok=True)
     asked.data.mkdir(parents=True, exist_ok=True)
@@ -55,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = Settings(
             name=asked.name, data=asked.data.resolve(), state=state.resolve(), url=asked.url.rstrip("/"), control_url=asked.control,
             secret=asked.secret_file.read_text(encoding="utf-8").strip(), names_peers=asked.name_peers, has_faults=asked.faults,
-            workers=asked.workers, control_ca=asked.control_ca,
+            workers=asked.workers, control_ca=asked.control_ca, accounts=tuple(accounts),
         )  # fmt: skip
         credentials = Credentials(state, certificate=asked.tls_certificate, key=asked.tls_key)
         credentials.make_key()

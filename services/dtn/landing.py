@@ -87,9 +87,9 @@ class Landing:
                 raise OSError(number, os.strerror(number))
         return [(one.entry, one.digest, one.stamp.etag) for one in self._written]
 
-    def put_in_place(self, failed: Callable[[FileEntry, Exception], None]) -> list[tuple[FileEntry, str, Stamp]]:
+    def put_in_place(self, failed: Callable[[FileEntry, Exception], None]) -> list[tuple[FileEntry, str, Stamp | None]]:
         """Give every file its name; returns who arrived, with digest and stamp."""
-        arrived = []
+        arrived: list[tuple[FileEntry, str, Stamp | None]] = []
         written, self._written = self._written, []
         for one in written:
             try:

@@ -161,7 +161,7 @@ class Node:
         account = next((one for one in self.settings.accounts if one.serves(endpoint, bucket)), None)
         if account is None or not bucket:
             return None
-        from services.dtn.objects import open_bucket  # noqa: PLC0415  # boto3 costs a node without buckets its quick start
+        from services.dtn.objects import open_bucket  # boto3 costs a node without buckets its quick start
 
         return open_bucket(account, bucket, f"{prefix}/" * bool(prefix), self.settings.state / "spool")
 

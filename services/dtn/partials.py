@@ -124,7 +124,7 @@ def partial_key(order_id: str, entry_id: int) -> str:
 
 def partial_of(storage: Storage, entry: FileEntry, *, order_id: str, made_folders: set[str]) -> Unfinished:
     """Return the unfinished file of an order's file; the same one after a restart."""
-    return storage.unfinished(entry.destination_path, partial_key(order_id, entry.id), made_folders)
+    return storage.unfinished(entry.destination_path, partial_key(order_id, entry.id), made_folders, size=entry.size or 0)
 
 
 def remove_partials(journal: Journal, storage: Storage, *, order_id: str) -> None:

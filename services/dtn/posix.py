@@ -143,7 +143,7 @@ class PosixStorage:
             except OSError as error:
                 raise from_os_error(error, path=path) from error
 
-    def unfinished(self, path: str, key: str, made_folders: set[str]) -> Partial:
+    def unfinished(self, path: str, key: str, made_folders: set[str], *, size: int) -> Partial:
         return Partial(self.root, path, key, made_folders)
 
     def piece_bytes(self, size: int) -> int:
@@ -184,18 +184,20 @@ class PosixTarget:
         file = self._root.folder / self.real_path.lstrip("/")
         return str(file.with_name(part_name(self._place.name, identifier)))
 
-    def upload(self, identifier: str, *, total: int | None = None, makes: bool = True) -> PosixUpload:
-        return PosixUpload(self._place, part_name(self._place.name, identifier), makes=makes)
+    def begin(self, identifier: str, *, total: int | None) -> PosixUpload:
+        return PosixUpload(self._place, part_name(self._place.name, identifier), os.O_CREAT | os.O_EXCL)
+
+    def resume(self, identifier: str, *, total: int, makes: bool) -> PosixUpload:
+        return PosixUpload(self._place, part_name(self._place.name, identifier), os.O_CREAT if makes else 0)
 
 
 class PosixUpload:
     """An unfinished file beside the place of the whole one."""
 
-    def __init__(self, place: Place, name: str, *, makes: bool) -> None:
+    def __init__(self, place: Place, name: str, flags: int) -> None:
         self._place = place
         self._name = name
-        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_CREAT if makes else 0)
-        self._fd = os.open(name, flags, 0o644, dir_fd=place.folder_fd)
+        self._fd = os.open(name, flags | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=place.folder_fd)
         self._size = os.fstat(self._fd).st_size
 
     @property

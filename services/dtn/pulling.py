@@ -245,7 +245,7 @@ class Copy:
         arrived = landing.put_in_place(lambda entry, error: self._settle(entry, as_fault(error, entry.destination_path)))
         self._strike_fault("unrecorded")
         self._journal.end_many(((entry, digest) for entry, digest, _ in arrived), landing=note)
-        self._node.digests.keep_many((stamp, digest) for _, digest, stamp in arrived)
+        self._node.digests.keep_many((stamp, digest) for _, digest, stamp in arrived if stamp is not None)
         n_bytes = sum(entry.size or 0 for entry, _, _ in arrived)
         self.progress.add(files_transferred=len(arrived), bytes_checksummed=n_bytes, bytes_transferred=n_bytes)
         self._schedule.note_success()

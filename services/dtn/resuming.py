@@ -96,7 +96,7 @@ class _Part:
             makes = span.length is not None
             if makes:
                 self._node.uploads.touch(self._noted)
-            begin = functools.partial(self._target.upload, self._identifier, total=span.total, makes=makes)
+            begin = functools.partial(self._target.resume, self._identifier, total=span.total, makes=makes)
             try:
                 upload = await loop.run_in_executor(readers, begin)
             except FileNotFoundError:  # only a question, and nothing has come yet

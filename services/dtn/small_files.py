@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from services.dtn.errors import ChangedError, ForbiddenError, IsDirectoryError, MissingError, NodeError, from_os_error
-from services.dtn.faults import Faults
+from services.dtn.faults import Fault, Faults
 from services.dtn.paths import Root, is_part_name, is_plain_name, normalise, open_entry
 
 MOST_BYTES = 1 << 20  # a larger file is asked for alone, in pieces
@@ -74,10 +74,7 @@ class SmallFiles:
                 raise IsDirectoryError(f"{path} is not a file.")
             if status.st_size > MOST_BYTES:
                 return Answered(index, is_large=True)
-            fault = self._faults.take("get")
-            if fault is not None:
-                time.sleep(fault.delay_s)
-                fault.strike()
+            fault = strike_get(self._faults)
             body = os.pread(fd, status.st_size + 1, 0)
             after = os.fstat(fd)
         finally:
@@ -85,9 +82,7 @@ class SmallFiles:
         if len(body) != status.st_size or (after.st_mtime_ns, after.st_size) != (status.st_mtime_ns, status.st_size):
             raise ChangedError(f"{path} changed while it was read.")
         digest = hashlib.sha256(body).hexdigest()
-        if fault is not None and fault.corrupt and body:
-            body = bytes([body[0] ^ 0xFF]) + body[1:]
-        return Answered(index, status.st_size, status.st_mtime_ns, digest, body)
+        return Answered(index, status.st_size, status.st_mtime_ns, digest, spoil(body, fault))
 
     def _open(self, path: str) -> int:
         folder, _, name = path.rpartition("/")
@@ -119,3 +114,17 @@ class SmallFiles:
         self._held.close()
         self._folder_fd, self._real_folder = self._held.enter_context(self._root.folder_fd(normalise(folder + "/")))
         self._folder = folder
+
+
+def strike_get(faults: Faults) -> Fault | None:
+    """Let an ordered fault of a read happen; what is left for `spoil` is returned."""
+    fault = faults.take("get")
+    if fault is not None:
+        time.sleep(fault.delay_s)
+        fault.strike()
+    return fault
+
+
+def spoil(body: bytes, fault: Fault | None) -> bytes:
+    """Make the first byte wrong when that was ordered."""
+    return bytes([body[0] ^ 0xFF]) + body[1:] if fault is not None and fault.corrupt and body else body

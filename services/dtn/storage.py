@@ -105,8 +105,8 @@ class Landing(Protocol):
         """Bring what was taken to where it survives; returns whose it is, with digest and mark. An OSError: nothing of it is safe."""
         ...
 
-    def put_in_place(self, failed: Callable[[FileEntry, Exception], None]) -> list[tuple[FileEntry, str, Stamp]]:
-        """Give every file its name; returns who arrived, with digest and stamp."""
+    def put_in_place(self, failed: Callable[[FileEntry, Exception], None]) -> list[tuple[FileEntry, str, Stamp | None]]:
+        """Give every file its name; returns who arrived, with digest and stamp (None where asking for it would cost)."""
         ...
 
     def give_up(self) -> list[FileEntry]:
@@ -157,8 +157,12 @@ class Target(Protocol):
         """Return what `UploadBook` keeps, so that `Storage.forget_upload` finds it in a later process."""
         ...
 
-    def upload(self, identifier: str, *, total: int | None = None, makes: bool = True) -> Upload:
-        """Begin, or go on with, the upload of this identifier (12 hexadecimal digits). Raises FileNotFoundError unless it `makes` one."""
+    def begin(self, identifier: str, *, total: int | None) -> Upload:
+        """Begin an upload under an identifier (12 hexadecimal digits) that was never used; `total` is None where nobody knows."""
+        ...
+
+    def resume(self, identifier: str, *, total: int, makes: bool) -> Upload:
+        """Go on with the upload of this identifier. Raises FileNotFoundError when there is none, unless it `makes` one."""
         ...
 
 
@@ -218,7 +222,9 @@ class Storage(Protocol):
         """Delete one file, if `check` lets its stamp pass."""
         ...
 
-    def unfinished(self, path: str, key: str, made_folders: set[str]) -> Unfinished: ...
+    def unfinished(self, path: str, key: str, made_folders: set[str], *, size: int) -> Unfinished:
+        """Return the unfinished file of that key, the same one after a restart; `size` is the whole file's, 0 where it is not known yet."""
+        ...
 
     def piece_bytes(self, size: int) -> int:
         """Return how long the pieces of a file of `size` are (all but the last); the same answer after a restart."""

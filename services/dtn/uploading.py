@@ -112,7 +112,7 @@ class _Upload:
             noted = target.note(identifier)
             self._node.uploads.begin(noted)
             announced = self._request.headers.get("content-length")
-            begin = functools.partial(target.upload, identifier, total=None if announced is None else int(announced))
+            begin = functools.partial(target.begin, identifier, total=None if announced is None else int(announced))
             upload = await loop.run_in_executor(readers, begin)
             try:
                 await self._receive(upload)
