@@ -13,9 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from datasets import files, granting, ingesting, manifests, publishing, registering, search
+from datasets import checking, files, granting, ingesting, manifests, publishing, registering, search
 from datasets.access import check_curator, check_may_list, decide
-from datasets.differences import changes
+from datasets.differences import changes, count_changes
 from datasets.errors import InvalidError, NotFoundError
 from datasets.finding import find_dataset, find_version
 from datasets.models import Grant, Version
@@ -32,6 +32,7 @@ from datasets.serializers import (
     ScanSerializer,
     VersionSerializer,
 )
+from datasets.snapshots import description_changes
 from datasets.terms import current_terms
 
 PAGE = 100
@@ -158,7 +159,7 @@ class FilesView(APIView):
 
 class ChangesView(APIView):
     def get(self, request: Request, slug: str, number: str) -> Response:
-        """What changed against another version: `since` (by default the one before), `cursor`, `limit`."""
+        """What changed against another version (`since`, by default the one before), in description and files: `cursor`, `limit`."""
         version = find_version(request.user, slug, number)
         check_may_list(request.user, version.dataset)
         since = request.query_params.get("since", "") or str(max(int(number) - 1, 1))
@@ -171,7 +172,14 @@ class ChangesView(APIView):
         if len(found) > limit:
             pairs = {"since": since, "limit": limit, "cursor": found[limit - 1].path}
             next_url = request.build_absolute_uri(f"?{urlencode(pairs)}")
-        body = {"since": int(since), "results": [asdict(change) for change in found[:limit]], "next": next_url}
+        described = description_changes(other, version)
+        body = {
+            "since": int(since),
+            "description": None if described is None else [asdict(change) for change in described],
+            "totals": {kind: asdict(count) for kind, count in count_changes(other, version).items()},
+            "results": [asdict(change) for change in found[:limit]],
+            "next": next_url,
+        }
         return Response(body, headers=_link(next_url))
 
 
@@ -211,6 +219,30 @@ class ScansView(APIView):
         """Ask for a scan of the version's location; poll this address for its progress."""
         run = ingesting.ask_for_scan(find_version(request.user, slug, number), user=request.user)
         return Response(ScanSerializer(run).data, status=202, headers={"Location": request.path})
+
+
+class ChecksView(APIView):
+    permission_classes = [IsAuthenticated]
+
+    def get(self, request: Request, slug: str, number: str) -> Response:
+        """All that is to be mended before a draft is published, what must be first; its stewards and operators."""
+        version = find_version(request.user, slug, number)
+        check_curator(request.user, version.dataset)
+        return Response({"results": [asdict(finding) for finding in checking.check(version)]})
+
+
+class ReviewView(APIView):
+    permission_classes = [IsAuthenticated]
+
+    def post(self, request: Request, slug: str, number: str) -> Response:
+        """Ask for a review of a draft: `note`. 409 names all that must be mended first."""
+        version = publishing.submit(find_version(request.user, slug, number), user=request.user, note=_text(request, "note"))
+        return Response(VersionSerializer(version).data, status=201)
+
+    def delete(self, request: Request, slug: str, number: str) -> Response:
+        """Send it back, or take it back: `note` says what is to be mended."""
+        version = publishing.send_back(find_version(request.user, slug, number), user=request.user, note=_text(request, "note"))
+        return Response(VersionSerializer(version).data)
 
 
 class PublicationView(APIView):

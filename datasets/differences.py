@@ -1,5 +1,7 @@
 """What changed between two versions of a dataset, from the validity of their file rows alone."""
 
+# ruff: noqa: S608  (statements are put together from this module's own constants; every value is a parameter)
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +16,7 @@ IN_ONE = """
     from datasets_folder f join datasets_file fi on fi.folder_id = f.id
     where f.dataset_id = %(dataset)s and {holds_in_old} <> {holds_in_new}
 """
-CHANGES = """
+SIDES = """
     with one_sided as materialized ({in_one}), sides as (
         select path, name,
             bool_or(is_old) as was, bool_or(not is_old) as is_now,
@@ -22,9 +24,15 @@ CHANGES = """
             count(distinct sha256) = 1 and count(sha256) = 2 and count(distinct size_bytes) = 1 as is_same
         from one_sided group by path, name
     )
-    select path || name, case when was and is_now then 'changed' when was then 'removed' else 'added' end, old_size, new_size
+"""
+KIND = "case when was and is_now then 'changed' when was then 'removed' else 'added' end"
+CHANGES = f"""{SIDES}
+    select path || name, {KIND}, old_size, new_size
     from sides where not is_same and (path, name) > (%(after_path)s, %(after_name)s)
     order by path, name limit %(limit)s
+"""
+COUNTS = f"""{SIDES}
+    select {KIND}, count(*), coalesce(sum(old_size), 0), coalesce(sum(new_size), 0) from sides where not is_same group by 1
 """
 
 
@@ -38,23 +46,36 @@ class Change:
     new_size_bytes: int | None
 
 
+@dataclass(frozen=True)
+class Count:
+    """How many files of a kind of change, and their bytes before and after."""
+
+    n_files: int = 0
+    old_size_bytes: int = 0
+    new_size_bytes: int = 0
+
+
+def count_changes(old: Version, new: Version) -> dict[str, Count]:
+    """The files that were added, changed and removed, by these words."""
+    counted = {kind: Count(int(n), int(before), int(after)) for kind, n, before, after in _rows(COUNTS, old, new)}
+    return {kind: counted.get(kind, Count()) for kind in ("added", "changed", "removed")}
+
+
 def changes(old: Version, new: Version, *, after: str = "", limit: int = 1_000) -> list[Change]:
     """Files that differ between two versions of one dataset, in order of (folder path, name), from the one after path `after` on."""
+    folder, _, file_name = after.rpartition("/")
+    rows = _rows(CHANGES, old, new, after_path=f"{folder}/" if after else "", after_name=file_name, limit=limit)
+    return [Change(*row) for row in rows]
+
+
+def _rows(sql: str, old: Version, new: Version, **parameters: Any) -> list[tuple[Any, ...]]:
     if old.dataset_id != new.dataset_id:
         raise InvalidError("These are versions of two datasets.")
     sides = {f"holds_in_{name}": _holds(name) for name in ("old", "new")}
-    folder, _, file_name = after.rpartition("/")
-    parameters: dict[str, Any] = {
-        "dataset": old.dataset_id,
-        "old": old.number,
-        "new": new.number,
-        "after_path": f"{folder}/" if after else "",
-        "after_name": file_name,
-        "limit": limit,
-    }
     with connection.cursor() as cursor:
-        cursor.execute(CHANGES.format(in_one=IN_ONE.format(**sides)), parameters)
-        return [Change(*row) for row in cursor.fetchall()]
+        keys = {"dataset": old.dataset_id, "old": old.number, "new": new.number}
+        cursor.execute(sql.format(in_one=IN_ONE.format(**sides)), keys | parameters)
+        return list(cursor.fetchall())
 
 
 def _holds(side: str) -> str:

@@ -26,7 +26,7 @@ from datasets.inspecting import Inspect, Inspected, complete_description, gather
 from datasets.listing import Entry, ListFolder, walk
 from datasets.merging import Differences, compare, merge, settle, spoilt_since, stage_files, stage_folders, start_staging, touched
 from datasets.models import Dataset, Location, ScanRun, Version
-from datasets.publishing import mark_damaged
+from datasets.publishing import check_not_in_review, mark_damaged
 from datasets.recounting import recount
 from datasets.states import SCAN_OPEN, ScanStatus
 
@@ -50,6 +50,7 @@ def request_scan(version: Version, *, user: Visitor) -> ScanRun:
     """
     check_curator(user, version.dataset)
     Version.objects.select_for_update().get(pk=version.pk)
+    check_not_in_review(version)
     if not version.locations.exists():
         raise NotReadyError(fields={"location": ["Say first where the files are."]})
     present = version.scans.open().first()

@@ -14,16 +14,18 @@ from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_http_methods, require_safe
 from markupsafe import Markup, escape
 
-from datasets import files, machine_pages, search
-from datasets.access import decide, is_curator, may_list
+from datasets import differences, files, machine_pages, search
+from datasets.access import check_may_list, decide, is_curator, may_list
 from datasets.asking import ask_steward
 from datasets.citing import cite
 from datasets.errors import InvalidError, NotFoundError
 from datasets.finding import find_dataset
 from datasets.models import Dataset, Version
 from datasets.searchquery import FACETS, SORTS, SearchQuery
+from datasets.snapshots import description_changes
 
 TITLES = {name: name.capitalize() for name in FACETS}
+CHANGES_ON_A_PAGE = 200
 FILES_ON_A_PAGE = 100
 FIRST_YEAR, LAST_YEAR = 1850, 2100
 VALUES_SHOWN = 10
@@ -175,6 +177,35 @@ def route(name: str, *args: Any) -> str:
 def marked(excerpt: str) -> Markup:
     """An excerpt as markup, with the matching words in <mark>."""
     return Markup(escape(excerpt).replace(search.MARK_START, Markup("<mark>")).replace(search.MARK_END, Markup("</mark>")))  # noqa: S704  (escaped)
+
+
+@require_safe
+def list_changes(request: HttpRequest, slug: str) -> HttpResponse:
+    """`pages/changes.html`: what differs between two versions, in the description and in the files. Query: `from`, `to`, `after`."""
+    found, versions, _ = _dataset_and_version(request, slug)
+    check_may_list(request.user, found)
+    by_number = {str(version.number): version for version in versions}
+    newest = by_number.get(request.GET.get("to", str(versions[0].number) if versions else ""))
+    before = request.GET.get("from") or (str(max(newest.number - 1, 1)) if newest else "")
+    oldest = by_number.get(before)
+    if newest is None or oldest is None:
+        raise NotFoundError("There is no such version of this dataset that you may see.")
+    rows = differences.changes(oldest, newest, after=request.GET.get("after", ""), limit=CHANGES_ON_A_PAGE + 1)
+    next_url = None
+    if len(rows) > CHANGES_ON_A_PAGE:
+        next_url = "?" + urlencode({"from": oldest.number, "to": newest.number, "after": rows[CHANGES_ON_A_PAGE - 1].path})
+    context = {
+        "dataset": found,
+        "versions": versions,
+        "old": oldest,
+        "new": newest,
+        "described": description_changes(oldest, newest),
+        "counts": differences.count_changes(oldest, newest),
+        "changes": rows[:CHANGES_ON_A_PAGE],
+        "next_url": next_url,
+        "is_first": not request.GET.get("after"),
+    }
+    return render(request, "pages/changes.html", context)
 
 
 def _dataset_and_version(request: HttpRequest, slug: str) -> tuple[Dataset, list[Version], Version | None]:

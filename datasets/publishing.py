@@ -4,16 +4,49 @@ A draft is the highest version of its dataset and the only open one. Its file ro
 its own rows and reopening those that it ended.
 """
 
-from django.db import connection, transaction
+from django.conf import settings
+from django.db import transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from datasets import checking
 from datasets.access import Visitor, check_curator
-from datasets.errors import ConflictError, NotReadyError
+from datasets.errors import ConflictError, InvalidError, NotReadyError
 from datasets.indexing import index_dataset
 from datasets.models import Dataset, DatasetEvent, File, FolderState, Location, Version
-from datasets.recounting import recount
+from datasets.recounting import recount, root_state
+from datasets.snapshots import snapshot
 from datasets.states import VersionStatus
+
+
+@transaction.atomic
+def submit(version: Version, *, user: Visitor, note: str = "") -> Version:
+    """Ask for a review: from now on nothing of the draft changes until it is sent back or published.
+
+    Raises NotReadyError with all that must be mended first, ForbiddenError unless asked by a steward of the dataset or an operator.
+    """
+    check_curator(user, version.dataset)
+    recount(version)
+    if missing := checking.missing(version):
+        raise NotReadyError("This draft cannot go to review yet.", fields=missing)
+    return version.move_to(VersionStatus.REVIEW, actor=user, note=note, submitted_by=user)
+
+
+@transaction.atomic
+def send_back(version: Version, *, user: Visitor, note: str) -> Version:
+    """Take a version out of review, with what is to be mended; its author may take it back too. InvalidError without a word why."""
+    check_curator(user, version.dataset)
+    if not note.strip():
+        raise InvalidError(fields={"note": ["Say what is to be mended."]})
+    return version.move_to(VersionStatus.DRAFT, actor=user, note=note, submitted_by=None)
+
+
+def comment(version: Version, *, user: Visitor, note: str) -> DatasetEvent:
+    """A remark on a version that its curators read."""
+    check_curator(user, version.dataset)
+    if not note.strip():
+        raise InvalidError(fields={"note": ["Write a comment first."]})
+    return DatasetEvent.objects.create(dataset_id=version.dataset_id, version=version, act="comment", actor=user, note=note.strip())
 
 
 @transaction.atomic
@@ -21,20 +54,21 @@ def publish(version: Version, *, user: Visitor, note: str = "") -> Version:
     """Freeze a draft: its totals and digest are fixed, it becomes the current version, and the dataset can be found.
 
     Raises NotReadyError with all that is missing at once, ForbiddenError unless asked by a steward of the dataset or an operator,
-    IllegalMoveError when it is not a draft.
+    IllegalMoveError when it is not a draft; where two persons are needed, ConflictError before the review and for who asked for it.
     """
     dataset = Dataset.objects.select_for_update().get(pk=version.dataset_id)
     check_curator(user, dataset)
     version.refresh_from_db()
+    _check_second_person(version, user)
     recount(version)
     root = root_state(version)
-    missing = _missing(dataset, version, root)
-    if missing:
+    if missing := checking.missing(version):
         raise NotReadyError("This draft cannot be published yet.", fields=missing)
     now = timezone.now()
     for current in dataset.versions.filter(status=VersionStatus.PUBLISHED):
         current.move_to(VersionStatus.SUPERSEDED, actor=user, note=f"by version {version.number}", superseded_at=now)
-    version.move_to(VersionStatus.PUBLISHED, actor=user, note=note, published_at=now, digest=root.digest if root else None)
+    facts = {"published_at": now, "digest": root.digest if root else None, "description": snapshot(dataset)}
+    version.move_to(VersionStatus.PUBLISHED, actor=user, note=note, **facts)
     if dataset.published_at is None:
         dataset.published_at = now
         dataset.save(update_fields=["published_at"])
@@ -74,6 +108,7 @@ def discard_draft(version: Version, *, user: Visitor) -> None:
     version.refresh_from_db()
     if not version.is_draft:
         raise ConflictError("A published version stays.")
+    check_not_in_review(version)
     if version.number == 1:
         raise ConflictError("The only version of a dataset stays until there is another one.")
     files = File.objects.filter(folder__dataset=dataset)
@@ -86,10 +121,10 @@ def discard_draft(version: Version, *, user: Visitor) -> None:
     version.delete()
 
 
-def root_state(version: Version) -> FolderState | None:
-    """Totals and digest of a whole version; None while nothing is counted."""
-    states = FolderState.objects.filter(folder__dataset_id=version.dataset_id, folder__path="/", from_version__lte=version.number)
-    return states.order_by("-from_version").first()
+def check_not_in_review(version: Version) -> None:
+    """Raise ConflictError while a version waits for its reviewer: what is published is what she saw."""
+    if version.is_in_review:
+        raise ConflictError(f"Version {version.number} is in review. Send it back to change it.")
 
 
 def mark_damaged(dataset: Dataset, *, from_version: int, to_version: int, damage: str) -> int:
@@ -101,27 +136,10 @@ def mark_damaged(dataset: Dataset, *, from_version: int, to_version: int, damage
     return marked
 
 
-def n_without_checksum(version: Version) -> int:
-    """How many files of a version have no SHA-256."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select count(*) from datasets_file fi join datasets_folder f on f.id = fi.folder_id where f.dataset_id = %(dataset)s "
-            "and fi.first_version <= %(version)s and (fi.last_version is null or fi.last_version >= %(version)s) and fi.sha256 is null",
-            {"dataset": version.dataset_id, "version": version.number},
-        )
-        return int(cursor.fetchone()[0])
-
-
-def _missing(dataset: Dataset, version: Version, root: FolderState | None) -> dict[str, list[str]]:
-    missing: dict[str, list[str]] = {}
-    if not dataset.title.strip():
-        missing["title"] = ["Give the dataset a title."]
-    if not dataset.abstract.strip():
-        missing["abstract"] = ["Say what the data are."]
-    if not version.locations.exists():
-        missing["location"] = ["Say where the files are."]
-    if root is None or root.n_files == 0:
-        missing["files"] = ["Scan its location first: no file is known."]
-    if version.scans.open().exists():
-        missing["scan"] = ["A scan is still running. Wait for its end."]
-    return missing
+def _check_second_person(version: Version, user: Visitor) -> None:
+    if not settings.TWO_PERSON_RULE or not version.is_draft:
+        return
+    if not version.is_in_review:
+        raise ConflictError("Here a second person publishes. Send the draft to review first.")
+    if version.submitted_by_id == user.id:
+        raise ConflictError("Here a second person publishes: somebody else than who asked for the review.")

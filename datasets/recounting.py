@@ -5,7 +5,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from datasets.digests import DOMAIN, UNKNOWN
-from datasets.models import Version
+from datasets.models import FolderState, Version
 
 # Folders that the draft changed, in files or (in an earlier count of the same draft) in totals, and all the folders above them.
 TOUCHED = """
@@ -79,3 +79,20 @@ def recount(version: Version) -> None:
         for depth in range(deepest, -1, -1):
             cursor.execute(COUNT, {**keys, "depth": depth})
         cursor.execute("drop table touched")
+
+
+def root_state(version: Version) -> FolderState | None:
+    """Totals and digest of a whole version; None while nothing is counted."""
+    states = FolderState.objects.filter(folder__dataset_id=version.dataset_id, folder__path="/", from_version__lte=version.number)
+    return states.order_by("-from_version").first()
+
+
+def n_without_checksum(version: Version) -> int:
+    """How many files of a version have no SHA-256."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select count(*) from datasets_file fi join datasets_folder f on f.id = fi.folder_id where f.dataset_id = %(dataset)s "
+            "and fi.first_version <= %(version)s and (fi.last_version is null or fi.last_version >= %(version)s) and fi.sha256 is null",
+            {"dataset": version.dataset_id, "version": version.number},
+        )
+        return int(cursor.fetchone()[0])

@@ -18,6 +18,7 @@ from datasets.errors import ConflictError, ForbiddenError, InvalidError
 from datasets.indexing import index_dataset
 from datasets.models import Creator, Dataset, DatasetEvent, Location, LocationKind, Subject, Variable, Version
 from datasets.protecting import protection_of, record_changes
+from datasets.publishing import check_not_in_review
 from datasets.states import VersionStatus
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -92,6 +93,8 @@ def describe(
     unknown = set(fields) - set(DESCRIBED)
     if unknown:
         raise InvalidError(fields={name: ["There is no such field."] for name in sorted(unknown)})
+    for version in dataset.versions.drafts():
+        check_not_in_review(version)
     row = Dataset.objects.select_for_update().get(pk=dataset.pk)  # not the caller's copy: a stale one would take a publication back
     before = protection_of(row)
     for name, value in fields.items():
@@ -132,6 +135,7 @@ def place(
     check_curator(user, version.dataset)
     if not version.is_draft:
         raise ConflictError("A published version stays where it is. Open a draft.")
+    check_not_in_review(version)
     kind = LocationKind.BUCKET if bucket else LocationKind.COLLECTION
     if is_primary:
         version.locations.filter(is_primary=True).delete()

@@ -2,7 +2,10 @@
 
 A version:
 
+    draft -> review
     draft -> published
+    review -> draft
+    review -> published
     published -> superseded
 
 A scan of a collection path (a killed worker leaves it running; the next claim goes on with it):
@@ -23,6 +26,7 @@ from django.db.models import TextChoices
 
 class VersionStatus(TextChoices):
     DRAFT = "draft", "Draft"
+    REVIEW = "review", "In review"
     PUBLISHED = "published", "Published"
     SUPERSEDED = "superseded", "Superseded"
 
@@ -37,7 +41,8 @@ class ScanStatus(TextChoices):
 Moves = Mapping[str, frozenset[str]]
 
 VERSION_MOVES: Moves = {
-    VersionStatus.DRAFT: frozenset({VersionStatus.PUBLISHED}),
+    VersionStatus.DRAFT: frozenset({VersionStatus.REVIEW, VersionStatus.PUBLISHED}),
+    VersionStatus.REVIEW: frozenset({VersionStatus.DRAFT, VersionStatus.PUBLISHED}),
     VersionStatus.PUBLISHED: frozenset({VersionStatus.SUPERSEDED}),
     VersionStatus.SUPERSEDED: frozenset(),
 }
@@ -49,4 +54,5 @@ SCAN_MOVES: Moves = {
     ScanStatus.FAILED: frozenset({ScanStatus.QUEUED}),
 }
 
+VERSION_OPEN = frozenset({VersionStatus.DRAFT, VersionStatus.REVIEW})
 SCAN_OPEN = frozenset({ScanStatus.QUEUED, ScanStatus.RUNNING})

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Prefetch
@@ -13,13 +14,14 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from datasets import granting, ingesting, protecting, publishing, registering, terms
+from datasets import checking, granting, ingesting, protecting, publishing, registering, terms
 from datasets.access import check_curator, check_role_counts
 from datasets.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from datasets.files import FileQuery, measure
 from datasets.finding import find_dataset
 from datasets.models import AccessPolicy, Classification, Dataset, PrincipalType, ScanRun, ShareVariant, TermsAcceptance, Version
 from datasets.moments import end_of_day, start_of_day
+from datasets.recounting import n_without_checksum
 
 DATASETS_ON_A_PAGE = 50
 POLL_S = 2
@@ -153,6 +155,24 @@ def _publish(request: HttpRequest, dataset: Dataset) -> str:
     return f"Version {version.number} is published."
 
 
+def _submit(request: HttpRequest, dataset: Dataset) -> str:
+    version = publishing.submit(_draft(dataset), user=request.user, note=request.POST.get("note", "").strip())
+    return f"Version {version.number} is in review."
+
+
+def _send_back(request: HttpRequest, dataset: Dataset) -> str:
+    version = publishing.send_back(_draft(dataset), user=request.user, note=request.POST.get("note", ""))
+    return f"Version {version.number} is a draft again."
+
+
+def _comment(request: HttpRequest, dataset: Dataset) -> str:
+    version = dataset.versions.first()
+    if version is None:
+        raise NotFoundError
+    publishing.comment(version, user=request.user, note=request.POST.get("note", ""))
+    return "The comment is kept."
+
+
 def _open_draft(request: HttpRequest, dataset: Dataset) -> str:
     draft = publishing.open_draft(dataset, user=request.user, reason=request.POST.get("reason", "").strip())
     return f"Version {draft.number} is open as a draft."
@@ -208,6 +228,9 @@ ACTS: dict[str, Callable[[HttpRequest, Dataset], str]] = {
     "place": _place,
     "scan": _scan,
     "retry": _retry,
+    "submit": _submit,
+    "send-back": _send_back,
+    "comment": _comment,
     "publish": _publish,
     "draft": _open_draft,
     "discard": _discard,
@@ -230,13 +253,18 @@ def _show_desk(
 ) -> HttpResponse:
     version = dataset.versions.first()
     typed = request.POST if act else {}
+    findings = checking.check(version) if version and version.is_draft else []
     context = {
         "dataset": dataset,
         "version": version,
         "total": measure(version, FileQuery()) if version else None,
         "location": version.primary_location if version else None,
         "scan": _newest_scan(dataset),
-        "n_without_checksum": publishing.n_without_checksum(version) if version else 0,
+        "n_without_checksum": n_without_checksum(version) if version else 0,
+        "findings": findings,
+        "blocked": any(finding.must for finding in findings),
+        "needs_second": settings.TWO_PERSON_RULE,
+        "is_submitter": version is not None and version.submitted_by_id == request.user.pk,
         "grants": dataset.grants.filter(revoked_at=None),
         "classifications": Classification.choices,
         "terms": terms.current_terms(dataset),

@@ -13,6 +13,7 @@ urlpatterns = [
     path("datasets/<slug:slug>/files/", pages.list_files, name="files"),
     path("datasets/<slug:slug>/terms/", terms_pages.show_terms, name="terms"),
     path("terms/", terms_pages.accept, name="accept-terms"),
+    path("datasets/<slug:slug>/changes/", pages.list_changes, name="changes"),
     path("datasets/<slug:slug>/ask/", pages.ask, name="ask"),
     path("robots.txt", machine_pages.show_robots, name="robots"),
     path("sitemap.xml", machine_pages.show_sitemap_index, name="sitemap-index"),

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar, Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
@@ -9,23 +10,26 @@ from django.utils.functional import cached_property
 
 from datasets.models.dataset import Dataset
 from datasets.models.moving import Moving
-from datasets.states import VERSION_MOVES, Moves, VersionStatus
+from datasets.states import VERSION_MOVES, VERSION_OPEN, Moves, VersionStatus
+
+OPEN = Q(status__in=["draft", "review"])
 
 
 class VersionQuerySet(models.QuerySet["Version"]):
     def published(self) -> Self:
         """Those with a date of publication: the current one and those that it superseded."""
-        return self.exclude(status=VersionStatus.DRAFT)
+        return self.exclude(status__in=VERSION_OPEN)
 
     def drafts(self) -> Self:
-        return self.filter(status=VersionStatus.DRAFT)
+        """Those that are still made: in review too."""
+        return self.filter(status__in=VERSION_OPEN)
 
     def visible_to(self, user: Any) -> Self:
         """Published versions of visible datasets; drafts where the person curates."""
         if getattr(user, "is_operator", False):
             return self.all()
         if getattr(user, "is_steward", False):
-            return self.filter(~Q(status=VersionStatus.DRAFT) | Q(dataset__in=Dataset.objects.curated_by(user)))
+            return self.filter(~Q(status__in=VERSION_OPEN) | Q(dataset__in=Dataset.objects.curated_by(user)))
         return self.published()
 
 
@@ -38,6 +42,8 @@ class Version(Moving):
     number = models.PositiveIntegerField()
     status = models.CharField(max_length=12, choices=VersionStatus.choices, default=VersionStatus.DRAFT)
     reason = models.TextField(blank=True, help_text="What is new against the version before")
+    description = models.JSONField(null=True, blank=True, help_text="The description as it was at publication (datasets/snapshots.py)")
+    submitted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     published_at = models.DateTimeField(null=True, blank=True)
     superseded_at = models.DateTimeField(null=True, blank=True)
@@ -51,13 +57,13 @@ class Version(Moving):
         ordering = ["-number"]
         constraints = [
             models.UniqueConstraint(fields=["dataset", "number"], name="version_number"),
-            models.UniqueConstraint(fields=["dataset"], condition=Q(status="draft"), name="version_one_open_draft"),
+            models.UniqueConstraint(fields=["dataset"], condition=OPEN, name="version_one_open_draft"),
             models.UniqueConstraint(fields=["dataset"], condition=Q(status="published"), name="version_one_current"),
             models.CheckConstraint(
                 name="version_published_has_date",
-                condition=Q(status="draft", published_at=None) | ~Q(Q(status="draft") | Q(published_at=None)),
+                condition=(OPEN & Q(published_at=None)) | ~(OPEN | Q(published_at=None)),
             ),
-            models.CheckConstraint(name="version_published_has_digest", condition=Q(status="draft") | Q(digest__isnull=False)),
+            models.CheckConstraint(name="version_published_has_digest", condition=OPEN | Q(digest__isnull=False)),
             models.CheckConstraint(
                 name="version_superseded_has_date",
                 condition=(Q(status="superseded") & Q(superseded_at__isnull=False)) | (~Q(status="superseded") & Q(superseded_at=None)),
@@ -76,7 +82,12 @@ class Version(Moving):
 
     @property
     def is_draft(self) -> bool:
-        return self.status == VersionStatus.DRAFT
+        """Whether it is still made; in review it waits for an answer, and nothing of it changes."""
+        return self.status in VERSION_OPEN
+
+    @property
+    def is_in_review(self) -> bool:
+        return self.status == VersionStatus.REVIEW
 
     @property
     def digest_hex(self) -> str:

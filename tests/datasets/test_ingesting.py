@@ -12,6 +12,7 @@ from datasets.files import FileQuery, iterate, measure
 from datasets.inspecting import Inspected
 from datasets.listing import Entry, walk
 from datasets.models import File, ScanRun
+from datasets.recounting import n_without_checksum
 from datasets.states import ScanStatus
 from datasets.sweeping import sweep
 from tests.datasets.conftest import scan
@@ -170,13 +171,13 @@ def test_checksums_learned_later_leave_the_published_digest_alone(draft, disk, b
     scan(version, disk, ben, is_inspected=False)
     publishing.publish(version, user=ben)
     digest = version.digest_hex
-    assert publishing.n_without_checksum(version) == 1
+    assert n_without_checksum(version) == 1
     later = publishing.open_draft(version.dataset, user=ben)
     scan(later, disk, ben)
     publishing.publish(later, user=ben)
-    assert publishing.n_without_checksum(later) == 0
+    assert n_without_checksum(later) == 0
     version.refresh_from_db()
-    assert publishing.n_without_checksum(version) == 1
+    assert n_without_checksum(version) == 1
     assert (version.digest_hex, version.damage) == (digest, "")
     assert later.digest_hex != digest
 
@@ -222,9 +223,9 @@ def test_a_file_that_could_not_be_read_is_asked_for_again_by_the_next_scan(publi
 
     run = ingesting.scan(version, disk.list_folder, unreachable, user=ben)
     assert (run.status, run.n_unreadable) == ("done", 1)
-    assert publishing.n_without_checksum(version) == 1
+    assert n_without_checksum(version) == 1
     scan(version, disk, ben)
-    assert publishing.n_without_checksum(version) == 0
+    assert n_without_checksum(version) == 0
     assert File.objects.get(name="a").inspection_error == ""
     assert File.objects.count() == 2
 
@@ -314,7 +315,7 @@ def test_a_scan_survives_a_worker_that_is_killed_while_inspecting(draft, disk, b
     again = ingesting.run_scan(run.pk, disk.list_folder, lambda paths: inspect(paths, until=10_000))
     assert (again.status, again.n_new, again.n_inspected) == ("done", 120, 120)
     assert len(asked) - first == 70, "the 50 that were written down are not read again"
-    assert publishing.n_without_checksum(version) == 0
+    assert n_without_checksum(version) == 0
 
 
 def test_a_worker_that_lost_its_claim_writes_nothing_more(draft, disk, ben):

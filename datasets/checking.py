@@ -1,0 +1,83 @@
+"""What stands between a draft and its publication: all of it at once, what must be mended and what had better be.
+
+The desk shows the list while the draft is made, and `publishing.publish` refuses what must be mended.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from datasets.models import Dataset, Version
+from datasets.recounting import n_without_checksum, root_state
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to mend; `must` says that publication waits for it."""
+
+    field: str
+    words: str
+    must: bool = False
+
+
+def check(version: Version) -> list[Finding]:
+    """What is to be mended before this draft is published, what must be first."""
+    dataset = Dataset.objects.prefetch_related("creators", "subjects", "variables").get(pk=version.dataset_id)
+    found = [*_needed(dataset, version), *_metadata(dataset), *_files(version)]
+    return sorted(found, key=lambda finding: not finding.must)
+
+
+def missing(version: Version) -> dict[str, list[str]]:
+    """What must be mended, by field."""
+    found: dict[str, list[str]] = {}
+    for finding in check(version):
+        if finding.must:
+            found.setdefault(finding.field, []).append(finding.words)
+    return found
+
+
+def _needed(dataset: Dataset, version: Version) -> Iterator[Finding]:
+    root = root_state(version)
+    if not dataset.title.strip():
+        yield Finding("title", "Give the dataset a title.", must=True)
+    if not dataset.abstract.strip():
+        yield Finding("abstract", "Say what the data are.", must=True)
+    if not version.locations.exists():
+        yield Finding("location", "Say where the files are.", must=True)
+    if root is None or root.n_files == 0:
+        yield Finding("files", "Scan its location first: no file is known.", must=True)
+    if version.scans.open().exists():
+        yield Finding("scan", "A scan is still running. Wait for its end.", must=True)
+
+
+def _metadata(dataset: Dataset) -> Iterator[Finding]:
+    creators = list(dataset.creators.all())
+    if not creators:
+        yield Finding("creators", "Nobody is named as creator: the citation names nobody.")
+    without = [one.name for one in creators if not one.orcid]
+    if without:
+        yield Finding("creators", f"No ORCID for {_some(without)}.")
+    if not dataset.licence:
+        yield Finding("licence", "Without a licence nobody knows what she may do with the data.")
+    if not dataset.subjects.all():
+        yield Finding("subjects", "No subject: facets do not lead here.")
+    if dataset.temporal_start is None and dataset.temporal_end is None:
+        yield Finding("temporal_start", "No period: a search by time does not find it.")
+    if not dataset.has_box:
+        yield Finding("west", "No place: a search by place does not find it.")
+    if not dataset.contact:
+        yield Finding("contact", "No contact: questions go to its stewards alone.")
+    unitless = [one.name for one in dataset.variables.all() if not one.units]
+    if unitless:
+        yield Finding("variables", f"No unit for {_some(unitless)}.")
+
+
+def _files(version: Version) -> Iterator[Finding]:
+    lacking = n_without_checksum(version)
+    if lacking:
+        yield Finding("files", f"{lacking:,} {'file has' if lacking == 1 else 'files have'} no checksum: nobody can tell a damaged copy.")
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    """a, b and 7 more."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
