@@ -25,9 +25,10 @@ NEEDED_AT_GLOBUS = OF_THE_GRAPH_SERVICE | {
 }
 ROWS_OF_THE_BOOK = {
     "fig. 3.9: transfer with the SDK",
-    "fig. 11.2: a shared endpoint per request",
+    "fig. 11.2: a folder shared with somebody",
     "fig. 11.2, 11.9: whom to share with",
-    "fig. 11.9: one collection, a folder and a rule per request",
+    "fig. 11.9: the portal's program, a shared endpoint per request",
+    "fig. 11.9 with one collection: a folder and a rule per request",
     "fig. 11.12: the graph service",
     "table 11.1: REST calls of a service",
 }

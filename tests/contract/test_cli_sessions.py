@@ -9,7 +9,7 @@ from globus_sdk.scopes import AuthScopes
 
 from tests.contract.cli import sign_in
 from tests.contract.conftest import approve, person
-from tests.services.localglobus.transfer.conftest import use
+from tests.services.localglobus.conftest import use
 
 DEE, ADA, OBSERVATORY = "dee@archive.example", "ada@university.example", "ada@observatory.example"
 

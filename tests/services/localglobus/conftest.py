@@ -128,7 +128,7 @@ class Browser(httpx.Client):
         if form.action == "/v2/web/sign-in":
             choice = {"identity": next(value for _, value, text in form.buttons if who in text)}
         if form.action == "/v2/web/second-factor":
-            choice = {"code": re.search(r'id="sent">(\d{6})<', response.text)[1]}
+            choice = {"code": re.findall(r'id="sent">(\d{6})<', response.text)[0]}
         return self.post(form.action, data={**form.fields, **choice})
 
 
