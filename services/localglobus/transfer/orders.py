@@ -16,6 +16,7 @@ from typing import Any
 
 from services.localglobus.errors import ApiError
 from services.localglobus.transfer import authority, collections, data_paths, pausing, tasks
+from services.localglobus.transfer.fault_codes import globus_code
 from services.localglobus.transfer.pausing import PAUSED
 from services.localglobus.transfer.permissions import Rights, person_of, rights_of, rules_document
 from services.localglobus.transfer.times import now_text
@@ -98,7 +99,13 @@ def heartbeat(
         note_fault(db, task, *refused)
         return "pause"
     if fault is not None:
-        note_fault(db, task, str(fault.get("code", "ERROR")), str(fault.get("description", "")), path=str(fault.get("path") or ""))
+        note_fault(
+            db,
+            task,
+            globus_code(str(fault.get("code", "ENDPOINT_ERROR"))),
+            str(fault.get("description", "")),
+            path=str(fault.get("path") or ""),
+        )
     elif not task["is_ok"]:
         db.execute("UPDATE task SET is_ok = 1, nice_status = 'OK', nice_details = NULL WHERE id = ?", (task["id"],))
     return "continue"
@@ -124,7 +131,7 @@ def store_results(db: sqlite3.Connection, *, node: str, order_id: str, batch: Ma
     for event in batch.get("events") or []:
         details = event.get("details")
         tasks.add_event(
-            db, task_id, str(event["code"]), str(event.get("description") or ""), is_error=bool(event.get("is_error")),
+            db, task_id, globus_code(str(event["code"])), str(event.get("description") or ""), is_error=bool(event.get("is_error")),
             details=details if isinstance(details, str) else json.dumps(details) if details else "",
         )  # fmt: skip
     count(db, task_id, batch.get("counters") or {})
@@ -150,7 +157,12 @@ def finish(db: sqlite3.Connection, *, node: str, order_id: str, report: Mapping[
         tasks.end(db, order["task_id"], "FAILED", fatal=tasks.canceled(db, order["task_id"]))
     else:
         fatal = report.get("fatal_error") or {}
-        tasks.end(db, order["task_id"], "FAILED", fatal=(str(fatal.get("code") or "FAILED"), str(fatal.get("description") or "failed")))
+        tasks.end(
+            db,
+            order["task_id"],
+            "FAILED",
+            fatal=(globus_code(str(fatal.get("code") or "FAILED")), str(fatal.get("description") or "failed")),
+        )
 
 
 def count(db: sqlite3.Connection, task_id: str, counters: Mapping[str, Any]) -> None:
@@ -311,7 +323,7 @@ def _item(row: sqlite3.Row) -> dict[str, Any]:
 def _result_values(task_id: str, result: Mapping[str, Any]) -> Sequence[Any]:
     return (
         task_id, result["source_path"], result.get("destination_path") or "", int(result.get("size") or 0), result.get("checksum"),
-        result["status"], result.get("error_code"), result.get("error_details"), now_text(),
+        result["status"], result.get("error_code") and globus_code(result["error_code"]), result.get("error_details"), now_text(),
     )  # fmt: skip
 
 

@@ -182,7 +182,7 @@ def test_order_ends_once(control, node, portal, task_id):
         said = node.say(f"orders/{order['id']}/finish", counters=ZERO, status=status, fatal_error=fatal)
         assert said.json() == {}
     task = portal.get_task(task_id)
-    assert (task["status"], task["fatal_error"]) == ("FAILED", fatal)
+    assert (task["status"], task["fatal_error"]) == ("FAILED", {**fatal, "code": "NO_SPACE_LEFT"})
     assert node.say(f"orders/{order['id']}/heartbeat", counters=ZERO, fault=None).json()["action"] == "cancel"
 
 
