@@ -142,6 +142,8 @@ def store_results(db: sqlite3.Connection, *, node: str, order_id: str, batch: Ma
 def finish(db: sqlite3.Connection, *, node: str, order_id: str, report: Mapping[str, Any]) -> None:
     """Ends the task as its node says, once. Safe to repeat; a canceled task ends as canceled unless all was done.
 
+    What was not done when the deadline came has expired, whatever hindered it: that is told in the events.
+
     Raises `ApiError` 409 `OrderLost` for an instance that no longer holds the order.
     """
     order = _own(db, node, order_id)
@@ -150,11 +152,13 @@ def finish(db: sqlite3.Connection, *, node: str, order_id: str, report: Mapping[
     if order["instance"] != report.get("instance"):
         raise ApiError("OrderLost", "Another instance holds this order", 409)
     count(db, order["task_id"], report.get("counters") or {})
-    task = db.execute("SELECT is_cancel_asked FROM task WHERE id = ?", (order["task_id"],)).fetchone()
+    task = db.execute("SELECT is_cancel_asked, deadline FROM task WHERE id = ?", (order["task_id"],)).fetchone()
     if report.get("status") == "SUCCEEDED":
         tasks.end(db, order["task_id"], "SUCCEEDED")
     elif task["is_cancel_asked"]:
         tasks.end(db, order["task_id"], "FAILED", fatal=tasks.canceled(db, order["task_id"]))
+    elif task["deadline"] <= now_text():
+        tasks.end(db, order["task_id"], "FAILED", fatal=tasks.EXPIRED)
     else:
         fatal = report.get("fatal_error") or {}
         tasks.end(

@@ -48,6 +48,7 @@ SELECT = (
     " (SELECT message FROM admin_cancel JOIN canceled_by_admin ON cancel_id = admin_cancel.id WHERE task_id = task.id) AS admin_message"
     " FROM task"
 )
+EXPIRED = ("EXPIRED", "The task was not done when its deadline came")
 HISTORY = timedelta(days=30)  # https://docs.globus.org/api/transfer/task/ (events and successful transfers are deleted then)
 
 
@@ -129,7 +130,7 @@ def add_event(db: sqlite3.Connection, task_id: str, code: str, description: str,
 def settle(db: sqlite3.Connection) -> None:
     """Ends the tasks whose deadline is over, and the canceled ones that no node holds any more. Safe to repeat."""
     for row in db.execute("SELECT id FROM task WHERE completed_at IS NULL AND deadline <= ?", (now_text(),)).fetchall():
-        end(db, row["id"], "FAILED", fatal=("EXPIRED", "The task was not done when its deadline came"))
+        end(db, row["id"], "FAILED", fatal=EXPIRED)
     for row in db.execute("SELECT * FROM task WHERE status = 'INACTIVE'").fetchall():
         if authority.missing_consent(db, row) is None:
             activate(db, row)
