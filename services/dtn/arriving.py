@@ -282,6 +282,7 @@ class ObjectUpload:
         self._part_bytes = part_bytes
         self._stem = spool / _spool_name(parts.part_key)
         self._n_parts = 0
+        self._sent_bytes = 0
         self._tail: IO[bytes] | None = None
         self._tail_bytes = 0
 
@@ -289,7 +290,8 @@ class ObjectUpload:
         """Look for what came before, and go on there."""
         is_there = self._parts.find()
         if self._parts.whole is None:
-            self._n_parts = len(self._parts.parts())
+            stored = self._parts.parts()
+            self._n_parts, self._sent_bytes = len(stored), sum(length for _, length in stored.values())
         if self._tail_file().exists():
             self._tail_bytes = self._open_tail().seek(0, os.SEEK_END)
             is_there = True
@@ -298,7 +300,7 @@ class ObjectUpload:
     @property
     def size(self) -> int:
         whole = self._parts.whole
-        return whole.size if whole is not None else self._n_parts * self._part_bytes + self._tail_bytes
+        return whole.size if whole is not None else self._sent_bytes + self._tail_bytes
 
     def append(self, chunk: bytes) -> None:
         left = memoryview(chunk)
@@ -312,10 +314,10 @@ class ObjectUpload:
 
     def truncate(self, size: int) -> None:
         """Parts that S3 has stored cannot be shortened: when they hold more than `size`, the upload begins anew."""
-        if size < self._n_parts * self._part_bytes:
+        if size < self._sent_bytes:
             self.discard()
         elif self._tail is not None:
-            self._tail_bytes = size - self._n_parts * self._part_bytes
+            self._tail_bytes = size - self._sent_bytes
             self._tail.truncate(self._tail_bytes)
 
     def sync(self) -> None:
@@ -354,7 +356,7 @@ class ObjectUpload:
     def discard(self) -> None:
         self._drop_tail()
         self._parts.remove()
-        self._n_parts = 0
+        self._n_parts = self._sent_bytes = 0
 
     def close(self) -> None:
         """What is in the tail stays: its writer may come back."""
@@ -366,8 +368,10 @@ class ObjectUpload:
         if not self._parts.is_begun:
             self._parts.begin()
         self._parts.put(self._n_parts + 1, self._open_tail())
+        n_bytes = self._tail_bytes
         self._drop_tail()
         self._n_parts += 1
+        self._sent_bytes += n_bytes
 
     def _tail_file(self) -> Path:
         return self._stem.with_name(f"{self._stem.name}.{self._n_parts + 1}")

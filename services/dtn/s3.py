@@ -178,8 +178,11 @@ class Bucket:
         return str(max(found, key=lambda one: one["Initiated"])["UploadId"]) if found else None
 
     def _uploads(self, key: str) -> list[dict[str, Any]]:
-        with self._refusals(key):
-            answer = self._client.list_multipart_uploads(Bucket=self.name, Prefix=key)
+        try:
+            with self._refusals(key):
+                answer = self._client.list_multipart_uploads(Bucket=self.name, Prefix=key)
+        except MissingError:  # what some servers say when there are none
+            return []
         return [one for one in answer.get("Uploads", ()) if one["Key"] == key]
 
     def upload_part(self, key: str, upload_id: str, number: int, body: IO[bytes]) -> None:

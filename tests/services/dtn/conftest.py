@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import os
 import select
+import shutil
 import signal
 import socket
 import ssl
@@ -14,11 +16,17 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.services.dtn.s3_server import KEYS, S3Server
 from tests.services.dtn.scripted_control import ScriptedControl
 
 REPOSITORY = Path(__file__).parents[3]
 HOSTS = {"archive": "127.0.0.3", "campus": "127.0.0.4"}
 OTHER_HOST = "127.0.0.6"
+PASSES_OVER = "dac_override,-dac_read_search"  # what lets root read and write whatever a file's mode says
+IS_BOUND_BY_MODES = os.getuid() != 0 or shutil.which("setpriv") is not None
+BOUND_BY_MODES = (
+    ["setpriv", f"--bounding-set=-{PASSES_OVER}", f"--inh-caps=-{PASSES_OVER}"] if os.getuid() == 0 and IS_BOUND_BY_MODES else []
+)
 
 
 class NodeProcess:
@@ -42,8 +50,8 @@ class NodeProcess:
     def launch(self):
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "services.dtn", "--name", self.name, "--data", self.data, "--state", self.state, "--url", self.url,
-                 "--control", self.control.url, "--secret-file", self.folder / f"{self.name}.secret", *self.options],
+                [*BOUND_BY_MODES, sys.executable, "-m", "services.dtn", "--name", self.name, "--data", self.data, "--state", self.state,
+                 "--url", self.url, "--control", self.control.url, "--secret-file", self.folder / f"{self.name}.secret", *self.options],
                 cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip
         return self
@@ -162,3 +170,71 @@ def new_collection(control, node, name):
     path = node.data / base.strip("/")
     path.mkdir()
     return collection, path
+
+
+@pytest.fixture(scope="package")
+def s3(tmp_path_factory):
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="package")
+def vault_node(control, s3, tmp_path_factory):
+    """A node with an account at the S3 server."""
+    folder = tmp_path_factory.mktemp("vault")
+    accounts = folder / "accounts.toml"
+    accounts.write_text(
+        f'[[account]]\nendpoint = "{s3.url}"\naccess_key_id = "{KEYS[0]}"\nsecret_access_key = "{KEYS[1]}"\nfolder_marker = "{s3.marker}"\n'
+    )
+    accounts.chmod(0o600)
+    node = NodeProcess(control, folder, "vault", options=("--faults", "--s3-accounts", accounts)).start()
+    yield node
+    node.stop()
+
+
+@pytest.fixture
+def vault(vault_node, s3):
+    yield vault_node
+    vault_node.clear_faults()
+    s3.faults.clear()
+
+
+class BucketFolder:
+    """What a test sees of a collection's part of a bucket, past the node."""
+
+    def __init__(self, s3, bucket):
+        self.s3, self.bucket = s3, bucket
+
+    def put(self, key, content):
+        self.s3.client.put_object(Bucket=self.bucket, Key=f"data/{key}", Body=content)
+
+    def read(self, key):
+        return self.s3.client.get_object(Bucket=self.bucket, Key=f"data/{key}")["Body"].read()
+
+    def keys(self):
+        """Every key, without the objects that keep folders."""
+        pages = self.s3.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix="data/")
+        keys = [one["Key"].removeprefix("data/") for page in pages for one in page.get("Contents", ())]
+        return sorted(key for key in keys if not key.endswith(("/", "/.folder")) and key not in {"", ".folder"})
+
+    def uploads(self):
+        try:
+            return self.s3.client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])
+        except self.s3.client.exceptions.NoSuchUpload:  # so says rclone when there are none
+            return []
+
+
+def new_bucket_collection(control, node, s3, name):
+    """A collection in a bucket of its own: (id, BucketFolder)."""
+    known = control.nodes[node.name]["collections"]
+    bucket = f"bucket-{len(known)}"
+    s3.client.create_bucket(Bucket=bucket)
+    storage = {"connector": "s3", "endpoint": s3.url}
+    collection = control.add_collection(node.name, base_path=f"/{bucket}/data/", name=name, storage=storage)
+    return collection, BucketFolder(s3, bucket)
+
+
+@pytest.fixture
+def bucket_files(control, vault, s3, request):
+    return new_bucket_collection(control, vault, s3, request.node.name)

@@ -89,7 +89,7 @@ class ScriptedControl:
 
     # --- the test's side ---------------------------------------------------------------------------------------------------------
 
-    def add_collection(self, node, *, base_path="/", name="Files"):
+    def add_collection(self, node, *, base_path="/", name="Files", **more):
         collection = str(uuid.uuid4())
         known = self.nodes[node]
         known["collections"].append(
@@ -100,6 +100,7 @@ class ScriptedControl:
                 "https_server": f"{known['url']}/{collection}",
                 "client_id": collection,
                 "authorize_url": f"{self.url}/v2/oauth2/authorize",
+                **more,
             }
         )
         return collection
@@ -112,7 +113,7 @@ class ScriptedControl:
             "rules": [{"path": path, "permissions": permissions} for path, permissions in rules],
         }
 
-    def order(self, source, destination, items, *, kind="copy", paths=None, engine="https", **options):
+    def order(self, source, destination, items, *, kind="copy", paths=None, engine="https", checksums=None, **options):
         """Queue an order; `items` are (source_path, destination_path[, recursive]) or, for deletes, paths."""
         order_id = str(uuid.uuid4())
         ticket = f"ticket-{order_id}"
@@ -121,9 +122,8 @@ class ScriptedControl:
             if kind == "delete":
                 rows.append({"index": index, "path": item, "recursive": options.get("recursive", True)})
             else:
-                rows.append(
-                    {"index": index, "source_path": item[0], "destination_path": item[1], "recursive": len(item) > 2, "checksum": None}
-                )
+                row = {"index": index, "source_path": item[0], "destination_path": item[1], "recursive": len(item) > 2}
+                rows.append({**row, "checksum": (checksums or {}).get(item[0])})
         node_url, source_collection = ("", "")
         if kind == "copy":
             node_url, source_collection = source
