@@ -10,8 +10,8 @@ from typing import Any, Protocol, TypeGuard
 from django.db.models import F
 from django.utils import timezone
 
-from datasets.errors import AssuranceNeededError, ForbiddenError
-from datasets.models import AccessPolicy, Dataset, Grant, PrincipalType
+from datasets.errors import AssuranceNeededError, ConflictError, ForbiddenError
+from datasets.models import AccessPolicy, Dataset, Grant, PrincipalType, Version
 
 
 class Person(Protocol):
@@ -49,6 +49,7 @@ class Reason(StrEnum):
     GRANT_NEEDED = "grant-needed"
     EMBARGO = "embargo"
     ASSURANCE_NEEDED = "assurance-needed"
+    WITHDRAWN = "withdrawn"
     NOT_PUBLISHED = "not-published"
 
 
@@ -62,6 +63,7 @@ WORDS = {
     Reason.GRANT_NEEDED: "The files are restricted. A steward of the dataset can give you access.",
     Reason.EMBARGO: "The files are under an embargo. A steward of the dataset can give you access before its end.",
     Reason.ASSURANCE_NEEDED: "The files are controlled. You have access once you signed in with a second factor.",
+    Reason.WITHDRAWN: "This dataset was withdrawn. Its page says why, and what to use instead where there is something.",
     Reason.NOT_PUBLISHED: "This dataset is not published yet.",
 }
 
@@ -134,6 +136,8 @@ def decide(user: Visitor, dataset: Dataset) -> Decision:
 
 def _decide_right(user: Visitor, dataset: Dataset) -> Decision:
     policy = dataset.effective_policy
+    if dataset.is_withdrawn:
+        return _decide_withdrawn(user, dataset)
     if dataset.is_published and policy == AccessPolicy.PUBLIC:
         return Decision(is_allowed=True, reason=Reason.PUBLIC)
     refusal = _refusal(user, dataset)
@@ -158,6 +162,21 @@ def _decide_right(user: Visitor, dataset: Dataset) -> Decision:
     return Decision(is_allowed=True, reason=Reason.GRANT, through=through, until=grant.expires_at)
 
 
+def _decide_withdrawn(user: Visitor, dataset: Dataset) -> Decision:
+    """What was withdrawn is for its stewards and for operators alone."""
+    if is_curator(user, dataset):
+        return Decision(is_allowed=True, reason=Reason.OPERATOR if user.is_operator else Reason.STEWARD)
+    return Decision(is_allowed=False, reason=Reason.WITHDRAWN)
+
+
+def check_offered(user: Visitor, version: Version) -> None:
+    """Raise ConflictError for a version whose files are not given out: not published yet, or withdrawn."""
+    if version.published_at is None:
+        raise ConflictError(f"{version} is not published yet.")
+    if version.is_withdrawn and not is_curator(user, version.dataset):
+        raise ConflictError(f"{version} was withdrawn: {version.withdrawal}")
+
+
 def _refusal(user: Visitor, dataset: Dataset) -> Decision:
     """The answer to whom nothing gives the files."""
     if not dataset.is_published:
@@ -176,12 +195,15 @@ def check_may_have(user: Visitor, dataset: Dataset) -> None:
     raise AssuranceNeededError(words) if decision.reason == Reason.ASSURANCE_NEEDED else ForbiddenError(words)
 
 
-def may_list(user: Visitor, dataset: Dataset) -> bool:
+def may_list(user: Visitor, dataset: Dataset, version: Version | None = None) -> bool:
     """Whether she may read the names of the files. What is not read in place keeps them to those who may have the files."""
+    if version is not None and version.is_withdrawn and not is_curator(user, dataset):
+        return False
     return dataset.is_read_in_place or decide(user, dataset).is_allowed
 
 
-def check_may_list(user: Visitor, dataset: Dataset) -> None:
+def check_may_list(user: Visitor, dataset: Dataset, version: Version | None = None) -> None:
     """Raise ForbiddenError with the way to access where the file list is not for this person."""
-    if not may_list(user, dataset):
+    if not may_list(user, dataset, version):
         check_may_have(user, dataset)
+        raise ForbiddenError(WORDS[Reason.WITHDRAWN])

@@ -136,7 +136,7 @@ class FilesView(APIView):
     def get(self, request: Request, slug: str, number: str) -> Response:
         """A folder of a version: `folder`, `cursor`, `limit`; with `glob` the files at any depth below that fit it."""
         version = find_version(request.user, slug, number)
-        check_may_list(request.user, version.dataset)
+        check_may_list(request.user, version.dataset, version)
         asked = request.query_params
         limit = _limit(asked.get("limit", ""))
         listing = files.list_folder(
@@ -161,7 +161,7 @@ class ChangesView(APIView):
     def get(self, request: Request, slug: str, number: str) -> Response:
         """What changed against another version (`since`, by default the one before), in description and files: `cursor`, `limit`."""
         version = find_version(request.user, slug, number)
-        check_may_list(request.user, version.dataset)
+        check_may_list(request.user, version.dataset, version)
         since = request.query_params.get("since", "") or str(max(int(number) - 1, 1))
         if not since.isdecimal():
             raise InvalidError(fields={"since": ["The number of a version."]})
@@ -187,7 +187,7 @@ class ManifestView(APIView):
     def get(self, request: Request, slug: str, number: str) -> HttpResponseBase:
         """Every file with its size and SHA-256, streamed: `format` csv, ndjson or sha256 (for `sha256sum --check`)."""
         version = find_version(request.user, slug, number)
-        check_may_list(request.user, version.dataset)
+        check_may_list(request.user, version.dataset, version)
         form = request.query_params.get("format", "csv")
         lines = manifests.stream(version, form)
         name = f"{slug}-v{version.number}.{'sha256' if form == 'sha256' else form}"
@@ -250,6 +250,15 @@ class PublicationView(APIView):
         """Publish a draft; 409 names all that is missing."""
         version = publishing.publish(find_version(request.user, slug, number), user=request.user)
         return Response(VersionSerializer(version).data, status=201)
+
+
+class WithdrawalView(APIView):
+    permission_classes = [IsAuthenticated]
+
+    def post(self, request: Request, slug: str, number: str) -> Response:
+        """Withdraw a published version: `reason`, and `forward_url` where something else is to be used. Its page stays."""
+        version, texts = find_version(request.user, slug, number), {name: _text(request, name) for name in ("reason", "forward_url")}
+        return Response(VersionSerializer(publishing.withdraw(version, user=request.user, **texts)).data, status=201)
 
 
 class GrantsView(APIView):

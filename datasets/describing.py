@@ -50,7 +50,7 @@ def make_record(
     if version.is_draft or version.published_at is None:
         raise NotFoundError
     published = [one for one in versions if not one.is_draft]
-    can_list = dataset.is_read_in_place
+    can_list = not version.is_withdrawn and dataset.is_read_in_place
     return Record(
         id=str(dataset.id),
         slug=dataset.slug,

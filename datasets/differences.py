@@ -73,7 +73,7 @@ def _rows(sql: str, old: Version, new: Version, **parameters: Any) -> list[tuple
         raise InvalidError("These are versions of two datasets.")
     sides = {f"holds_in_{name}": _holds(name) for name in ("old", "new")}
     with connection.cursor() as cursor:
-        keys = {"dataset": old.dataset_id, "old": old.number, "new": new.number}
+        keys: dict[str, Any] = {"dataset": old.dataset_id, "old": old.number, "new": new.number}
         cursor.execute(sql.format(in_one=IN_ONE.format(**sides)), keys | parameters)
         return list(cursor.fetchall())
 

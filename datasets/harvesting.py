@@ -1,4 +1,4 @@
-"""What harvesters may list: published datasets and deleted ones, in order of their last change, selected by time and by set.
+"""What harvesters may list, in order of the last change: published datasets, and those that were deleted or withdrawn; by time and set.
 
 A page follows the last row of the page before (time of change, id), so that changes during a harvest neither skip nor repeat what did not
 change: a record that changes moves to the end of the list and is met there.
@@ -68,7 +68,7 @@ def count_records(selection: Selection) -> int:
 
 def find_harvested(dataset_id: uuid.UUID) -> Harvested:
     """The record of one dataset; NotFoundError where it was never public."""
-    live = with_description(Dataset.objects.published().filter(pk=dataset_id)).first()
+    live = with_description(Dataset.objects.listed().filter(pk=dataset_id)).first()
     if live is not None:
         return _as_harvested(live)
     gone = _as_deleted(DeletedRecord.objects.filter(pk=dataset_id))
@@ -79,7 +79,7 @@ def find_harvested(dataset_id: uuid.UUID) -> Harvested:
 
 def earliest_change() -> dt.datetime | None:
     """When the oldest record changed last; None in an empty archive."""
-    first = Dataset.objects.published().order_by("updated_at").values_list("updated_at", flat=True).first()
+    first = Dataset.objects.listed().order_by("updated_at").values_list("updated_at", flat=True).first()
     gone = DeletedRecord.objects.order_by("deleted_at").values_list("deleted_at", flat=True).first()
     return min((moment for moment in (first, gone) if moment), default=None)
 
@@ -87,14 +87,14 @@ def earliest_change() -> dt.datetime | None:
 def list_sets() -> list[HarvestSet]:
     """One set for each access policy and for each subject that a published dataset has, or had when it was deleted."""
     policies = [HarvestSet(POLICY + policy.value, f"Access: {policy.label}") for policy in AccessPolicy]
-    published = Dataset.objects.published().filter(subjects=OuterRef("pk"))
+    published = Dataset.objects.listed().filter(subjects=OuterRef("pk"))
     deleted = DeletedRecord.objects.filter(subject_facet__contains=[OuterRef("name")])
     told = Subject.objects.filter(Exists(published) | Exists(deleted)).order_by("slug")
     return policies + [HarvestSet(SUBJECT + subject.slug, f"Subject: {subject.name}") for subject in told]
 
 
 def _live(selection: Selection) -> QuerySet[Dataset]:
-    chosen = Dataset.objects.published()
+    chosen = Dataset.objects.listed()
     if selection.since:
         chosen = chosen.filter(updated_at__gte=selection.since)
     if selection.until:
@@ -107,7 +107,7 @@ def _live(selection: Selection) -> QuerySet[Dataset]:
 
 
 def _gone(selection: Selection) -> QuerySet[DeletedRecord]:
-    back = Dataset.objects.published().filter(pk=OuterRef("dataset_id"))
+    back = Dataset.objects.listed().filter(pk=OuterRef("dataset_id"))
     chosen = DeletedRecord.objects.filter(~Exists(back))
     if selection.since:
         chosen = chosen.filter(deleted_at__gte=selection.since)

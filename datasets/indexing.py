@@ -55,7 +55,10 @@ def index_dataset(dataset: Dataset) -> None:
         "abstract": row.abstract,
         "rest": f"{row.provenance} {row.source_name}",
     }
-    old_terms, row.search_terms = row.search_terms, _words(f"{row.title} {keywords} {row.abstract}") if row.is_published else []
+    old_terms, row.search_terms = (
+        row.search_terms,
+        _words(f"{row.title} {keywords} {row.abstract}") if row.is_published and not row.is_withdrawn else [],
+    )
     row.save()
     with connection.cursor() as cursor:
         cursor.execute(VECTOR, texts)

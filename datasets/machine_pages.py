@@ -126,7 +126,7 @@ def show_robots(_request: HttpRequest) -> HttpResponse:
 @require_safe
 def show_sitemap_index(request: HttpRequest) -> HttpResponseBase:
     """The sitemaps of all published datasets. Source: https://www.sitemaps.org/protocol.html."""
-    count = Dataset.objects.published().count()
+    count = Dataset.objects.listed().count()
     root = Element(f"{{{SITEMAP}}}sitemapindex")
     for number in range(1, max(1, -(-count // ADDRESSES_IN_A_SITEMAP)) + 1):
         one = add(root, f"{{{SITEMAP}}}sitemap")
@@ -138,7 +138,7 @@ def show_sitemap_index(request: HttpRequest) -> HttpResponseBase:
 def show_sitemap(request: HttpRequest, number: int) -> HttpResponseBase:
     """One sitemap: the landing pages of up to 10,000 datasets in the order of their first publication."""
     first = max(0, number - 1) * ADDRESSES_IN_A_SITEMAP
-    rows = Dataset.objects.published().order_by("published_at", "id").only("slug", "updated_at")[first : first + ADDRESSES_IN_A_SITEMAP]
+    rows = Dataset.objects.listed().order_by("published_at", "id").only("slug", "updated_at")[first : first + ADDRESSES_IN_A_SITEMAP]
     found = list(rows)
     if number < 1 or (not found and number > 1):
         raise NotFoundError
@@ -153,7 +153,7 @@ def show_sitemap(request: HttpRequest, number: int) -> HttpResponseBase:
 @require_safe
 def show_feed(request: HttpRequest) -> HttpResponseBase:
     """An Atom feed of the datasets that were published or changed last. Source: RFC 4287."""
-    newest = with_description(Dataset.objects.published().order_by("-updated_at", "-id"))[:ENTRIES_IN_THE_FEED]
+    newest = with_description(Dataset.objects.listed().order_by("-updated_at", "-id"))[:ENTRIES_IN_THE_FEED]
     records = [record for record in map(current_record, newest) if record]
     here = settings.BASE_URL + reverse("datasets:feed")
     root = Element(f"{{{ATOM}}}feed")

@@ -85,7 +85,7 @@ def dataset(request: HttpRequest, slug: str) -> HttpResponseBase:
         "versions": versions,
         "total": total,
         "decision": decision,
-        "can_list": may_list(request.user, found),
+        "can_list": may_list(request.user, found, version),
         "is_curator": is_curator(request.user, found),
         "citation": cite(found, version),
         "box": _box_words(found),
@@ -114,7 +114,7 @@ def list_files(request: HttpRequest, slug: str) -> HttpResponse:
         "version": version,
         "versions": versions,
         "decision": decide(request.user, found),
-        "can_list": may_list(request.user, found),
+        "can_list": may_list(request.user, found, version),
         "folder": folder,
         "glob": glob,
         "error": "",
@@ -183,13 +183,14 @@ def marked(excerpt: str) -> Markup:
 def list_changes(request: HttpRequest, slug: str) -> HttpResponse:
     """`pages/changes.html`: what differs between two versions, in the description and in the files. Query: `from`, `to`, `after`."""
     found, versions, _ = _dataset_and_version(request, slug)
-    check_may_list(request.user, found)
     by_number = {str(version.number): version for version in versions}
     newest = by_number.get(request.GET.get("to", str(versions[0].number) if versions else ""))
     before = request.GET.get("from") or (str(max(newest.number - 1, 1)) if newest else "")
     oldest = by_number.get(before)
     if newest is None or oldest is None:
         raise NotFoundError("There is no such version of this dataset that you may see.")
+    check_may_list(request.user, found, oldest)
+    check_may_list(request.user, found, newest)
     rows = differences.changes(oldest, newest, after=request.GET.get("after", ""), limit=CHANGES_ON_A_PAGE + 1)
     next_url = None
     if len(rows) > CHANGES_ON_A_PAGE:

@@ -5,6 +5,8 @@ its own rows and reopening those that it ended.
 """
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
 from django.db import transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -69,12 +71,44 @@ def publish(version: Version, *, user: Visitor, note: str = "") -> Version:
         current.move_to(VersionStatus.SUPERSEDED, actor=user, note=f"by version {version.number}", superseded_at=now)
     facts = {"published_at": now, "digest": root.digest if root else None, "description": snapshot(dataset)}
     version.move_to(VersionStatus.PUBLISHED, actor=user, note=note, **facts)
-    if dataset.published_at is None:
-        dataset.published_at = now
-        dataset.save(update_fields=["published_at"])
+    if dataset.published_at is None or dataset.is_withdrawn:
+        dataset.published_at, dataset.withdrawn_at = dataset.published_at or now, None
+        dataset.save(update_fields=["published_at", "withdrawn_at"])
     index_dataset(dataset)
     version.dataset = dataset
     return version
+
+
+@transaction.atomic
+def withdraw(version: Version, *, user: Visitor, reason: str, forward_url: str = "") -> Version:
+    """Take a published version back: its page stays as a tombstone that says why and what to use instead; nobody gets its files.
+
+    With the current version the dataset leaves search, feeds and harvests until another version is published.
+    Raises InvalidError without a reason, ForbiddenError unless asked by a steward of the dataset or an operator.
+    """
+    dataset = Dataset.objects.select_for_update().get(pk=version.dataset_id)
+    check_curator(user, dataset)
+    if not reason.strip():
+        raise InvalidError(fields={"reason": ["Say why: its page will tell it to whoever follows a citation."]})
+    version.refresh_from_db()
+    was_current, now = version.status == VersionStatus.PUBLISHED, timezone.now()
+    facts = {"withdrawn_at": now, "withdrawal": reason.strip(), "forward_url": _url(forward_url)}
+    version.move_to(VersionStatus.WITHDRAWN, actor=user, note=reason.strip(), **facts)
+    if was_current:
+        dataset.withdrawn_at = now
+        dataset.save(update_fields=["withdrawn_at", "updated_at"])
+        index_dataset(dataset)
+    version.dataset = dataset
+    return version
+
+
+def _url(text: str) -> str:
+    try:
+        if text.strip():
+            URLValidator(["http", "https"])(text.strip())
+    except ValidationError as error:
+        raise InvalidError(fields={"forward_url": ["An address starts with https://."]}) from error
+    return text.strip()
 
 
 @transaction.atomic

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q
 
 from datasets.access import Visitor
 from datasets.models import AccessPolicy, Dataset
@@ -23,6 +24,7 @@ MOST_VALUES = 40
 MOST_OF = {"year": 200}
 EXCERPT = 280
 MARK_START, MARK_END = "\x02", "\x03"  # around matching words; control characters cannot be part of an abstract's meaning
+LISTED = "d.published_at is not null and d.withdrawn_at is null"
 LAST_WORD = re.compile(r"(?:^|(?<=\s))([^\W_]{2,})$")
 WORD = re.compile(r"[^\W\d_]{4,}")
 
@@ -206,12 +208,13 @@ def _count(query: SearchQuery, user: Visitor) -> dict[tuple[str, str], int]:
 
 def _found(query: SearchQuery, tsquery: str, user: Visitor) -> tuple[str, dict[str, Any]]:
     """The condition that words and visibility make."""
-    parts, parameters = ["d.published_at is not null"], {}
+    parts, parameters = [LISTED], {}
     if getattr(user, "is_operator", False):
         parts = ["true"]
     elif getattr(user, "is_steward", False):
-        own = list(Dataset.objects.curated_by(user).filter(published_at=None).values_list("id", flat=True))
-        parts, parameters = ["(d.published_at is not null or d.id = any(%(own)s::uuid[]))"], {"own": own}
+        unlisted = Q(published_at=None) | Q(withdrawn_at__isnull=False)
+        own = list(Dataset.objects.curated_by(user).filter(unlisted).values_list("id", flat=True))
+        parts, parameters = [f"({LISTED} or d.id = any(%(own)s::uuid[]))"], {"own": own}
     if query.words:
         parts.append(f"(numnode({tsquery}) = 0 or d.search_vector @@ {tsquery})")
     return " and ".join(parts), parameters

@@ -45,7 +45,8 @@ class VersionSerializer(serializers.ModelSerializer[Version]):
 
     class Meta:
         model = Version
-        fields = ["number", "status", "reason", "published_at", "superseded_at", "digest", "damaged_at", "damage", "locations"]
+        fields = ["number", "status", "reason", "published_at", "superseded_at", "withdrawn_at", "withdrawal", "forward_url", "digest",
+                  "damaged_at", "damage", "locations"]  # fmt: skip
 
 
 class DatasetSerializer(serializers.ModelSerializer[Dataset]):

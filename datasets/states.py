@@ -7,6 +7,8 @@ A version:
     review -> draft
     review -> published
     published -> superseded
+    published -> withdrawn
+    superseded -> withdrawn
 
 A scan of a collection path (a killed worker leaves it running; the next claim goes on with it):
 
@@ -29,6 +31,7 @@ class VersionStatus(TextChoices):
     REVIEW = "review", "In review"
     PUBLISHED = "published", "Published"
     SUPERSEDED = "superseded", "Superseded"
+    WITHDRAWN = "withdrawn", "Withdrawn"
 
 
 class ScanStatus(TextChoices):
@@ -43,8 +46,9 @@ Moves = Mapping[str, frozenset[str]]
 VERSION_MOVES: Moves = {
     VersionStatus.DRAFT: frozenset({VersionStatus.REVIEW, VersionStatus.PUBLISHED}),
     VersionStatus.REVIEW: frozenset({VersionStatus.DRAFT, VersionStatus.PUBLISHED}),
-    VersionStatus.PUBLISHED: frozenset({VersionStatus.SUPERSEDED}),
-    VersionStatus.SUPERSEDED: frozenset(),
+    VersionStatus.PUBLISHED: frozenset({VersionStatus.SUPERSEDED, VersionStatus.WITHDRAWN}),
+    VersionStatus.SUPERSEDED: frozenset({VersionStatus.WITHDRAWN}),
+    VersionStatus.WITHDRAWN: frozenset(),
 }
 
 SCAN_MOVES: Moves = {

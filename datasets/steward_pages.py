@@ -173,6 +173,15 @@ def _comment(request: HttpRequest, dataset: Dataset) -> str:
     return "The comment is kept."
 
 
+def _withdraw(request: HttpRequest, dataset: Dataset) -> str:
+    number, asked = request.POST.get("number", ""), request.POST
+    version = dataset.versions.published().filter(number=number).first() if number.isdecimal() else None
+    if version is None:
+        raise NotFoundError
+    publishing.withdraw(version, user=request.user, reason=asked.get("reason", ""), forward_url=asked.get("forward_url", ""))
+    return f"Version {version.number} is withdrawn. Its page stays and says why."
+
+
 def _open_draft(request: HttpRequest, dataset: Dataset) -> str:
     draft = publishing.open_draft(dataset, user=request.user, reason=request.POST.get("reason", "").strip())
     return f"Version {draft.number} is open as a draft."
@@ -232,6 +241,7 @@ ACTS: dict[str, Callable[[HttpRequest, Dataset], str]] = {
     "send-back": _send_back,
     "comment": _comment,
     "publish": _publish,
+    "withdraw": _withdraw,
     "draft": _open_draft,
     "discard": _discard,
     "grant": _grant,

@@ -23,7 +23,7 @@ FIRST_YEAR = 1000  # what starts earlier counts the years of a model, not ours
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """`pages/home.html`: search, `held` (what the archive holds), `newest` (datasets), `subjects` [(name, count)]."""
-    published = Dataset.objects.published()
+    published = Dataset.objects.listed()
     held = published.aggregate(
         n_datasets=Count("pk"),
         n_files=Sum("n_files"),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from datasets import files
-from datasets.access import check_may_have
+from datasets.access import check_may_have, check_offered
 from datasets.models import Version
 from transfers import globus, manifests
 from transfers.errors import ForbiddenError, NotFoundError
@@ -15,6 +15,7 @@ def file_address(version: Version, path: str, *, user: Any) -> str:
     Raises NotFoundError for a path that the version does not hold, ForbiddenError with the way that is open instead.
     """
     check_may_have(user, version.dataset)
+    check_offered(user, version)
     if not version.dataset.is_read_in_place:
         raise ForbiddenError("The files of this dataset are not read in the archive itself. Prepare a share: its files have addresses.")
     location = manifests.location_of(version)

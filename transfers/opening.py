@@ -11,7 +11,7 @@ from django.core.cache import cache
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from datasets.models import AccessPolicy, Dataset, Location, LocationKind
+from datasets.models import AccessPolicy, Dataset, Location, LocationKind, Version
 from transfers import globus
 from transfers.errors import ConsentNeededError, GlobusRefusedError, GlobusUnavailableError
 from transfers.models import ArchiveRule
@@ -42,7 +42,7 @@ def openings_of(dataset: Dataset) -> set[Opening]:
     if not dataset.is_read_in_place:
         return set()
     principal_type = PRINCIPAL_TYPES[dataset.effective_policy]
-    places = Location.objects.filter(version__dataset=dataset, version__published_at__isnull=False, kind=LocationKind.COLLECTION)
+    places = Location.objects.filter(version__dataset=dataset, version__in=Version.objects.offered(), kind=LocationKind.COLLECTION)
     wanted = {Opening(place.collection_id, place.base_path, principal_type) for place in places if place.collection_id}
     return {opening for opening in wanted if not _holds_closed_files(opening, dataset)}
 
@@ -97,7 +97,7 @@ def _not_opened() -> set[UUID]:
         places = Location.objects.filter(
             ~Exists(held),
             kind=LocationKind.COLLECTION,
-            version__published_at__isnull=False,
+            version__in=Version.objects.offered(),
             version__dataset__in=Dataset.objects.readable_in_place(timezone.now()).filter(access_policy=policy),
         )
         found |= set(places.values_list("version__dataset_id", flat=True)[:MOST])

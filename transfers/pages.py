@@ -64,7 +64,7 @@ def open_file(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 def measure(request: HttpRequest, slug: str) -> HttpResponse:
     """`pages/files_measure.html`: how much is ticked, and how long it takes. Query: `version`, `folder`, `file` (repeat)."""
     version = find_version(request.user, slug, _whole_number(request.GET.get("version", "")) or 0)
-    check_may_list(request.user, version.dataset)
+    check_may_list(request.user, version.dataset, version)
     folders, names = tuple(request.GET.getlist("folder")), tuple(request.GET.getlist("file"))
     chosen = files.measure(version, FileQuery(folders=folders, files=names)) if folders or names else None
     rate = DataRequestTask.objects.recent_rate() if chosen else None
@@ -348,7 +348,7 @@ def _own_basket(request: HttpRequest) -> Basket:
 
 def _version(request: HttpRequest) -> Version:
     """The version that a form names, among what the person may see."""
-    versions = Version.objects.published().filter(
+    versions = Version.objects.offered().filter(
         dataset__in=Dataset.objects.visible_to(request.user), dataset__slug=request.POST.get("dataset", "")
     )
     if number := _whole_number(request.POST.get("version", "")):
@@ -419,7 +419,7 @@ def _whole_number(text: str) -> int | None:
 def _snippets(request: HttpRequest, reviewed: selecting.Review) -> list[snippets.Snippet]:
     """Lines for the files whose names she may read: not those of a restricted dataset before she has access."""
     try:
-        return snippets.snippets_of([one for one in reviewed.wanted if may_list(request.user, one.version.dataset)])
+        return snippets.snippets_of([one for one in reviewed.wanted if may_list(request.user, one.version.dataset, one.version)])
     except (GlobusUnavailableError, GlobusRefusedError):
         return []
 

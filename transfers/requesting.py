@@ -17,7 +17,7 @@ from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from datasets import files, terms
-from datasets.access import check_may_have
+from datasets.access import check_may_have, check_offered
 from datasets.models import Version
 from transfers import manifests, steps
 from transfers.errors import (
@@ -62,8 +62,7 @@ def check_wanted(user: Any, wanted: Sequence[Wanted]) -> None:
     for one in wanted:
         if not type(one.version.dataset).objects.visible_to(user).filter(pk=one.version.dataset_id).exists():
             raise NotFoundError
-        if one.version.published_at is None:
-            raise ConflictError(f"{one.version} is not published yet.")
+        check_offered(user, one.version)
         check_may_have(user, one.version.dataset)
         manifests.location_of(one.version)
     terms.check_accepted(user, {one.version.dataset for one in wanted})

@@ -9,10 +9,10 @@ from typing import Any
 from django.db import transaction
 
 from datasets import files
-from datasets.access import check_may_list, decide
+from datasets.access import check_may_list, check_offered, decide
 from datasets.files import FileQuery
 from datasets.models import Dataset, Version
-from transfers.errors import BasketChangedError, ConflictError, InvalidError, NotFoundError
+from transfers.errors import BasketChangedError, InvalidError, NotFoundError
 from transfers.models import Basket, Selection
 from transfers.requesting import MOST_SELECTIONS, Wanted
 
@@ -68,7 +68,7 @@ def adopt_basket(session_key: str | None, user: Any) -> None:
     if anonymous is None:
         return
     own = Basket.objects.get_or_create(user=user)[0]
-    for selection in anonymous.selections.select_related("version__dataset"):
+    for selection in anonymous.selections.exclude(version__status="withdrawn").select_related("version__dataset"):
         add_selection(own, version=selection.version, query=selection.query, user=user)
     anonymous.delete()
 
@@ -82,8 +82,7 @@ def add_selection(basket: Basket, *, version: Version, query: FileQuery, user: A
     """
     _check_may_name(version, query, user)
     Basket.objects.select_for_update().get(pk=basket.pk)
-    if version.published_at is None:
-        raise ConflictError(f"{version} is not published yet.")
+    check_offered(user, version)
     if missing := files.missing_paths(version, query):
         raise InvalidError(f"{version} does not hold {missing[0]}.", fields={"files": [f"Not there: {path}" for path in missing[:20]]})
     there = list(basket.selections.filter(version=version))
@@ -138,6 +137,8 @@ def _line(selection: Selection, user: Any) -> Line:
     why_not = ""
     if not decision.is_allowed and getattr(user, "is_authenticated", False):
         why_not = decision.words
+    elif version.is_withdrawn:
+        why_not = f"This version was withdrawn: {version.withdrawal}"
     elif not selection.n_files:
         why_not = "No file fits."
     elif location is None or location.collection_id is None or not location.is_online:
@@ -150,7 +151,7 @@ def _line(selection: Selection, user: Any) -> Line:
 def _check_may_name(version: Version, query: FileQuery, user: Any) -> None:
     """A version as a whole may be chosen before she has access; its totals are public."""
     if not query.is_everything:
-        check_may_list(user, version.dataset)
+        check_may_list(user, version.dataset, version)
 
 
 def _joined(one: FileQuery, other: FileQuery) -> FileQuery | None:

@@ -37,9 +37,13 @@ class DatasetQuerySet(models.QuerySet["Dataset"]):
     def published(self) -> Self:
         return self.filter(published_at__isnull=False)
 
+    def listed(self) -> Self:
+        """What people and harvesters find: published, and not withdrawn."""
+        return self.published().filter(withdrawn_at=None)
+
     def readable_in_place(self, now: dt.datetime) -> Self:
         """Published ones whose files are read where they lie: under no embargo, not controlled, not restricted."""
-        return self.published().filter(
+        return self.listed().filter(
             ~Q(access_policy=AccessPolicy.RESTRICTED),
             ~Q(classification=Classification.CONTROLLED),
             Q(embargo_ends_at=None) | Q(embargo_ends_at__lte=now),
@@ -114,6 +118,7 @@ class Dataset(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     published_at = models.DateTimeField(null=True, blank=True, editable=False)
+    withdrawn_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="Its current version was withdrawn then")
 
     # The catalogue row: copies that `indexing.py` alone writes, in the transaction that changes what they copy.
     listed_at = models.DateTimeField(editable=False)
@@ -184,6 +189,10 @@ class Dataset(models.Model):
         return self.published_at is not None
 
     @property
+    def is_withdrawn(self) -> bool:
+        return self.withdrawn_at is not None
+
+    @property
     def is_embargoed(self) -> bool:
         return self.embargo_ends_at is not None and self.embargo_ends_at > timezone.now()
 
@@ -199,7 +208,7 @@ class Dataset(models.Model):
     @property
     def is_read_in_place(self) -> bool:
         """Whether the files are read where they lie; else only shares give them out."""
-        return self.is_published and not self.is_controlled and self.effective_policy != AccessPolicy.RESTRICTED
+        return self.is_published and not self.is_withdrawn and not self.is_controlled and self.effective_policy != AccessPolicy.RESTRICTED
 
     @property
     def is_open_to_all(self) -> bool:

@@ -17,8 +17,12 @@ OPEN = Q(status__in=["draft", "review"])
 
 class VersionQuerySet(models.QuerySet["Version"]):
     def published(self) -> Self:
-        """Those with a date of publication: the current one and those that it superseded."""
+        """Those with a date of publication: the current one, those that it superseded, and what was withdrawn."""
         return self.exclude(status__in=VERSION_OPEN)
+
+    def offered(self) -> Self:
+        """Those whose files are given out to whom may have them."""
+        return self.published().exclude(status=VersionStatus.WITHDRAWN)
 
     def drafts(self) -> Self:
         """Those that are still made: in review too."""
@@ -47,6 +51,9 @@ class Version(Moving):
     created_at = models.DateTimeField(auto_now_add=True)
     published_at = models.DateTimeField(null=True, blank=True)
     superseded_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    withdrawal = models.TextField(blank=True, help_text="Why it was withdrawn, as its page says")
+    forward_url = models.URLField(max_length=500, blank=True, help_text="What to use instead")
     digest = models.BinaryField(max_length=32, null=True, blank=True, help_text="The root folder's digest (datasets/digests.py)")
     damaged_at = models.DateTimeField(null=True, blank=True)
     damage = models.TextField(blank=True, help_text="Which published bytes are no longer what they were")
@@ -66,7 +73,14 @@ class Version(Moving):
             models.CheckConstraint(name="version_published_has_digest", condition=OPEN | Q(digest__isnull=False)),
             models.CheckConstraint(
                 name="version_superseded_has_date",
-                condition=(Q(status="superseded") & Q(superseded_at__isnull=False)) | (~Q(status="superseded") & Q(superseded_at=None)),
+                condition=Q(status="withdrawn")
+                | (Q(status="superseded") & Q(superseded_at__isnull=False))
+                | (~Q(status="superseded") & Q(superseded_at=None)),
+            ),
+            models.CheckConstraint(
+                name="version_withdrawn_says_why",
+                condition=(Q(status="withdrawn", withdrawn_at__isnull=False) & ~Q(withdrawal=""))
+                | (~Q(status="withdrawn") & Q(withdrawn_at=None, withdrawal="", forward_url="")),
             ),
             models.CheckConstraint(
                 name="version_damage_has_date", condition=Q(damage="", damaged_at=None) | (~Q(damage="") & Q(damaged_at__isnull=False))
@@ -88,6 +102,10 @@ class Version(Moving):
     @property
     def is_in_review(self) -> bool:
         return self.status == VersionStatus.REVIEW
+
+    @property
+    def is_withdrawn(self) -> bool:
+        return self.status == VersionStatus.WITHDRAWN
 
     @property
     def digest_hex(self) -> str:

@@ -1,8 +1,5 @@
 """The web app of a localglobus with its nodes, in browsers without a script engine: one for each person."""
 
-from collections.abc import Callable, Iterator
-
-import httpx
 import pytest
 
 from tests.services.localglobus.transfer.conftest import folder, running_sites, sites
