@@ -161,6 +161,8 @@ def _node(request: Request) -> str:
     for node in request.app.state.settings.nodes:
         if hmac.compare_digest(given.encode(), calls.secret(node).encode()):
             recent.heard(request.scope, node)
+            if node in calls.cut_off:
+                raise ApiError("ServiceUnavailable", "This node was disconnected on the admin page", 503)
             return str(node)
     raise ApiError("AuthenticationFailed", "No node has this secret", 401)
 

@@ -29,6 +29,7 @@ class NodeCalls:
         self._folder = folder
         self._secrets: dict[str, str] = {}
         self._client: httpx.AsyncClient | None = None
+        self.cut_off: set[str] = set()  # nodes that somebody who debugs has disconnected
 
     def secret(self, node: str) -> str:
         """Returns the node's secret, which `DIR/dtn-<node>.secret` holds; it does not change while the program runs."""
@@ -38,6 +39,8 @@ class NodeCalls:
 
     async def call(self, collection: Collection, verb: str, **asked: Any) -> dict[str, Any]:
         """Returns the node's answer. Raises `ApiError`: 404, 403, 400 as the disk says, 502 `ExternalError` if the node is out of reach."""
+        if collection.node in self.cut_off:
+            raise _unreachable(collection, verb)
         status, body = await self._post(collection, verb, asked)
         for _ in range(TRIES):
             if body.get("code") != "EndpointNotFound":

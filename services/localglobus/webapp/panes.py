@@ -65,10 +65,16 @@ class View:
     def other(self, side: str) -> Pane:
         return self.origin if side == "destination" else self.destination
 
+    def parameters(self, side: str = "") -> dict[str, str]:
+        """All of its parameters; without those that a form for another folder of the pane `side` has of its own."""
+        two = {"two_pane": "true"} if self.is_two_pane else {}
+        own = {f"{side}_{name}" for name in ("path", "offset", "filter", "all")}
+        found = {**self.origin.query(), **self.destination.query(), **two}
+        return {name: value for name, value in found.items() if name not in own}
+
     @property
     def query(self) -> str:
-        two = {"two_pane": "true"} if self.is_two_pane else {}
-        return urllib.parse.urlencode({**self.origin.query(), **self.destination.query(), **two})
+        return urllib.parse.urlencode(self.parameters())
 
     @property
     def address(self) -> str:

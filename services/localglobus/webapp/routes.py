@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from services.localglobus.webapp import acting, activity, bookmarks, collections, consenting, files, groups, returning, sharing
+from services.localglobus.webapp import acting, activity, admin, bookmarks, collections, consenting, files, groups, returning, sharing
 from services.localglobus.webapp.pages import Page, see, signed_in
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -47,4 +47,5 @@ routes: list[BaseRoute] = [
     _page("/groups", groups.groups, "GET", "POST"),
     _page("/groups/{group_id}", groups.one_group, "GET", "POST"),
     _page("/groups/{group_id}/{tab}", groups.one_group),
+    *admin.routes,
 ]

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from services.localglobus.errors import ApiError
 from services.localglobus.webapp import panes
 from services.localglobus.webapp.calls import Calls, Document, quote
-from services.localglobus.webapp.naming import GUEST, MAPPED, name_principal
+from services.localglobus.webapp.naming import GUEST, MAPPED, name_principal, tabs_of
 from services.localglobus.webapp.pages import Form, draw, read_form, see, tell
 from services.localglobus.webapp.wording import PERMISSIONS
 
@@ -82,6 +82,7 @@ async def rules(request: Request, calls: Calls) -> Response:
         "collection": collection,
         "rules": [await _describe(calls, rule) for rule in found],
         "permissions": PERMISSIONS,
+        "tabs": tabs_of(collection),
         "tab": "sharing",
     }
     return await draw(request, calls, "sharing.html", context)
