@@ -63,6 +63,8 @@ def as_fault(error: Exception, path: str) -> PullError:
         return PullError("NO_SPACE", error.message, is_shared=True)
     if error.code == "EndpointPermissionDenied":
         return PullError("PERMISSION_DENIED", error.message)
+    if error.http_status == 503:
+        return PullError("ENDPOINT_ERROR", error.message, is_shared=True)
     return PullError(error.code, error.message, is_final=error.code in FINAL_CODES)
 
 
