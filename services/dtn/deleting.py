@@ -1,8 +1,9 @@
 """Delete orders: each path of the task is removed from this node's storage, in order; safe to repeat after a kill."""
 
 import threading
+from datetime import datetime
 
-from services.dtn.errors import NodeError
+from services.dtn.errors import NodeError, UnavailableError
 from services.dtn.faults import Faults
 from services.dtn.journal import FileEntry, Journal
 from services.dtn.progress import Options, Progress
@@ -35,13 +36,20 @@ class Delete:
         while entries := self._journal.pending(after=after, limit=500):
             for entry in entries:
                 after = entry.id
-                while self.is_paused and not self.stop.wait(0.2):
-                    pass
-                if self.stop.is_set():
-                    raise StoppedError
-                self._delete(entry)
+                self._rest_while_paused()
+                while not self._delete(entry):
+                    if self.stop.wait(RETRY_WAIT_S):
+                        raise StoppedError
+                    self._rest_while_paused()
 
-    def _delete(self, entry: FileEntry) -> None:
+    def _rest_while_paused(self) -> None:
+        while self.is_paused and not self.stop.wait(0.2):
+            pass
+        if self.stop.is_set():
+            raise StoppedError
+
+    def _delete(self, entry: FileEntry) -> bool:
+        """Bring one path to its end. False when its storage cannot answer now: try again."""
         was_begun = self._journal.get("deleting") == entry.id  # by a process that was killed: what it took away is no fault
         self._journal.set("deleting", entry.id)
         try:
@@ -50,12 +58,19 @@ class Delete:
             self._storage.delete(entry.source_path, recursive=recursive, ignore_missing=ignore_missing)
             self._rest_unrecorded()
         except NodeError as error:
-            code = {404: "FILE_NOT_FOUND", 403: "PERMISSION_DENIED"}.get(error.http_status, error.code)
+            code = {404: "FILE_NOT_FOUND", 403: "PERMISSION_DENIED", 503: "ENDPOINT_ERROR"}.get(error.http_status, error.code)
             self.progress.set_fault(code, error.message, entry.source_path)
+            if isinstance(error, UnavailableError) and not self._is_late():
+                return False
             self._journal.end(entry, "failed", code=code, details=error.message)
         else:
             self._journal.end(entry, "deleted")
             self.progress.add(files_transferred=1)
+        return True
+
+    def _is_late(self) -> bool:
+        deadline = self._options.deadline
+        return deadline is not None and datetime.now(deadline.tzinfo) >= deadline
 
     def _rest_unrecorded(self) -> None:
         fault = self._faults.take("unrecorded")

@@ -212,7 +212,7 @@ class BucketFolder:
     def read(self, key):
         return self.s3.client.get_object(Bucket=self.bucket, Key=f"data/{key}")["Body"].read()
 
-    def keys(self):
+    def names(self):
         """Every key, without the objects that keep folders."""
         pages = self.s3.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix="data/")
         keys = [one["Key"].removeprefix("data/") for page in pages for one in page.get("Contents", ())]

@@ -77,7 +77,7 @@ def test_reading_needs_the_right_and_tells_a_stranger_nothing(control, client, b
     assert client.get(f"/{collection}/closed/none.txt", headers=cy).status_code == 403
     assert client.get(f"/{collection}/open/a.txt").status_code == 401
     assert client.put(f"/{collection}/open/new.txt", content=b"x", headers=cy).status_code == 403
-    assert bucket.keys() == ["closed/b.txt", "open/a.txt"]
+    assert bucket.names() == ["closed/b.txt", "open/a.txt"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -85,11 +85,11 @@ def test_hard_names_are_written_listed_read_and_deleted(control, vault, client, 
     collection, bucket = opened
     url = f"/{collection}/sub folder/{quote(name, safe='')}"
     assert client.put(url, content=name.encode(), headers=ADA).status_code == 201
-    assert bucket.keys() == [f"sub folder/{name}"]
+    assert bucket.names() == [f"sub folder/{name}"]
     assert client.get(url, headers=ADA).content == name.encode()
     assert names_of(vault.ask("ls", collection=collection, path="/sub folder/")) == [(name, "file")]
     assert client.delete(url, headers=ADA).status_code == 204
-    assert bucket.keys() == []
+    assert bucket.names() == []
 
 
 @pytest.mark.parametrize("path", ["/a\nb", "/a\rb", "/" + "x" * 256, "/a/" + "/".join(["y" * 200] * 6)])
@@ -98,7 +98,7 @@ def test_names_that_cannot_be_are_refused(vault, client, opened, path):
     answer = client.put(f"/{collection}{quote(path)}", content=b"x", headers=ADA)
     assert (answer.status_code, answer.json()["code"]) == (400, "InvalidPath")
     assert vault.ask("stat", collection=collection, path=path).json()["code"] == "InvalidPath"
-    assert bucket.keys() == []
+    assert bucket.names() == []
 
 
 # --- listing -----------------------------------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def test_a_large_folder_is_listed_in_pages(client, vault, opened):
     assert (rest[0]["name"], len(rest)) == ("0600.txt", 410)
     deleted = vault.ask("delete", collection=collection, path="/many/", recursive=True)
     assert deleted.json()["deleted"] >= 1010
-    assert bucket.keys() == []
+    assert bucket.names() == []
 
 
 def test_webdav_reads_a_bucket(client, opened):
@@ -170,7 +170,7 @@ def test_a_file_is_put_encrypted_and_shows_its_name_only_when_whole(s3, client, 
     assert (answer.status_code, answer.headers["repr-digest"]) == (201, digest_field(content))
     assert bucket.read("in/file.nc") == content
     assert client.get(url, headers=ADA).headers["etag"] == answer.headers["etag"]
-    assert (bucket.keys(), bucket.uploads()) == (["in/file.nc"], [])
+    assert (bucket.names(), bucket.uploads()) == (["in/file.nc"], [])
     begun = [headers for method, path, headers in s3.requests if path.endswith("?uploads")]
     writes = [*begun, *(headers for method, path, headers in s3.requests if method == "PUT" and "partNumber" not in path)]
     assert writes
@@ -187,7 +187,7 @@ def test_an_upload_with_a_wrong_digest_or_a_condition_leaves_what_was_there(clie
     assert (wrong.status_code, wrong.json()["code"]) == (400, "DigestMismatch")
     assert client.put(url, content=b"new", headers={**ADA, "If-None-Match": "*"}).status_code == 412
     assert client.put(url, content=b"new", headers={**ADA, "If-Match": '"another"'}).status_code == 412
-    assert (bucket.read("a.txt"), bucket.keys(), bucket.uploads()) == (b"old", ["a.txt"], [])
+    assert (bucket.read("a.txt"), bucket.names(), bucket.uploads()) == (b"old", ["a.txt"], [])
 
 
 def put_part(client, url, content, first, last, **fields):
@@ -212,7 +212,7 @@ def test_an_upload_goes_on_after_a_kill_of_the_node(vault, opened):
         last = put_part(client, url, content, 11 * MIB, len(content) - 1, **{"Repr-Digest": digest_field(content)})
         assert (last.status_code, last.headers["repr-digest"]) == (201, digest_field(content))
     assert bucket.read("in/big.nc") == content
-    assert (bucket.keys(), bucket.uploads()) == (["in/big.nc"], [])
+    assert (bucket.names(), bucket.uploads()) == (["in/big.nc"], [])
     assert list((vault.state / "spool").iterdir()) == []
 
 
@@ -224,7 +224,7 @@ def test_a_wrong_whole_begins_anew(client, opened):
     assert (wrong.status_code, wrong.json()["code"]) == (400, "DigestMismatch")
     asked = client.put(url, headers={**ADA, "Content-Range": f"bytes */{len(content)}"})
     assert (asked.status_code, "range" in asked.headers) == (308, False)
-    assert (bucket.keys(), bucket.uploads()) == ([], [])
+    assert (bucket.names(), bucket.uploads()) == ([], [])
 
 
 def test_uploads_that_a_killed_node_left_are_removed_at_its_start(vault, opened):
@@ -239,7 +239,7 @@ def test_uploads_that_a_killed_node_left_are_removed_at_its_start(vault, opened)
         client.put(f"/{collection}/big.nc", content=body(), headers=ADA)
     assert bucket.uploads()
     vault.start()
-    assert (bucket.keys(), bucket.uploads()) == ([], [])
+    assert (bucket.names(), bucket.uploads()) == ([], [])
 
 
 # --- folders and names --------------------------------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ def test_files_and_folders_are_renamed_and_nothing_is_replaced(vault, opened):
     assert rename("/none", "/x").json()["code"] == "ClientError.NotFound"
     assert rename("/old", "/old/inner").status_code == 409
     assert rename("/old/", "/new/").status_code == 200
-    assert bucket.keys() == ["b.txt", "c.txt", "new/sub/y.txt", "new/x.txt"]
+    assert bucket.names() == ["b.txt", "c.txt", "new/sub/y.txt", "new/x.txt"]
     assert bucket.read("new/sub/y.txt") == b"old/sub/y.txt"
 
 
@@ -281,7 +281,7 @@ def test_deleting_spares_what_is_not_named(vault, opened):
         bucket.put(key, b"1")
     assert vault.ask("delete", collection=collection, path="/a", recursive=False).status_code == 409
     assert vault.ask("delete", collection=collection, path="/a", recursive=True).json()["deleted"] >= 2
-    assert bucket.keys() == ["ab/z.txt"]
+    assert bucket.names() == ["ab/z.txt"]
     assert vault.ask("delete", collection=collection, path="/a", recursive=True).json()["code"] == "ClientError.NotFound"
     assert vault.ask("delete", collection=collection, path="/a", ignore_missing=True).json() == {"deleted": 0}
     assert vault.ask("delete", collection=collection, path="/", recursive=True).status_code == 403
@@ -294,7 +294,7 @@ def test_rules_of_an_operation_hold_in_a_bucket(vault, opened):
     assert vault.ask("mkdir", collection=collection, path="/a/new", rules=only_b).status_code == 403
     assert vault.ask("delete", collection=collection, path="/a/x.txt", rules=only_b).status_code == 403
     assert vault.ask("ls", collection=collection, path="/a/", rules=only_b).status_code == 403
-    assert bucket.keys() == ["a/x.txt"]
+    assert bucket.names() == ["a/x.txt"]
 
 
 # --- what can go wrong ---------------------------------------------------------------------------------------------------------------
@@ -317,7 +317,7 @@ def test_what_the_bucket_refuses_has_a_code_of_globus(s3, client, opened, status
     answer = client.put(f"/{collection}/refused.txt", content=b"x", headers=ADA)
     assert (answer.status_code, answer.json()["code"]) == (answered, code)
     assert bucket.bucket not in answer.text
-    assert bucket.keys() == []
+    assert bucket.names() == []
 
 
 def test_a_busy_bucket_is_asked_again(s3, client, opened):

@@ -1,0 +1,214 @@
+"""Copies from and to buckets between real nodes: bytes, digests, folders, kills, faults; and deleting."""
+
+import hashlib
+import os
+
+import pytest
+
+from tests.services.dtn.conftest import new_bucket_collection, new_collection
+
+MIB = 1 << 20
+LARGE = 43 * MIB + 17
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture
+def disk(control, archive, request):
+    """(collection, folder) on the archive node's disk."""
+    return new_collection(control, archive, request.node.name)
+
+
+@pytest.fixture
+def bucket(bucket_files):
+    return bucket_files
+
+
+def tree():
+    """Small files in folders, one of several pieces, an empty one."""
+    files = {f"set/part {number % 3}/{number}.csv": f"value\n{number}\n".encode() for number in range(60)}
+    return {**files, "set/nothing.txt": b"", "set/é #1?.nc": os.urandom(3 * MIB), "set/big.nc": os.urandom(LARGE)}
+
+
+def check_results(control, order, files, *, top="/copy/"):
+    found = {result["destination_path"]: result for result in control.results(order)}
+    assert len(found) == len(control.results(order)) == len(files)
+    for key, content in files.items():
+        result = found[top + key.removeprefix("set/")]
+        assert (result["status"], result["size"], result["checksum"]) == ("transferred", len(content), sha256(content))
+
+
+def test_a_tree_comes_out_of_a_bucket(control, vault, disk, bucket):
+    (source, there), (destination, here) = bucket, disk
+    files = tree()
+    for key, content in files.items():
+        there.put(key, content)
+    assert vault.ask("mkdir", collection=source, path="/set/empty").status_code == 200
+    order = control.order((vault.url, source), destination, [("/set/", "/copy/", True)])
+    end = control.wait_for_end(order, 60)
+    assert end["status"] == "SUCCEEDED"
+    assert {name: (here / "copy" / name.removeprefix("set/")).read_bytes() for name in files} == files
+    assert (here / "copy" / "empty").is_dir()
+    check_results(control, order, files)
+    assert end["counters"]["bytes_transferred"] == sum(len(content) for content in files.values())
+
+
+def test_a_tree_goes_into_a_bucket_encrypted(control, s3, archive, vault, disk, bucket):
+    (source, there), (destination, here) = disk, bucket
+    files = tree()
+    for key, content in files.items():
+        (there / key).parent.mkdir(parents=True, exist_ok=True)
+        (there / key).write_bytes(content)
+    (there / "set" / "empty").mkdir()
+    s3.requests.clear()
+    order = control.order((archive.url, source), destination, [("/set/", "/copy/", True)])
+    end = control.wait_for_end(order, 60)
+    assert end["status"] == "SUCCEEDED"
+    assert here.names() == sorted("copy/" + key.removeprefix("set/") for key in files)
+    assert {key: here.read("copy/" + key.removeprefix("set/")) for key in files} == files
+    assert vault.ask("stat", collection=destination, path="/copy/empty").json()["type"] == "dir"
+    check_results(control, order, files)
+    assert here.uploads() == []
+    begun = [headers for _, path, headers in s3.requests if path.endswith("?uploads")]
+    assert begun
+    writes = [*begun, *(headers for method, path, headers in s3.requests if method == "PUT" and "partNumber" not in path)]
+    assert {headers.get("x-amz-server-side-encryption") for headers in writes} == {"AES256"}
+
+
+def test_from_bucket_to_bucket_of_one_node(control, vault, s3, bucket, request):
+    (source, there) = bucket
+    destination, here = new_bucket_collection(control, vault, s3, f"{request.node.name} 2")
+    files = {"set/a.txt": b"a", "set/big.nc": os.urandom(LARGE)}
+    for key, content in files.items():
+        there.put(key, content)
+    order = control.order((vault.url, source), destination, [("/set/", "/copy/", True)])
+    assert control.wait_for_end(order, 60)["status"] == "SUCCEEDED"
+    assert here.read("copy/big.nc") == files["set/big.nc"]
+    check_results(control, order, files)
+
+
+def test_a_destination_killed_mid_copy_keeps_the_parts_that_the_bucket_has(control, archive, vault, disk, bucket):
+    (source, there), (destination, here) = disk, bucket
+    content = os.urandom(64 * MIB)
+    (there / "big.nc").write_bytes(content)
+    archive.order_fault("get", times=3)  # three pieces come at once
+    archive.order_fault("get", times=100, delay_s=6)
+    order = control.order((archive.url, source), destination, [("/big.nc", "/in/big.nc")])
+    control.wait(lambda: control.heartbeats[order] and control.heartbeats[order][-1]["counters"]["bytes_transferred"] >= 24 * MIB)
+    vault.kill()
+    assert here.names() == []
+    upload = here.uploads()[0]
+    kept = here.s3.client.list_parts(Bucket=here.bucket, Key=upload["Key"], UploadId=upload["UploadId"])["Parts"]
+    archive.clear_faults()
+    vault.start()
+    end = control.wait_for_end(order, 60)
+    assert end["status"] == "SUCCEEDED"
+    assert here.read("in/big.nc") == content
+    assert (here.names(), here.uploads()) == (["in/big.nc"], [])
+    assert control.results(order)[0]["checksum"] == sha256(content)
+    sent = [path for method, path, _ in here.s3.requests if method == "PUT" and f"uploadId={upload['UploadId']}" in path]
+    again = {one["PartNumber"] for one in kept if sum(f"partNumber={one['PartNumber']}&" in path for path in sent) > 1}
+    assert len(kept) >= 3
+    assert not again
+
+
+def test_a_node_killed_before_it_recorded_delivers_nothing_twice(control, s3, archive, vault, disk, bucket):
+    (source, there), (destination, here) = disk, bucket
+    names = ["small.nc", "large.nc"]
+    for name, size in zip(names, (2000, 20 * MIB), strict=True):
+        (there / name).write_bytes(os.urandom(size))
+    for name in names:
+        vault.order_fault("unrecorded", delay_s=60)
+        order = control.order((archive.url, source), destination, [(f"/{name}", f"/{name}")])
+        control.wait(lambda name=name: name in here.names())
+        s3.requests.clear()
+        vault.kill()
+        vault.start()
+        assert control.wait_for_end(order)["status"] == "SUCCEEDED"
+        assert [path for method, path, _ in s3.requests if method in {"PUT", "POST"}] == []
+        assert here.read(name) == (there / name).read_bytes()
+
+
+def test_wrong_bytes_from_a_source_never_get_the_name(control, archive, vault, disk, bucket):
+    (source, there), (destination, here) = disk, bucket
+    (there / "small.nc").write_bytes(b"right")
+    (there / "large.nc").write_bytes(os.urandom(20 * MIB))
+    archive.order_fault("get", times=2, corrupt=True)
+    order = control.order((archive.url, source), destination, [("/small.nc", "/small.nc"), ("/large.nc", "/large.nc")])
+    assert control.wait_for_end(order, 60)["status"] == "SUCCEEDED"
+    assert "CHECKSUM_MISMATCH" in control.faults(order)
+    assert here.read("small.nc") == b"right"
+    assert here.read("large.nc") == (there / "large.nc").read_bytes()
+
+
+@pytest.mark.parametrize(("status", "said", "code"), [(403, "AccessDenied", "PERMISSION_DENIED"), (507, "QuotaExceeded", "NO_SPACE")])
+def test_what_a_bucket_refuses_is_told_and_tried_again(control, s3, archive, disk, bucket, status, said, code):
+    (source, there), (destination, here) = disk, bucket
+    (there / "a.nc").write_bytes(b"bytes")
+    s3.order_fault("PUT", f"{here.bucket}/data/a.nc", status=status, code=said, times=4)
+    order = control.order((archive.url, source), destination, [("/a.nc", "/a.nc")])
+    assert control.wait_for_end(order, 60)["status"] == "SUCCEEDED"
+    assert code in control.faults(order)
+    assert here.read("a.nc") == b"bytes"
+
+
+def test_a_missing_object_is_passed_over_where_that_is_asked(control, vault, disk, bucket):
+    (source, there), (destination, here) = bucket, disk
+    there.put("a.txt", b"a")
+    items = [("/a.txt", "/a.txt"), ("/none.txt", "/none.txt")]
+    order = control.order((vault.url, source), destination, items, skip_source_errors=True)
+    assert control.wait_for_end(order)["status"] == "SUCCEEDED"
+    skipped = [(one["source_path"], one["error_code"]) for one in control.results(order) if one["status"] == "skipped"]
+    assert skipped == [("/none.txt", "FILE_NOT_FOUND")]
+    assert [path.name for path in here.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+def test_what_is_in_the_bucket_already_is_left_there(control, s3, archive, disk, bucket, level):
+    (source, there), (destination, here) = disk, bucket
+    for name in ("same.txt", "large.nc"):
+        content = b"x" * (9 * MIB if name == "large.nc" else 10)
+        (there / name).write_bytes(content)
+        os.utime(there / name, (1_600_000_000, 1_600_000_000))
+        here.put(name, content)
+    s3.requests.clear()
+    items = [("/same.txt", "/same.txt"), ("/large.nc", "/large.nc")]
+    order = control.order((archive.url, source), destination, items, sync_level=level)
+    assert control.wait_for_end(order)["counters"]["files_skipped"] == 2
+    assert [path for method, path, _ in s3.requests if method in {"PUT", "POST"}] == []
+
+
+def test_what_the_source_does_not_have_is_deleted_in_the_bucket(control, archive, disk, bucket):
+    (source, there), (destination, here) = disk, bucket
+    (there / "set").mkdir()
+    (there / "set" / "a.txt").write_bytes(b"a")
+    here.put("copy/old/x.txt", b"x")
+    here.put("copy/y.txt", b"y")
+    here.put("other.txt", b"z")
+    order = control.order((archive.url, source), destination, [("/set/", "/copy/", True)], delete_destination_extra=True)
+    assert control.wait_for_end(order)["status"] == "SUCCEEDED"
+    assert here.names() == ["copy/a.txt", "other.txt"]
+
+
+def test_a_delete_order_empties_a_folder_of_a_bucket_and_waits_for_a_busy_one(control, s3, bucket):
+    collection, here = bucket
+    for key in ("a/x.txt", "a/sub/y.txt", "ab.txt"):
+        here.put(key, b"1")
+    s3.order_fault("POST", "?delete", status=503, code="SlowDown", times=5)
+    order = control.order(None, collection, ["/a/"], kind="delete")
+    end = control.wait_for_end(order, 60)
+    assert (end["status"], here.names()) == ("SUCCEEDED", ["ab.txt"])
+
+
+def test_a_cancelled_copy_leaves_no_parts(control, archive, disk, bucket):
+    (source, there), (destination, here) = disk, bucket
+    (there / "big.nc").write_bytes(os.urandom(40 * MIB))
+    archive.order_fault("get", times=2)
+    archive.order_fault("get", times=100, delay_s=3)
+    order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")])
+    control.wait(here.uploads)
+    control.actions[order] = "cancel"
+    assert control.wait_for_end(order)["status"] == "FAILED"
+    assert (here.names(), here.uploads()) == ([], [])
