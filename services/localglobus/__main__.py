@@ -54,6 +54,7 @@ def read_arguments(arguments: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--faults", action="store_true", help="open the fault switch, for tests")
     parser.add_argument("--rate-limit", type=float, default=500.0, metavar="N", help="requests a second of one identity (0: any)")
     parser.add_argument("--active-tasks", type=int, default=3, metavar="N", help="tasks of one identity under way; the rest is queued")
+    parser.add_argument("--timer-interval", type=float, default=60.0, metavar="S", help="all timers of one identity run no more often")
     given = parser.parse_args(arguments)
     if not (is_loopback(given.host) or given.host in given.allow_host):
         parser.error("--host must be a loopback address: this is a stand-in without passwords (--allow-host HOST on a closed network)")
@@ -77,6 +78,7 @@ def read_arguments(arguments: Sequence[str] | None = None) -> Settings:
         has_faults=given.faults,
         requests_per_second=given.rate_limit,
         active_tasks=max(1, given.active_tasks),
+        least_timer_interval_s=given.timer_interval,
         allowed_hosts=tuple(given.allow_host),
     )
 

@@ -1,4 +1,4 @@
-"""The Starlette apps of localglobus: one for Auth, Transfer, Groups, Search and the web app on one origin, one per GCS Manager.
+"""The Starlette apps of localglobus: one for Auth, Transfer, Groups, Search, Timers and the web app on one origin, one per GCS Manager.
 
 They share the store and live in one process and one event loop. What requests find in `request.app.state`: `settings`, `store`,
 `authority` (certificates), `issuer` (id tokens), `cookies`, `world` (the demo's ids),
@@ -40,6 +40,9 @@ from services.localglobus.search import schema as search_schema
 from services.localglobus.search import tasks as search_tasks
 from services.localglobus.settings import Settings
 from services.localglobus.store import Store
+from services.localglobus.timers import routes as timer_routes
+from services.localglobus.timers import running as timer_running
+from services.localglobus.timers import schema as timer_schema
 from services.localglobus.transfer import routes as transfer_routes
 from services.localglobus.transfer import schema as transfer_schema
 from services.localglobus.transfer.meter import Meter
@@ -63,10 +66,11 @@ SCHEMAS = (
     mails.SCHEMA,
     transfer_schema.SCHEMA,
     search_schema.SCHEMA,
+    timer_schema.SCHEMA,
     seed.SCHEMA,
 )
 
-BACKGROUND = (nodes.run, search_tasks.run)
+BACKGROUND = (nodes.run, search_tasks.run, timer_running.run)
 
 STANDIN = (b"x-causeway-standin", b"localglobus")
 
@@ -121,7 +125,7 @@ def make_apps(settings: Settings) -> tuple[ASGIApp, dict[str, ASGIApp], Store]:
         *nodes.routes,
         *webapp_routes.routes,
     ]
-    found += search_routes.routes
+    found += [*search_routes.routes, *timer_routes.routes]
     main = _make_app([*found, *(faults.routes if settings.has_faults else [])], state, background=True)
     managers = {name: _make_app([*gcs.routes], {**state, "gcs_endpoint": name}, background=False) for name in settings.nodes}
     main.state.managers = managers  # the web app calls them as well

@@ -120,6 +120,8 @@ def shape_search(error: ApiError) -> dict[str, Any]:
 
 def shape_timers(error: ApiError) -> dict[str, Any]:
     """`{"error": {"code", "detail", "status"}}` of Globus Timers; what must be agreed to stands at the top, where clients look."""
+    if "detail" in error.extra:  # what is wrong with a document, place by place
+        return {"detail": error.extra["detail"]}
     named = {"code": error.code} if "authorization_parameters" in error.extra else {}
     return {"error": {"code": error.code, "detail": error.message, "status": error.http_status}, **named, **error.extra}
 

@@ -51,7 +51,6 @@ SERVICES = {
             "urn:globus:auth:scope:search.api.globus.org:all": "Search and manage indices",
             "urn:globus:auth:scope:search.api.globus.org:search": "Search",
             "urn:globus:auth:scope:search.api.globus.org:ingest": "Write to indices",
-            "urn:globus:auth:scope:search.api.globus.org:ingest": "Write to indices",
         },
     ),
     "flows.globus.org": (

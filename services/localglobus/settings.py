@@ -18,6 +18,7 @@ class Settings:
     has_faults: bool = False
     requests_per_second: float = 500.0
     active_tasks: int = 3
+    least_timer_interval_s: float = 60.0
     allowed_hosts: tuple[str, ...] = ()  # beyond loopback: what it may bind and sign certificates for
 
     @property

@@ -9,6 +9,7 @@ import pytest
 
 from services.localglobus import gcs, group_policies, groups
 from services.localglobus.search import routes as search_routes
+from services.localglobus.timers import routes as timer_routes
 from services.localglobus.transfer import routes as transfer_routes
 from tests.services.localglobus.conftest import use
 from tests.services.localglobus.transfer.conftest import make_sites
@@ -18,6 +19,8 @@ NAMES = {
     "/v0.10": "DATA_TYPE description display_name endpoint_id expiration_date host_endpoint identity_id keywords label message name"
     " notify_email organization path pause_ls permissions pinned principal public start_time subscription_id task_id_list",
     "/v2/bookmarks": "data attributes relationships",
+    "/v2/timer": "timer",
+    "/jobs": "name start interval stop_after stop_after_n callback_url callback_body update_credentials",
     "/v2": "add allow_add change_role description group_visibility invite is_high_assurance join leave name parent_id policies remove"
     " signup_fields terms_and_conditions",
     "/v1": "display_name description role_name principal q advanced limit offset filters facets post_facet_filters boosts sort marker"
@@ -27,6 +30,7 @@ NAMES = {
 }
 """Members of the documents of each API."""
 MANAGER = "/api"
+TIMERS = "https://auth.globus.org/scopes/524230d7-ea86-4a52-8312-86065a9e0417/timer[urn:globus:auth:scope:transfer.api.globus.org:all]"
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +50,7 @@ def clients(own):
     transfer, manager = own.service("demo").authorizer.access_token, own.manager("demo").authorizer.access_token
     group = own.globus.client("demo").oauth2_client_credentials_tokens(groups_scope)["access_token"]
     search = own.globus.client("demo").oauth2_client_credentials_tokens("urn:globus:auth:scope:search.api.globus.org:all")["access_token"]
+    timers = own.globus.client("demo").oauth2_client_credentials_tokens(TIMERS)["access_token"]
     verify = ssl.create_default_context(cafile=own.globus.data / "ca.pem")
     made = {
         start: httpx.Client(
@@ -54,7 +59,15 @@ def clients(own):
             verify=verify,
             trust_env=False,
         )
-        for start, token in {"/v0.10": transfer, "/v2/bookmarks": transfer, "/v2": group, "/v1": search, MANAGER: manager}.items()
+        for start, token in {
+            "/v0.10": transfer,
+            "/v2/bookmarks": transfer,
+            "/v2": group,
+            "/v1": search,
+            "/v2/timer": timers,
+            "/jobs": timers,
+            MANAGER: manager,
+        }.items()
     }
     yield made
     for client in made.values():
@@ -65,9 +78,12 @@ def clients(own):
 def ids(own, clients):
     """What stands for the names in a path, all of it there."""
     share = own.collection("share")
+    body = {"source_endpoint": share, "destination_endpoint": share, "DATA": []}
+    timer = {"timer_type": "transfer", "schedule": {"type": "once", "datetime": "2100-01-01T00:00:00Z"}, "body": body}
     rule = {"DATA_TYPE": "pause_rule", "endpoint_id": share, "message": "x", "start_time": "2100-01-01"}
     return {
         "index_id": clients["/v1"].post("/v1/index", json={"display_name": "Odd", "description": "x"}).json()["id"],
+        "timer_id": clients["/jobs"].post("/v2/timer", json={"timer": timer}).json()["timer"]["job_id"],
         "endpoint_id": share,
         "collection_id": share,
         "group_id": clients["/v2"].post("/v2/groups", json={"name": "Odd"}).json()["id"],
@@ -89,6 +105,13 @@ def documents(start):
                 if start == MANAGER
                 else {name: next(turning)}
             )
+    if start == "/v2/timer":
+        for name in ("name", "schedule", "body", "timer_type"):
+            for odd in ODD:
+                yield {"timer": {"timer_type": "transfer", "schedule": {"type": "once"}, "body": {}, name: odd}}
+                for member in ("type", "interval_seconds", "start", "end", "datetime"):
+                    schedule = {"type": "recurring", "interval_seconds": 3600, member: odd}
+                    yield {"timer": {"timer_type": "transfer", "schedule": schedule, "body": {}}}
     if start == "/v1":
         for name in ("filters", "facets", "sort", "boosts"):
             for odd in ODD:
@@ -113,7 +136,7 @@ def documents(start):
 
 ROUTES = [
     (method, route.path)
-    for route in (*transfer_routes.routes, *search_routes.routes, *groups.routes, *group_policies.routes, *gcs.routes)
+    for route in (*transfer_routes.routes, *search_routes.routes, *timer_routes.routes, *groups.routes, *group_policies.routes, *gcs.routes)
     for method in sorted({"POST", "PUT", "PATCH"} & (route.methods or set()))
 ]
 

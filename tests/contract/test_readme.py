@@ -6,6 +6,7 @@ from pathlib import Path
 from services.localglobus import gcs, group_policies, groups
 from services.localglobus.auth import api, pages
 from services.localglobus.search import routes as search_routes
+from services.localglobus.timers import routes as timer_routes
 from services.localglobus.transfer import routes as transfer_routes
 
 CHECKOUT = Path(__file__).parents[2]
@@ -22,6 +23,7 @@ def served():
         *group_policies.routes,
         *transfer_routes.routes,
         *search_routes.routes,
+        *timer_routes.routes,
         *gcs.routes,
     ):
         path = re.sub(r":\w+}", "}", route.path)

@@ -1,4 +1,4 @@
-"""Every answer of Auth, Transfer, Groups, Search and the GCS Manager that the Globus SDK ships as a recording, against ours.
+"""Every answer of Auth, Transfer, Groups, Search, Timers and the GCS Manager that the Globus SDK ships as a recording, against ours.
 
 A good answer of ours holds at least the recorded keys, with compatible JSON types (null: anything); a refusal has the recorded status and
 code. `ANSWERS` says how each recording is asked for here, `LEFT_OUT` names the others with the reason, and a recording in neither fails.
@@ -24,17 +24,21 @@ from globus_sdk import (
     GroupPolicies,
     GroupsClient,
     NativeAppAuthClient,
+    RecurringTimerSchedule,
     SearchClient,
+    TimerJob,
+    TimersClient,
     TransferClient,
     TransferData,
+    TransferTimer,
     UserCredentialDocument,
 )
-from globus_sdk.scopes import GCSCollectionScopes, GCSEndpointScopes, SearchScopes, TransferScopes
+from globus_sdk.scopes import GCSCollectionScopes, GCSEndpointScopes, SearchScopes, TimersScopes, TransferScopes
 from globus_sdk.testing import get_response_set
 
 from tests.services.localglobus.transfer.conftest import Sites, wait_until
 
-SERVICES = ("auth", "transfer", "groups", "search", "globus_connect_server")
+SERVICES = ("auth", "transfer", "groups", "search", "timer", "globus_connect_server")
 ADA = "ada@university.example"
 GROUPS = "urn:globus:auth:scope:groups.api.globus.org:all"
 IDENTITIES = "openid urn:globus:auth:scope:auth.globus.org:view_identities"
@@ -63,6 +67,9 @@ LEFT_OUT = {
     "groups.get_group:subscription": SUBSCRIPTIONS,
     "groups.get_group_by_subscription_id": SUBSCRIPTIONS,
     "groups.set_subscription_admin_verified": SUBSCRIPTIONS,
+    "timer.create_timer:flow_timer_success": "there are no flows",
+    "timer.get_job:simple_500_error": "a fault of the service, which nobody can ask for",
+    "timer.get_job:inactive_gare": "shown by timers/test_timers.py: it needs a person who takes a consent back",
     "globus_connect_server.create_storage_gateway:default": "an endpoint has one storage gateway, the folder of its node",
     "globus_connect_server.delete_storage_gateway:default": "an endpoint has one storage gateway, the folder of its node",
 }
@@ -126,6 +133,36 @@ class World:
         return self.sites.manager("demo")
 
     @cached_property
+    def timers(self) -> TimersClient:
+        scope = str(TimersScopes.timer.with_dependency(TransferScopes.all))
+        return TimersClient(authorizer=AccessTokenAuthorizer(self.token("portal", scope)))
+
+    def timer(self) -> Any:
+        """A timer that waits; `world` deletes it."""
+        schedule = RecurringTimerSchedule(604800, start="2100-01-01T00:00:00+00:00", end={"condition": "iterations", "iterations": 2})
+        return self.timers.create_timer(TransferTimer(name="example timer", schedule=schedule, body=self.copy()))
+
+    def job(self, start: str = "2100-01-01T00:00:00+00:00") -> Any:
+        body = {"source_endpoint_id": self.sites.collection("archive"), "destination_endpoint_id": self.share}
+        item = {"source_path": "/public/notes.txt", "destination_path": self.at("job.txt"), "recursive": False}
+        options = {"label": self.folder.name, "skip_source_errors": True, "sync_level": 3, "verify_checksum": True}
+        callback = {"body": {**body, **options, "transfer_items": [item]}}
+        return self.timers.create_job(TimerJob(JOBS, callback, start, 864000, name="example timer"))
+
+    def job_that_ran(self) -> str:
+        number = self.job("2020-01-01T00:00:00+00:00")["job_id"]
+        wait_until(lambda: self.timers.get_job(number)["n_runs"])
+        return number
+
+    def paused_job(self) -> Any:
+        self.timers.pause_job(number := self.job()["job_id"])
+        return self.timers.get_job(number)
+
+    def resumed_job(self) -> Any:
+        self.timers.pause_job(number := self.job()["job_id"])
+        return self.timers.resume_job(number)
+
+    @cached_property
     def search(self) -> SearchClient:
         return SearchClient(authorizer=AccessTokenAuthorizer(self.token("portal", str(SearchScopes.all))))
 
@@ -182,7 +219,7 @@ class World:
         return self.at(name)
 
     def copy(self) -> TransferData:
-        asked = TransferData(self.sites.collection("archive"), self.share)
+        asked = TransferData(self.sites.collection("archive"), self.share, label=self.folder.name)
         asked.add_item("/public/notes.txt", self.at("copied.txt"))
         return asked
 
@@ -256,6 +293,7 @@ class World:
         return client.put(f"/v0.10/endpoint/{self.share}/subscription_admin_verified", data={"subscription_admin_verified": value})
 
 
+JOBS = "https://actions.automate.globus.org/transfer/transfer/run"
 POLICIES = GroupPolicies(
     is_high_assurance=False,
     group_visibility="private",
@@ -315,6 +353,16 @@ ANSWERS: dict[str, Callable[[World], Any]] = {
     "groups.get_group": lambda w: w.groups.get_group(w.group()),
     "groups.get_my_groups": lambda w: w.groups.get_my_groups(),
     "groups.set_group_policies": lambda w: w.groups.set_group_policies(w.group(), POLICIES),
+    "timer.create_timer": World.timer,
+    "timer.create_job": World.job,
+    "timer.create_job:validation_error": lambda w: w.timers.post("/jobs/", data={"callback_body": {}}),
+    "timer.get_job": lambda w: w.timers.get_job(w.job_that_ran()),
+    "timer.get_job:inactive_user": World.paused_job,
+    "timer.list_jobs": lambda w: w.timers.list_jobs() if w.job() else None,
+    "timer.update_job": lambda w: w.timers.update_job(w.job()["job_id"], {"name": "updated name"}),
+    "timer.pause_job": lambda w: w.timers.pause_job(w.job()["job_id"]),
+    "timer.resume_job": World.resumed_job,
+    "timer.delete_job": lambda w: w.timers.delete_job(w.job()["job_id"]),
     "search.create_index": lambda w: w.search.get_index(w.index()),
     "search.create_index:trial_limit": World.many_indices,
     "search.update_index": lambda w: w.search.update_index(w.index(), description="new"),
@@ -381,6 +429,10 @@ CHECKED = [each for each in recordings() if not is_left_out(each)]
 def world(sites, folder):
     made = World(sites, folder)
     yield made
+    for task in made.portal.task_list(filter=f"status:ACTIVE/label:{folder.name}"):  # whose folder goes now
+        made.portal.cancel_task(task["task_id"])
+    for job in made.timers.list_jobs()["jobs"] if "timers" in vars(made) else ():
+        made.timers.delete_job(job["job_id"])
     for index in made.indices:
         if made.search.get_index(index)["status"] == "open":
             made.search.delete_index(index)

@@ -9,13 +9,18 @@ import json
 import sqlite3
 
 from services.localglobus.auth import consents
-from services.localglobus.auth.scopes import TRANSFER_ALL, data_access
+from services.localglobus.auth.scopes import TRANSFER_ALL, Path, data_access
 from services.localglobus.transfer import collections
 
 
 def record(db: sqlite3.Connection, task_id: str, token_id: int) -> None:
     """Remembers whose consents the token of a submission rests on."""
     db.execute("INSERT INTO task_authority SELECT ?, root_client_id, root_path FROM token WHERE id = ?", (task_id, token_id))
+
+
+def record_as(db: sqlite3.Connection, task_id: str, *, client_id: str, root: Path) -> None:
+    """Remembers the same for a service that acts without a token: consents of `client_id` below the scopes `root`."""
+    db.execute("INSERT INTO task_authority VALUES (?, ?, ?)", (task_id, client_id, json.dumps(root)))
 
 
 def missing_consent(db: sqlite3.Connection, task: sqlite3.Row) -> str | None:

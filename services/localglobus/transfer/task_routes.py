@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
-from services.localglobus.transfer import authority, collections, listing, operations, pausing, submitting, tasks
+from services.localglobus.transfer import accepting, listing, operations, pausing, submitting, tasks
 from services.localglobus.transfer.documents import event_document, skipped_document, successful_document, task_document
 from services.localglobus.transfer.requests import done, most_active, nodes_of, read_document, store_of, transfer_caller
 from services.localglobus.transfer.waiting import ROOM
@@ -33,7 +33,7 @@ async def submission_id(request: Request) -> Response:
 async def submit_transfer(request: Request) -> Response:
     caller = await transfer_caller(request)
     document = await read_document(request, data_type="transfer")
-    return await _submitted(request, "transfer", await store_of(request).write(_submit, document, caller))
+    return await _submitted(request, "transfer", await store_of(request).write(accepting.submit, document, caller))
 
 
 async def submit_delete(request: Request) -> Response:
@@ -41,7 +41,7 @@ async def submit_delete(request: Request) -> Response:
     document = await read_document(request, data_type="delete")
     if document.get("interpret_globs") is True:
         document["DATA"] = await _expand(request, caller, document)
-    return await _submitted(request, "delete", await store_of(request).write(_submit, document, caller))
+    return await _submitted(request, "delete", await store_of(request).write(accepting.submit, document, caller))
 
 
 async def get_task(request: Request) -> Response:
@@ -115,26 +115,6 @@ async def _expand(request: Request, caller: Caller, document: dict[str, Any]) ->
         opened.path(item.get("path", "")) for item in submitting.read_items(document, "ClientError.BadRequest.NoDeleteItems", "A delete")
     ]
     return [{"DATA_TYPE": "delete_item", "path": path} for path in await operations.expand_globs(nodes_of(request), opened, paths)]
-
-
-def _submit(db: sqlite3.Connection, document: dict[str, Any], caller: Caller) -> tuple[str, str, str]:
-    """Returns (submission id, task id, code): the second time the first task."""
-    duplicate = tasks.find_duplicate(db, document.get("submission_id"), caller.identity_id)
-    if duplicate is not None:
-        return str(document["submission_id"]).lower(), duplicate, "Duplicate"
-    if document.get("DATA_TYPE") == "delete" or "endpoint" in document:
-        opened = operations.open_collection(db, str(document.get("endpoint")), caller)
-        submission = submitting.read_delete(document, collection=opened.collection, home=opened.rights.home)
-    else:
-        source = operations.open_collection(db, str(document.get("source_endpoint")), caller)
-        target = operations.open_collection(db, str(document.get("destination_endpoint")), caller)
-        homes = (source.rights.home, target.rights.home)
-        submission = submitting.read_transfer(document, source=source.collection, destination=target.collection, homes=homes)
-    for collection in {submission.source.id, (submission.destination or submission.source).id}:
-        collections.note_use(db, identity_id=caller.identity_id, collection_id=collection)
-    task_id = tasks.create(db, submission, owner_id=caller.identity_id)
-    authority.record(db, task_id, caller.token_id)
-    return submission.submission_id, task_id, "Accepted"
 
 
 async def _submitted(request: Request, kind: str, submitted: tuple[str, str, str]) -> Response:

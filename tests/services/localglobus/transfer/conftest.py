@@ -129,7 +129,7 @@ def wait_until(condition: Callable[[], object], *, timeout_s: float = 40) -> obj
 
 
 def make_sites(folder: Path) -> Sites:
-    globus = LocalGlobus(folder / "globus", free_port(), ["--faults"]).start()
+    globus = LocalGlobus(folder / "globus", free_port(), ["--faults", "--timer-interval", "0.1"]).start()
     sites = Sites(folder, globus)
     for path in ("archive/data/public", "archive/data/closed", "archive/shares", "archive/results", "campus/home/ada"):
         (folder / path).mkdir(parents=True)

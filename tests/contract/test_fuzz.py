@@ -1,0 +1,194 @@
+"""A fuzz run of the REST surface from its description: whatever is asked, the answer is no fault of ours, and localglobus goes on."""
+
+import ssl
+import uuid
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, seed, settings
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from services.localglobus import app, gcs
+from services.localglobus.settings import Settings
+from tests.contract.fuzzing import Call, Surface
+from tests.services.localglobus.conftest import use
+from tests.services.localglobus.transfer.conftest import NODES, make_sites
+
+CALLS = 8000
+FOLDER, FILE = "/fuzz/", "/fuzz/a.txt"
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A localglobus whose demo world may be spoiled."""
+    sites = make_sites(tmp_path_factory.mktemp("fuzz"))
+    with pytest.MonkeyPatch.context() as patch:
+        use(sites.globus, patch)
+        yield sites
+    sites.stop()
+
+
+def starlette(application):
+    """The application inside what is wrapped around it."""
+    while not isinstance(application, Starlette):
+        inner = [cell.cell_contents for cell in getattr(application, "__closure__", None) or ()]
+        application = next((found for found in inner if callable(found)), None) or application.app
+    return application
+
+
+def routes(tmp_path):
+    """Those of the program, as it serves them, but for the nodes' long poll and the fault switch."""
+    nodes = {name: f"https://{host}:1" for name, host in NODES.items()}
+    main, _, store = app.make_apps(Settings(data=tmp_path, host="127.0.0.2", port=1, portal_url="", graph_url="", nodes=nodes))
+    store.close()
+    found = [route for route in starlette(main).routes if isinstance(route, Route) and not route.path.endswith("/lease")]
+    return {"main": found, "gcs": gcs.routes}
+
+
+@pytest.fixture(scope="module")
+def surface(own, tmp_path_factory):
+    share, archive, demo = own.collection("share"), own.collection("archive"), own.service("demo")
+    scopes = "openid urn:globus:auth:scope:{0}.api.globus.org:all urn:globus:auth:scope:auth.globus.org:{1}"
+    granted = own.globus.client("demo").oauth2_client_credentials_tokens(
+        f"{scopes.format('transfer', 'manage_projects')} {scopes.format('groups', 'view_identity_set')}"
+        " urn:globus:auth:scope:search.api.globus.org:all"
+        " https://auth.globus.org/scopes/524230d7-ea86-4a52-8312-86065a9e0417/timer"
+    )
+    tokens = {name: f"Bearer {entry['access_token']}" for name, entry in granted.by_resource_server.items()}
+    tokens["manager"] = f"Bearer {own.manager('demo').authorizer.access_token}"
+    tokens["node"] = f"Bearer {(own.globus.data / 'dtn-archive.secret').read_text().strip()}"
+    tokens["person"] = f"Bearer {own.token('ada@', 'urn:globus:auth:scope:transfer.api.globus.org:all', 'transfer.api.globus.org')}"
+    (own.root("archive") / "shares/fuzz").mkdir()
+    (own.root("archive") / "shares/fuzz/a.txt").write_text("a")
+    identity, submission = own.identity("ada@university.example"), demo.get_submission_id()["value"]
+    rule = {"DATA_TYPE": "access", "principal_type": "identity", "principal": identity, "path": FOLDER, "permissions": "r"}
+    rule_id = demo.add_endpoint_acl_rule(share, rule)["access_id"]
+    endpoint = own.manager("demo").endpoint_client_id
+    every = [share, archive, own.collection("storage"), endpoint, identity, rule_id, submission, str(uuid.uuid4()), FOLDER, FILE]
+    ids = dict.fromkeys(("endpoint_id", "collection_id", "rule_id", "identity_id", "task_id", "role_id", "group_id", "policy_id"), every)
+    ids |= dict.fromkeys(("index_id", "bookmark_id", "gateway_id", "credential_id", "cancel_id", "order_id", "client_id"), every)
+    ids |= {"consent_id": ["1", "999999999999999999999999"], "server_id": ["0", "1"], "submission": [submission]}
+    return Surface(routes(tmp_path_factory.mktemp("routes")), ids, documents(own, share, identity, submission, endpoint), tokens)
+
+
+def documents(own, share, identity, submission, endpoint):
+    """Documents as the SDK sends them."""
+    item = {"DATA_TYPE": "transfer_item", "source_path": FILE, "destination_path": "/fuzz/b.txt", "recursive": False}
+    rule = {"DATA_TYPE": "filter_rule", "method": "exclude", "name": "*.x", "type": "file"}
+    transfer = {
+        "DATA_TYPE": "transfer", "submission_id": submission, "source_endpoint": share, "destination_endpoint": share, "label": "x",
+        "deadline": "2100-01-01T00:00:00+00:00", "sync_level": 1, "filter_rules": [rule], "DATA": [item],
+    }  # fmt: skip
+    delete = {"DATA_TYPE": "delete", "submission_id": submission, "endpoint": share, "interpret_globs": True}
+    access = {"DATA_TYPE": "access", "principal_type": "identity", "principal": identity, "path": FOLDER, "permissions": "r"}
+    role = {"DATA_TYPE": "role", "principal_type": "identity", "principal": identity, "role": "access_manager"}
+    pause = {"DATA_TYPE": "pause_rule", "endpoint_id": share, "message": "x", "start_time": "2100-01-01T00:00:00+00:00", "pause_ls": True}
+    urn = f"urn:globus:auth:identity:{identity}"
+    policy = {"project_id": str(uuid.uuid4()), "display_name": "x", "description": "y", "domain_constraints_include": ["a.example"]}
+    collection = {"DATA_TYPE": "collection#1.0.0", "collection_type": "guest", "mapped_collection_id": own.collection("storage")}
+    gateway = {"DATA_TYPE": "storage_gateway#1.0.0", "display_name": "x", "high_assurance": True, "authentication_timeout_mins": 30}
+    related = {"collection": {"data": {"type": "Collection", "id": share}}}
+    credential = {"DATA_TYPE": "user_credential#1.0.0", "identity_id": identity, "storage_gateway_id": endpoint, "username": "x"}
+    bookmark = {"DATA_TYPE": "bookmark", "name": "x", "endpoint_id": share, "path": "/", "pinned": True}
+    member = {"identity_id": identity, "role": "member"}
+    timer = {
+        "timer_type": "transfer", "name": "x",
+        "schedule": {"type": "recurring", "interval_seconds": 60, "end": {"condition": "iterations", "iterations": 3}},
+        "body": {name: value for name, value in transfer.items() if name != "submission_id"},
+    }  # fmt: skip
+    search = {
+        "q": "x",
+        "limit": 3,
+        "filters": [{"type": "match_any", "field_name": "a", "values": ["b"]}],
+        "facets": [{"name": "f", "type": "terms", "field_name": "a"}],
+    }
+    ingest = {"ingest_type": "GMetaEntry", "ingest_data": {"subject": "s", "visible_to": ["public"], "content": {"a": 1}}}
+    return {
+        "/transfer": [transfer],
+        "/delete": [{**delete, "DATA": [{"DATA_TYPE": "delete_item", "path": "/fuzz/c.txt"}]}],
+        "/access": [access],
+        "/access/{rule_id}": [access],
+        "/role": [role],
+        "/roles": [{"DATA_TYPE": "role#1.0.0", "collection": share, "principal": urn, "role": "access_manager"}],
+        "/mkdir": [{"DATA_TYPE": "mkdir", "path": "/fuzz/d/"}],
+        "/rename": [{"DATA_TYPE": "rename", "old_path": FILE, "new_path": "/fuzz/e.txt"}],
+        "/task/{task_id}": [{"DATA_TYPE": "task", "label": "x", "deadline": "2100-01-01T00:00:00+00:00"}],
+        "/endpoint/{endpoint_id}": [{"DATA_TYPE": "endpoint", "display_name": "x", "keywords": "a,b", "public": True}],
+        "/bookmark": [bookmark],
+        "/bookmark/{bookmark_id}": [bookmark],
+        "/v2/bookmarks": [{"data": {"type": "Bookmark", "attributes": {"name": "x", "path": "/"}, "relationships": related}}],
+        "/pause_rule": [pause],
+        "/pause_rule/{rule_id}": [pause],
+        "/admin_cancel": [{"task_id_list": [submission], "message": "x"}],
+        "/admin_pause": [{"task_id_list": [submission], "message": "x"}],
+        "/admin_resume": [{"task_id_list": [submission]}],
+        "/v2/groups": [{"name": "x", "description": "y", "parent_id": None}],
+        "/groups/{group_id}": [{"add": [member], "invite": [member], "change_role": [member]}, {"name": "x"}],
+        "/policies": [{"policy": policy}, {"is_high_assurance": False, "group_visibility": "private", "signup_fields": ["address1"]}],
+        "/policies/{policy_id}": [{"policy": policy}],
+        "/v2/api/clients": [{"client": {"template_id": "95fdeba8-fac2-42bd-a357-e068d82ff78e", "name": "x"}}],
+        "/api/endpoint": [{"DATA_TYPE": "endpoint#1.0.0", "display_name": "x", "keywords": ["a"]}],
+        "/api/collections": [{**collection, "collection_base_path": "/shares/fuzz/", "display_name": "x", "public": False}],
+        "/api/collections/{collection_id}": [{**collection, "display_name": "x", "public": True}],
+        "/api/storage_gateways": [gateway],
+        "/api/storage_gateways/{gateway_id}": [gateway],
+        "/api/user_credentials": [credential],
+        "/search": [search],
+        "/ingest": [ingest],
+        "/timer": [{"timer": timer}],
+        "/jobs/": [timer],
+        "/register": [{"protocol": 1, "name": "archive", "instance": str(uuid.uuid4()), "url": "https://127.0.0.3:1", "csr": "x"}],
+        "/dtn/v1/access": [{"collection": share, "token": "x", "known_version": None}],
+        "/heartbeat": [{"instance": "x", "counters": {"files": 1}, "fault": {"code": "X", "description": "y", "path": "/"}}],
+        "/results": [{"instance": "x", "sequence": 1, "counters": {}, "results": [{"source_path": "/", "size": 1}], "events": []}],
+        "/finish": [{"instance": "x", "counters": {}, "status": "FAILED", "fatal_error": {"code": "X", "description": "y"}}],
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def send(own):
+    """Sends a call; the answer."""
+    verify = ssl.create_default_context(cafile=own.globus.data / "ca.pem")
+    made = {
+        "main": httpx.Client(base_url=own.globus.url, trust_env=False, timeout=60),
+        "gcs": httpx.Client(base_url=own.globus.env["CAUSEWAY_GCS_ADDRESS"], trust_env=False, verify=verify, timeout=60),
+    }
+
+    def do(call: Call) -> httpx.Response:
+        headers = {"Content-Type": call.content_type.encode()} if call.content_type else {}
+        if call.token is not None:
+            headers["Authorization"] = call.token.encode()
+        return made[call.api].request(call.method, call.address, content=call.content, headers=headers)
+
+    yield do
+    for client in made.values():
+        client.close()
+
+
+def is_answer(answer: httpx.Response) -> bool:
+    """No 5xx, but what Globus itself says of a data host that cannot: 502 with a code `ExternalError`."""
+    if answer.status_code < 500:
+        return True
+    code = answer.json().get("code", "") if answer.headers["content-type"] == "application/json" else ""
+    return answer.status_code == 502 and str(code).startswith("ExternalError")
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("calls", [CALLS, pytest.param(100 * CALLS, marks=[pytest.mark.soak, pytest.mark.timeout(7200)])])
+def test_no_request_is_answered_by_a_fault(own, surface, send, request, calls):
+    chosen = request.getfixturevalue("seed")
+    answered = {"2": 0, "4": 0}
+
+    @seed(chosen)
+    @settings(max_examples=calls, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(surface.requests())
+    def run(call: Call) -> None:
+        answer = send(call)
+        assert is_answer(answer), f"{call}: {answer.status_code} {answer.text[:300]}"
+        answered[str(answer.status_code)[0]] = answered.get(str(answer.status_code)[0], 0) + 1
+
+    run()
+    assert answered["4"] > answered["2"] > calls // 50, answered  # it is refused with reason, and lets the sound ones through
+    assert own.globus.process.poll() is None
+    assert "fault at" not in (own.folder / "globus.log").read_text()
