@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from datasets import granting, ingesting, publishing
 from datasets.errors import RefusedError
 from datasets.indexing import index_dataset
-from datasets.models import Dataset, DatasetEvent, Grant, ScanRun, Version
+from datasets.models import Dataset, DatasetEvent, Grant, ScanRun, Terms, TermsAcceptance, Version
 
 
 def each(request: HttpRequest, rows: QuerySet[Any], verb: Callable[[Any], object], done: str) -> None:
@@ -103,6 +103,20 @@ class GrantAdmin(LookOnlyAdmin):
     @admin.action(description="Take access back")
     def revoke(self, request: HttpRequest, rows: QuerySet[Grant]) -> None:
         each(request, rows, lambda given: granting.revoke(given, revoked_by=request.user), "taken back")
+
+
+@admin.register(Terms)
+class TermsAdmin(LookOnlyAdmin):
+    list_display = ("dataset", "number", "published_at", "published_by", "retired_at")
+    search_fields = ("dataset__slug",)
+    list_select_related = ("dataset", "published_by")
+
+
+@admin.register(TermsAcceptance)
+class TermsAcceptanceAdmin(LookOnlyAdmin):
+    list_display = ("terms", "user", "accepted_at")
+    search_fields = ("terms__dataset__slug", "user__username")
+    list_select_related = ("terms__dataset", "user")
 
 
 @admin.register(DatasetEvent)

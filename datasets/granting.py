@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from datasets.access import Visitor, check_curator
-from datasets.errors import InvalidError, RefusedError, UnavailableError
+from datasets.errors import ForbiddenError, InvalidError, RefusedError, UnavailableError
 from datasets.models import Dataset, DatasetEvent, Grant, PrincipalType
 
 
@@ -72,11 +72,22 @@ def _write(dataset: Dataset, principal_type: str, principal: uuid.UUID, facts: d
 
 
 @transaction.atomic
+def give_back(given: Grant, *, user: Visitor) -> Grant:
+    """End one's own access before its time. Safe to repeat. Raises ForbiddenError for a grant to somebody else."""
+    if given.principal_type != PrincipalType.IDENTITY or given.principal not in getattr(user, "identity_ids", ()):
+        raise ForbiddenError("Only who was given access gives it back.")
+    return _end(given, by=user, act="give back")
+
+
+@transaction.atomic
 def revoke(given: Grant, *, revoked_by: Visitor) -> Grant:
     """Take access back at once. Safe to repeat. Raises ForbiddenError unless revoked by a steward of the dataset or an operator."""
     check_curator(revoked_by, given.dataset)
-    now = timezone.now()
-    if Grant.objects.filter(pk=given.pk, revoked_at=None).update(revoked_at=now, revoked_by=revoked_by):
-        DatasetEvent.objects.create(dataset=given.dataset, act="revoke", actor=revoked_by, note=str(given))
+    return _end(given, by=revoked_by, act="revoke")
+
+
+def _end(given: Grant, *, by: Visitor, act: str) -> Grant:
+    if Grant.objects.filter(pk=given.pk, revoked_at=None).update(revoked_at=timezone.now(), revoked_by=by):
+        DatasetEvent.objects.create(dataset=given.dataset, act=act, actor=by, note=str(given))
     given.refresh_from_db()
     return given

@@ -23,6 +23,7 @@ from datasets.finding import find_dataset
 from datasets.models import Dataset, Version
 from datasets.searchquery import FACETS, SORTS, SearchQuery
 from datasets.snapshots import description_changes
+from datasets.terms import current_terms
 
 TITLES = {name: name.capitalize() for name in FACETS}
 CHANGES_ON_A_PAGE = 200
@@ -85,6 +86,7 @@ def dataset(request: HttpRequest, slug: str) -> HttpResponseBase:
         "versions": versions,
         "total": total,
         "decision": decision,
+        "terms": current_terms(found),
         "can_list": may_list(request.user, found, version),
         "is_curator": is_curator(request.user, found),
         "citation": cite(found, version),

@@ -24,6 +24,7 @@ TASK_MODULES = (
     "transfers.sweeping",
     "transfers.analysis.graphs",
     "transfers.analysis.quick_looks",
+    "transfers.access.following",
 )
 
 
@@ -72,6 +73,7 @@ PERIODS = {
     "transfers.sweep": settings.SWEEP_SECONDS,
     "datasets.sweep": settings.SWEEP_SECONDS,
     "transfers.analysis.sweep": settings.SWEEP_SECONDS,
+    "transfers.access.sweep": settings.SWEEP_SECONDS,
     "transfers.reconcile": 3600,
     "portal.refresh_groups": 300,
     "portal.heartbeat": 15,

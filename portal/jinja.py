@@ -18,6 +18,7 @@ from jinja2 import Environment, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
 from portal import health
+from transfers.access.pages import access_request_of, count_undecided
 from transfers.models import Selection
 
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
@@ -102,7 +103,7 @@ def exact_time(moment: datetime | None) -> str:
 class Nobody(AnonymousUser):
     """Who is not signed in, with the roles that templates ask everybody about."""
 
-    is_steward = is_operator = False
+    is_steward = is_operator = lacks_second_factor = False
 
 
 def count_basket(request: HttpRequest) -> int:
@@ -122,7 +123,12 @@ def site(request: HttpRequest) -> dict[str, Any]:
     try:
         user = request.user if request.user.is_authenticated else Nobody()
         own = {"user": user, "is_signed_in": user.is_authenticated, "messages": get_messages(request)}
-        return known | own | {"count_basket": lambda: count_basket(request)}
+        asked: dict[str, Any] = {
+            "count_basket": lambda: count_basket(request),
+            "count_undecided": lambda: count_undecided(user),
+            "access_request_of": lambda dataset: access_request_of(user, dataset),
+        }
+        return known | own | asked
     except DatabaseError:
         return known | {"user": Nobody(), "is_signed_in": False, "messages": (), "count_basket": lambda: 0}
 

@@ -43,9 +43,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include(social_urls)),
     path("", include("datasets.urls")),
     path("", include("transfers.urls")),
+    path("", include("transfers.access.urls")),
     path("", include("transfers.analysis.urls")),
     path("api/v1/", include("datasets.api_urls")),
     path("api/v1/", include("transfers.api_urls")),
     path("api/v1/", include("transfers.analysis.api_urls")),
+    path("api/v1/", include("transfers.access.api_urls")),
     path("admin/", admin.site.urls),
 ]

@@ -6,7 +6,7 @@ stores drop a repeated Message-ID (the embedded default's outbox always does).
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from smtplib import SMTPException
 from typing import Any
 from urllib.parse import urlsplit
@@ -84,20 +84,25 @@ def _send(request: DataRequest, message: str, *, occasion: int = 0, **context: A
     )
     if guard.sent_at or not request.user.email:
         return
-    words = {**_context(request), **context}
+    deliver(message, {**_context(request), **context}, to=[request.user.email], message_id=guard.message_id)
+    guard.sent_at = timezone.now()
+    guard.save(update_fields=["sent_at"])
+
+
+def deliver(message: str, words: dict[str, Any], *, to: Sequence[str], message_id: str, reply_to: Sequence[str] | None = None) -> None:
+    """Hand a message of `templates/mail/` to the mail server, in text and HTML. Raises MailUnavailableError."""
     mail = EmailMultiAlternatives(
         subject=" ".join(render_to_string(f"mail/{message}.subject.txt", words).split()),
         body=render_to_string(f"mail/{message}.body.txt", words),
-        to=[request.user.email],
-        headers={"Message-ID": guard.message_id, "Auto-Submitted": "auto-generated"},
+        to=to,
+        reply_to=reply_to,
+        headers={"Message-ID": message_id, "Auto-Submitted": "auto-generated"},
     )
     mail.attach_alternative(render_to_string(f"mail/{message}.body.html", words), "text/html")
     try:
         mail.send()
     except (SMTPException, OSError) as error:
         raise MailUnavailableError from error
-    guard.sent_at = timezone.now()
-    guard.save(update_fields=["sent_at"])
 
 
 def _context(request: DataRequest) -> dict[str, Any]:

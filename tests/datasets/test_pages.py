@@ -131,7 +131,7 @@ def test_a_restricted_dataset_says_how_access_is_got_and_through_what_it_is_held
     dataset = published(access_policy="restricted", access_note="As a demonstration.").dataset
     html = page(browser(ada).get("/datasets/sea/"))
     assert "You have no access to the files yet" in html
-    assert offers(html) == ["Ask a steward for access"]
+    assert offers(html) == ["Request access"]
     assert offers(page(browser().get("/datasets/sea/"))) == ["Sign in"]
     assert offers(page(browser(ben).get("/datasets/sea/"))) == ["Browse 1 file", "Prepare a share"]
     assert "As a demonstration." in html

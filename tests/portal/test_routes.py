@@ -21,6 +21,7 @@ from django.utils import timezone
 from datasets.files import FileQuery
 from datasets.models import Variable
 from transfers import selecting, sharing
+from transfers.access import asking
 from transfers.analysis.models import AnalysisJob, AnalysisSource, QuickLook
 from transfers.analysis.states import LookStatus
 from transfers.models import GlobusToken
@@ -33,6 +34,10 @@ HTTPS = "datasets/<slug:slug>/versions/<int:number>/https/"
 VERSION = DATASET + "/versions/(?P<number>[0-9]{1,9})"
 ASKED = "api/v1/^data-requests/(?P<pk>[^/.]+)"
 
+FAR = "2099-01-01T00:00Z"
+ACCEPTANCE = DATASET + "/terms/(?P<number>[0-9]{1,9})/acceptance/?$"
+ACCESS = "api/v1/^access-requests/(?P<pk>[^/.]+)"
+
 TRANSFER = "urn:globus:auth:scope:transfer.api.globus.org:all"
 
 
@@ -40,10 +45,29 @@ def asks_for(slug: str) -> dict[str, Any]:
     return {"kind": "share", "lifetime_days": 3, "selections": [{"dataset": slug, "version": 1, "files": ["/one.nc"]}]}
 
 
+def access_to(slug: str) -> dict[str, Any]:
+    return {"dataset": slug, "purpose": "A study of seas."}
+
+
 # fmt: off
 # A row: the route, the method, a path of it, and what nobody, cy, ada, ben and dee are answered.
 TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("", "GET", "/", (200, 200, 200, 200, 200)),
+    (ACCESS + "/?$", "GET", "/api/v1/access-requests/{access}/", (401, 404, 200, 200, 200)),
+    (ACCESS + "/approve/?$", "POST", "/api/v1/access-requests/{access}/approve/", (401, 404, 403, 400, 400)),
+    (ACCESS + "/deny/?$", "POST", "/api/v1/access-requests/{access}/deny/", (401, 404, 403, 400, 400)),
+    (ACCESS + "/give-back/?$", "POST", "/api/v1/access-requests/{access}/give-back/", (401, 404, 409, 403, 403)),
+    (ACCESS + "/renew/?$", "POST", "/api/v1/access-requests/{access}/renew/", (401, 404, 400, 400, 400)),
+    (ACCESS + "/withdraw/?$", "POST", "/api/v1/access-requests/{access}/withdraw/", (401, 404, 202, 403, 403)),
+    ("access-requests/", "GET", "/access-requests/", (303, 200, 200, 200, 200)),
+    ("access-requests/<uuid:request_id>/", "GET", "/access-requests/{access}/", (303, 404, 200, 200, 200)),
+    ("access-requests/<uuid:request_id>/<slug:act>/", "POST", "/access-requests/{access}/approve/", (303, 404, 403, 400, 400)),
+    ("access-requests/<uuid:request_id>/<slug:act>/", "POST", "/access-requests/{access}/deny/", (303, 404, 403, 400, 400)),
+    ("access-requests/<uuid:request_id>/<slug:act>/", "POST", "/access-requests/{access}/renew/", (303, 404, 400, 403, 403)),
+    ("access-requests/<uuid:request_id>/<slug:act>/", "POST", "/access-requests/{access}/withdraw/", (303, 404, 302, 403, 403)),
+    ("access-requests/<uuid:request_id>/<slug:act>/", "POST", "/access-requests/{access}/give-back/", (303, 404, 400, 403, 403)),
+    ("api/v1/^access-requests/?$", "GET", "/api/v1/access-requests/", (401, 200, 200, 200, 200)),
+    ("api/v1/^access-requests/?$", "GET", "/api/v1/access-requests/?waiting=1", (401, 200, 200, 200, 200)),
     (ASKED + "/?$", "GET", "/api/v1/data-requests/{request}/", (401, 404, 200, 404, 200)),
     (ASKED + "/ask-again/?$", "POST", "/api/v1/data-requests/{request}/ask-again/", (401, 404, 409, 404, 409)),
     (ASKED + "/cancel/?$", "POST", "/api/v1/data-requests/{request}/cancel/", (401, 404, 202, 404, 202)),
@@ -64,7 +88,7 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     (DATASET + "/terms/?$", "GET", "/api/v1/datasets/draft/terms/", (404, 404, 404, 200, 200)),
     (DATASET + "/terms/?$", "POST", "/api/v1/datasets/open/terms/", (401, 403, 403, 400, 400)),
     (DATASET + "/terms/?$", "DELETE", "/api/v1/datasets/open/terms/", (401, 403, 403, 204, 204)),
-    (DATASET + "/terms/(?P<number>[0-9]{1,9})/acceptance/?$", "PUT", "/api/v1/datasets/open/terms/1/acceptance/", (401, 409, 409, 409, 409)),
+    (ACCEPTANCE, "PUT", "/api/v1/datasets/open/terms/1/acceptance/", (401, 409, 409, 409, 409)),
     (DATASET + "/who-can-see/?$", "GET", "/api/v1/datasets/closed/who-can-see/", (401, 403, 403, 200, 200)),
     (DATASET + "/who-can-see/?$", "GET", "/api/v1/datasets/draft/who-can-see/", (401, 404, 404, 200, 200)),
     ("api/v1/^people/(?P<identity_id>[0-9a-f-]{36})/can-see/?$", "GET", "/api/v1/people/{ada}/can-see/", (401, 403, 200, 200, 200)),
@@ -115,6 +139,8 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("datasets/<slug:slug>/ask/", "GET", "/datasets/open/ask/", (302, 200, 200, 200, 200)),
     ("datasets/<slug:slug>/ask/", "GET", "/datasets/draft/ask/", (302, 404, 404, 200, 200)),
     ("datasets/<slug:slug>/ask/", "GET", "/datasets/closed/ask/", (302, 200, 200, 200, 200)),
+    ("datasets/<slug:slug>/request-access/", "GET", "/datasets/closed/request-access/", (303, 200, 302, 200, 200)),
+    ("datasets/<slug:slug>/request-access/", "GET", "/datasets/draft/request-access/", (303, 404, 404, 200, 200)),
     ("datasets/<slug:slug>/terms/", "GET", "/datasets/open/terms/", (404, 404, 404, 404, 404)),
     ("datasets/<slug:slug>/changes/", "GET", "/datasets/open/changes/", (200, 200, 200, 200, 200)),
     ("datasets/<slug:slug>/changes/", "GET", "/datasets/draft/changes/", (404, 404, 404, 200, 200)),
@@ -161,6 +187,7 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("sitemaps/<int:number>.xml", "GET", "/sitemaps/1.xml", (200, 200, 200, 200, 200)),
     ("status/", "GET", "/status/", (200, 200, 200, 200, 200)),
     ("steward/", "GET", "/steward/", (302, 403, 403, 200, 200)),
+    ("steward/access-requests/", "GET", "/steward/access-requests/", (303, 403, 403, 200, 200)),
     ("steward/datasets/<slug:slug>/", "GET", "/steward/datasets/open/", (302, 403, 403, 200, 200)),
     ("steward/datasets/<slug:slug>/", "GET", "/steward/datasets/draft/", (302, 404, 404, 200, 200)),
     ("steward/datasets/<slug:slug>/", "GET", "/steward/datasets/closed/", (302, 403, 403, 200, 200)),
@@ -182,6 +209,13 @@ FILLED: list[tuple[str, str, str, dict[str, Any], tuple[int, int, int, int, int]
     ("api/v1/^data-requests/?$", "POST", "/api/v1/data-requests/", asks_for("open"), (401, 202, 202, 202, 202)),
     ("api/v1/^data-requests/?$", "POST", "/api/v1/data-requests/", asks_for("closed"), (401, 403, 403, 202, 202)),
     ("api/v1/^data-requests/?$", "POST", "/api/v1/data-requests/", asks_for("draft"), (401, 400, 400, 400, 400)),
+    ("api/v1/^access-requests/?$", "POST", "/api/v1/access-requests/", access_to("closed"), (401, 202, 202, 409, 409)),
+    ("api/v1/^access-requests/?$", "POST", "/api/v1/access-requests/", access_to("open"), (401, 409, 409, 409, 409)),
+    ("api/v1/^access-requests/?$", "POST", "/api/v1/access-requests/", access_to("draft"), (401, 404, 404, 409, 409)),
+    ("datasets/<slug:slug>/request-access/", "POST", "/datasets/closed/request-access/", {"purpose": "A study"}, (303, 302, 302, 409, 409)),
+    (ACCESS + "/renew/?$", "POST", "/api/v1/access-requests/{access}/renew/", {"purpose": "More"}, (401, 404, 409, 403, 403)),
+    (ACCESS + "/approve/?$", "POST", "/api/v1/access-requests/{access}/approve/", {"until": FAR}, (401, 404, 403, 202, 202)),
+    (ACCESS + "/deny/?$", "POST", "/api/v1/access-requests/{access}/deny/", {"reason": "No."}, (401, 404, 403, 202, 202)),
     ("api/v1/^graphs/?$", "POST", "/api/v1/graphs/", {"datasets": [{"dataset": "open", "variable": "u"}]}, (401, 202, 202, 202, 202)),
     ("api/v1/^graphs/?$", "POST", "/api/v1/graphs/", {"datasets": [{"dataset": "closed", "variable": "u"}]}, (401, 403, 403, 202, 202)),
     ("api/v1/^graphs/?$", "POST", "/api/v1/graphs/", {"datasets": [{"dataset": "draft"}]}, (401, 400, 400, 400, 400)),
@@ -235,7 +269,8 @@ def places(people, archive, settings, closed_address) -> dict[str, object]:
     graph = AnalysisJob.objects.create(user=people["ada"], content_key="a graph", due_at=timezone.now())
     AnalysisSource.objects.create(job=graph, position=0, version=archive["open"], variable="t", collection_id=uuid.uuid4(), paths=["/a"])
     look = QuickLook.objects.create(version=archive["open"], variable="t", status=LookStatus.READY, svg="<svg/>")
-    return {"ada": people["ada"].pk, "request": asked.pk, "selection": chosen.pk, "graph": graph.pk, "look": look.pk}
+    access = asking.request_access(archive["closed"].dataset, user=people["ada"], purpose="A study of seas.")
+    return {"access": access.pk, "ada": people["ada"].pk, "request": asked.pk, "selection": chosen.pk, "graph": graph.pk, "look": look.pk}
 
 
 @pytest.mark.django_db

@@ -1,0 +1,66 @@
+"""The mails of access requests, in text and HTML from `templates/mail/access_*`; one for each act, guarded as `transfers.mail` tells."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.utils import timezone
+
+from transfers import mail
+from transfers.access.models import AccessMail, AccessRequest
+from transfers.access.states import Act
+from transfers.faults import outside_call
+
+# The template of an act, and whether the stewards are told; else she is.
+MESSAGES: dict[str, tuple[str, bool]] = {
+    Act.ASKED: ("access_asked", True),
+    Act.RENEWAL_ASKED: ("access_asked", True),
+    Act.WITHDRAWN: ("access_withdrawn", True),
+    Act.APPROVED: ("access_approved", False),
+    Act.DENIED: ("access_denied", False),
+    Act.RENEWAL_DENIED: ("access_denied", False),
+    Act.ENDED: ("access_ended", False),
+    Act.TAKEN_BACK: ("access_ended", False),
+    "ends-soon": ("access_ends_soon", False),
+}
+
+
+@outside_call
+def send(request: AccessRequest, act: str) -> None:
+    """Tell the stewards or the person of an act. Safe to repeat: one mail for each event. Raises MailUnavailableError."""
+    if act not in MESSAGES:
+        return
+    message, is_for_stewards = MESSAGES[act]
+    to = steward_addresses(request) if is_for_stewards else [request.user.email]
+    occasion = request.events.order_by("-id").values_list("id", flat=True).first() or 0
+    message_id = f"<{request.pk}.{message}.{occasion}@{urlsplit(settings.BASE_URL).hostname}>"
+    guard, _ = AccessMail.objects.get_or_create(request=request, message=message, occasion=occasion, defaults={"message_id": message_id})
+    if guard.sent_at or not any(to):
+        return
+    reply_to = [request.user.email] if is_for_stewards and request.user.email else None
+    mail.deliver(message, _words(request, act, is_for_stewards=is_for_stewards), to=to, message_id=guard.message_id, reply_to=reply_to)
+    guard.sent_at = timezone.now()
+    guard.save(update_fields=["sent_at"])
+
+
+def steward_addresses(request: AccessRequest) -> list[str]:
+    """The stewards of the dataset that have an address, else its contact."""
+    stewards = set(request.dataset.stewards.values_list("email", flat=True)) - {""}
+    return sorted(stewards) or [address for address in [request.dataset.contact] if address]
+
+
+def _words(request: AccessRequest, act: str, *, is_for_stewards: bool) -> dict[str, Any]:
+    dataset = request.dataset
+    return {
+        "person": "To the stewards" if is_for_stewards else request.user.get_full_name(),
+        "asker": request.user,
+        "request": request,
+        "dataset": dataset,
+        "act": act,
+        "is_renewal": act in {Act.RENEWAL_ASKED, Act.RENEWAL_DENIED},
+        "is_taken_back": act == Act.TAKEN_BACK,
+        "dataset_url": f"{settings.BASE_URL}{dataset.get_absolute_url()}",
+        "request_url": f"{settings.BASE_URL}{request.get_absolute_url()}",
+        "base_url": settings.BASE_URL,
+        "user": None,
+    }
