@@ -48,6 +48,7 @@ SELECT = (
     " (SELECT message FROM admin_cancel JOIN canceled_by_admin ON cancel_id = admin_cancel.id WHERE task_id = task.id) AS admin_message"
     " FROM task"
 )
+_SKIPPED = "SELECT 1 FROM task_result WHERE task_id = ? AND status = 'skipped' AND error_code IS NOT NULL LIMIT 1"
 EXPIRED = ("EXPIRED", "The task was not done when its deadline came")
 HISTORY = timedelta(days=30)  # https://docs.globus.org/api/transfer/task/ (events and successful transfers are deleted then)
 
@@ -228,6 +229,8 @@ def end(db: sqlite3.Connection, task_id: str, status: str, *, fatal: tuple[str, 
     db.execute("UPDATE copy_order SET is_finished = 1 WHERE task_id = ?", (task_id,))
     db.execute("DELETE FROM ticket WHERE task_id = ?", (task_id,))
     db.execute("DELETE FROM task_pause WHERE task_id = ?", (task_id,))
+    if moved.rowcount and db.execute(_SKIPPED, (task_id,)).fetchone():
+        add_event(db, task_id, "SKIPPED_ERRORS", "paths with errors at the source were skipped")
     if moved.rowcount and status == "SUCCEEDED":
         add_event(db, task_id, "SUCCEEDED", "succeeded")
         _tell(db, task_id, "notify_on_succeeded", "SUCCEEDED", "The task has succeeded.")
