@@ -59,7 +59,7 @@ async def operate(request: Request, node: Node) -> Response:
 async def read_json(request: Request) -> Answer:
     try:
         asked = await request.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequestError("The body is no JSON.") from error
     if not isinstance(asked, dict):
         raise BadRequestError("The body is no JSON object.")

@@ -23,6 +23,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.localglobus import recent
+from services.localglobus.bodies import read_object
 from services.localglobus.errors import make_request_id
 
 KINDS = {
@@ -151,7 +152,7 @@ async def _answer(error: dict[str, Any], path: str, send: Send) -> None:
 
 
 async def add(request: Request) -> Response:
-    asked = await request.json()
+    asked = await read_object(request)
     try:
         fault = Fault(**asked)
     except TypeError as error:

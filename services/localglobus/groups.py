@@ -14,6 +14,7 @@ from starlette.routing import Route
 from services.localglobus import mails
 from services.localglobus.auth import identities, scopes, tokens
 from services.localglobus.auth.tokens import Caller
+from services.localglobus.bodies import read_object
 from services.localglobus.errors import ApiError
 from services.localglobus.store import Connection, Row, Store
 from services.localglobus.transfer import collections
@@ -308,13 +309,7 @@ def invite(connection: Connection, group_id: str, person: Row) -> None:
 
 async def read_json(request: Request) -> dict[str, Any]:
     """The body, a JSON object. Raises ApiError 400."""
-    try:
-        asked = await request.json()
-    except ValueError:
-        asked = None
-    if not isinstance(asked, dict):
-        raise ApiError("BAD_REQUEST", "the body is not a JSON object", 400)
-    return asked
+    return await read_object(request, code="BAD_REQUEST")
 
 
 def _split(request: Request, name: str) -> set[str]:

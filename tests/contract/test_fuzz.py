@@ -15,7 +15,7 @@ from tests.contract.fuzzing import Call, Surface
 from tests.services.localglobus.conftest import use
 from tests.services.localglobus.transfer.conftest import NODES, make_sites
 
-CALLS = 8000
+CALLS = 1500
 FOLDER, FILE = "/fuzz/", "/fuzz/a.txt"
 
 

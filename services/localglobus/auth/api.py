@@ -13,6 +13,7 @@ from starlette.routing import Route
 from services.localglobus import errors
 from services.localglobus.auth import clients, consents, grants, identities, introspection, scopes, tokens
 from services.localglobus.auth.tokens import Caller
+from services.localglobus.bodies import read_object
 from services.localglobus.errors import ApiError, OAuthError
 from services.localglobus.settings import Settings
 from services.localglobus.store import Connection, Store
@@ -225,9 +226,9 @@ async def withdraw_consent(request: Request) -> Response:
 async def make_client(request: Request) -> Response:
     """An instance of the Globus CLI's template, without authentication: with a secret of its own and loopback redirects."""
     try:
-        asked = json.loads(await request.body())["client"]
+        asked = (await read_object(request, code="BAD_REQUEST"))["client"]
         template, name = str(asked["template_id"]), str(asked["name"])
-    except (ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         raise ApiError("BAD_REQUEST", "client.template_id and client.name are needed", 400) from None
     if template != clients.CLI_TEMPLATE:
         raise ApiError("FORBIDDEN", "only the template of the Globus CLI makes clients here", 403)

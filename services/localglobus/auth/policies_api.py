@@ -1,6 +1,5 @@
 """The HTTP side of authentication policies: for tokens with the scope `manage_projects`, each its own person's."""
 
-import json
 from typing import Any
 
 from starlette.requests import Request
@@ -9,6 +8,7 @@ from starlette.routing import Route
 
 from services.localglobus.auth import policies, tokens
 from services.localglobus.auth.tokens import Caller
+from services.localglobus.bodies import read_object
 from services.localglobus.errors import ApiError
 from services.localglobus.store import Store
 
@@ -18,10 +18,7 @@ async def _caller(request: Request) -> tuple[Caller, Store]:
 
 
 async def _document(request: Request) -> dict[str, Any]:
-    try:
-        found = json.loads(await request.body())["policy"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        found = None
+    found = (await read_object(request, code="BAD_REQUEST")).get("policy")
     if not isinstance(found, dict):
         raise ApiError("BAD_REQUEST", "a document with the member policy is needed", 400)
     return found

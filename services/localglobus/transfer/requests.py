@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from starlette.requests import Request
@@ -10,6 +9,7 @@ from starlette.responses import JSONResponse
 
 from services.localglobus.auth.scopes import TRANSFER_ALL
 from services.localglobus.auth.tokens import Caller, authenticate
+from services.localglobus.bodies import read_object
 from services.localglobus.errors import ApiError
 from services.localglobus.settings import Settings
 from services.localglobus.store import Store
@@ -45,16 +45,7 @@ def nodes_of(request: Request) -> NodeCalls:
 
 async def read_document(request: Request, *, data_type: str | None = None) -> dict[str, Any]:
     """Returns the JSON object of the body. Raises `ApiError` 400 for anything else, and for another DATA_TYPE than the one given."""
-    try:
-        document = json.loads(await request.body())
-    except (ValueError, RecursionError) as error:
-        raise ApiError("BadRequest", "The body is not JSON", 400) from error
-    try:
-        json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise ApiError("BadRequest", "The body holds half of a character", 400) from error
-    if not isinstance(document, dict):
-        raise ApiError("BadRequest", "The body must be a JSON object", 400)
+    document = await read_object(request)
     if data_type is not None and document.get("DATA_TYPE", data_type) != data_type:
         raise ApiError("BadRequest", f"DATA_TYPE must be {data_type}", 400)
     return document

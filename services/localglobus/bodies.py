@@ -1,0 +1,22 @@
+"""Bodies of requests: a JSON object that can be stored and said again, or a refusal."""
+
+import json
+from typing import Any
+
+from starlette.requests import Request
+
+from services.localglobus.errors import ApiError
+
+
+async def read_object(request: Request, *, code: str = "BadRequest") -> dict[str, Any]:
+    """The JSON object of the body. Raises ApiError 400 with `code` for anything else: no JSON, nested too deep, half of a character."""
+    try:
+        document = json.loads(await request.body())
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ApiError(code, "The body holds half of a character", 400) from error
+    except (ValueError, RecursionError) as error:
+        raise ApiError(code, "The body is not JSON", 400) from error
+    if not isinstance(document, dict):
+        raise ApiError(code, "The body must be a JSON object", 400)
+    return document
