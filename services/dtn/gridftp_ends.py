@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from services.dtn.errors import NodeError, UnavailableError
+from services.dtn.errors import BadRequestError, NodeError, UnavailableError
 from services.dtn.gridftp_control import Login
 from services.dtn.gridftp_credentials import Identity, write_private
 from services.dtn.gridftp_opening import address_of, real_paths, server_folder, servers_folder
@@ -38,7 +38,7 @@ class Ends:
         self._lock = threading.Lock()
         self._source_ca = node.settings.state / "gridftp" / f"order-{self._order_id}-source.pem"
         self.source_folder = ""
-        self.destination_folder = server_folder(node, destination)
+        self.destination_folder = ""
 
     @functools.cached_property
     def _identity(self) -> Identity:
@@ -49,7 +49,10 @@ class Ends:
         """Return how to come in at source and destination; starts what does not run. Raises PullError."""
         with self._lock:
             try:
+                self.destination_folder = server_folder(self._node, self._storage)
                 return self._log_in_at_source(), self._log_in_here()
+            except BadRequestError as error:
+                raise PullError(error.code, error.message, is_final=True) from error
             except NodeError as error:
                 raise PullError("ENDPOINT_ERROR", error.message, is_shared=True) from error
 

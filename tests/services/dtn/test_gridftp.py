@@ -1,23 +1,31 @@
 """The engine `gridftp`: real GridFTP servers (Grid Community Toolkit), started by the nodes for each order."""
 
+import contextlib
 import hashlib
 import os
+import signal
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import require_program
-from tests.services.dtn.conftest import new_collection
+from tests.services.dtn.conftest import IS_BOUND_BY_MODES, new_collection
 
 ODD_NAMES = (
     "plain", "with space", " leading", "trailing ", "a,b;c:d", "quo\"te's", "per%41cent", "star*?[z]", "back\\slash", "ünï-日本", "$HOME~",
     "-dash", "#hash", "tab\tbed", "type=dir;size=9; x", "x" * 255, "e",
 )  # fmt: skip
+LARGE = 256 << 20
 
 
 @pytest.fixture(autouse=True)
-def servers_are_installed():
+def servers_are_installed(control):
+    """Tickets end with each test: the servers of a source live as long."""
     require_program("globus-gridftp-server", "apt-get install globus-gridftp-server-progs")
+    yield
+    for ticket in control.tickets.values():
+        ticket["active"] = False
 
 
 @pytest.fixture
@@ -70,3 +78,194 @@ def test_a_tree_with_odd_names_arrives_verified(control, ends):
     assert end["counters"]["files_transferred"] == len(results)
     assert end["counters"]["bytes_transferred"] == end["counters"]["bytes_checksummed"] == (len(ODD_NAMES) + 1) * 20_000
     assert (target_folder / "copy/plain").stat().st_mtime == 1_700_000_000
+
+
+def children_of(node):
+    return [line for line in servers_of(node) if "-inetd" in line]
+
+
+def signal_servers(node, number):
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = line.read_bytes().decode(errors="replace").split("\0")
+            if "gridftp-server" in words[0] and any(word.startswith(str(node.state)) for word in words):
+                os.kill(int(line.parent.name), number)
+
+
+@pytest.fixture
+def stalled(control, ends, archive):
+    """A copy of a large file whose source stands still, after some of it has come: (order, source folder, target folder)."""
+    source, source_folder, target, target_folder = ends
+    with (source_folder / "large").open("wb") as file:
+        file.write(os.urandom(1 << 20))
+        file.truncate(LARGE)
+    order = control.order(source, target, [("/large", "/large")], engine="gridftp")
+    control.wait(lambda: any(path.stat().st_size for path in target_folder.glob(".large.*.part")))
+    signal_servers(archive, signal.SIGSTOP)
+    assert order not in control.finished, "the machine is too fast for this size"
+    yield order, source_folder, target_folder
+    signal_servers(archive, signal.SIGCONT)
+
+
+def test_a_single_file_and_what_is_beside_it(control, ends, archive):
+    """Of a folder, the order of one file opens that file alone."""
+    source, source_folder, target, target_folder = ends
+    (source_folder / "one").write_bytes(b"one")
+    (source_folder / "two").write_bytes(b"two")
+    (source_folder / "link").symlink_to("two")
+    order = control.order(
+        source, target, [("/one", "/one"), ("/link", "/link")], engine="gridftp", skip_source_errors=True, verify_checksum=False
+    )
+    assert control.wait_for_end(order)["status"] == "SUCCEEDED"
+    results = {result["source_path"]: result for result in control.results(order)}
+    assert (target_folder / "one").read_bytes() == b"one"
+    assert results["/one"]["status"] == "transferred"
+    assert (results["/link"]["status"], results["/link"]["error_code"]) == ("skipped", "PERMISSION_DENIED")
+    assert not (target_folder / "link").exists()
+    control.tickets[f"ticket-{order}"]["active"] = False
+    control.wait(lambda: not servers_of(archive))
+
+
+def test_wrong_bytes_are_fetched_anew(control, ends, campus):
+    source, source_folder, target, target_folder = ends
+    (source_folder / "file").write_bytes(b"right" * 1000)
+    campus.order_fault("write", corrupt=True)
+    order = control.order(source, target, [("/file", "/file")], engine="gridftp")
+    assert control.wait_for_end(order)["status"] == "SUCCEEDED"
+    assert control.faults(order) == ["CHECKSUM_MISMATCH"]
+    assert (target_folder / "file").read_bytes() == b"right" * 1000
+    assert len(control.results(order)) == 1
+
+
+def test_another_checksum_than_the_item_names_is_final(control, ends):
+    source, source_folder, target, target_folder = ends
+    (source_folder / "file").write_bytes(b"bytes")
+    order = control.order(source, target, [("/file", "/file")], engine="gridftp", checksums={"/file": "0" * 64})
+    end = control.wait_for_end(order)
+    assert (end["status"], end["fatal_error"]["code"]) == ("FAILED", "CHECKSUM_MISMATCH")
+    assert list(target_folder.iterdir()) == []
+
+
+def test_missing_files_are_told_until_they_are_there(control, ends):
+    source, source_folder, target, target_folder = ends
+    order = control.order(source, target, [("/late", "/late")], engine="gridftp")
+    control.wait(lambda: "FILE_NOT_FOUND" in control.faults(order))
+    (source_folder / "late").write_bytes(b"here")
+    assert control.wait_for_end(order, 60)["status"] == "SUCCEEDED"
+    assert (target_folder / "late").read_bytes() == b"here"
+
+
+@pytest.mark.skipif(not IS_BOUND_BY_MODES, reason="root without setpriv (apt-get install util-linux): no mode keeps it out")
+def test_what_the_disk_forbids_is_told_and_tried_again(control, ends):
+    source, source_folder, target, _ = ends
+    (source_folder / "closed").write_bytes(b"secret")
+    (source_folder / "closed").chmod(0)
+    order = control.order(source, target, [("/closed", "/closed")], engine="gridftp")
+    control.wait(lambda: "PERMISSION_DENIED" in control.faults(order))
+    (source_folder / "closed").chmod(0o644)
+    assert control.wait_for_end(order, 60)["status"] == "SUCCEEDED"
+
+
+@pytest.mark.skipif(not IS_BOUND_BY_MODES, reason="root without setpriv (apt-get install util-linux): no mode keeps it out")
+def test_a_destination_that_may_not_be_written(control, ends):
+    source, source_folder, target, target_folder = ends
+    (source_folder / "file").write_bytes(b"bytes")
+    target_folder.joinpath("shut").mkdir(mode=0o500)
+    order = control.order(source, target, [("/file", "/shut/file")], engine="gridftp")
+    control.wait(lambda: "PERMISSION_DENIED" in control.faults(order))
+    target_folder.joinpath("shut").chmod(0o700)
+    assert control.wait_for_end(order, 60)["status"] == "SUCCEEDED"
+
+
+def kept_bytes(node, order):
+    with contextlib.closing(sqlite3.connect(node.state / "orders" / f"{order}.sqlite3")) as db:
+        return db.execute("SELECT coalesce(sum(length), 0) FROM piece").fetchone()[0]
+
+
+def whole(source_folder, target_folder):
+    digests = [hashlib.sha256((folder / "large").read_bytes()).digest() for folder in (source_folder, target_folder)]
+    return digests[0] == digests[1]
+
+
+def test_killed_in_the_middle_the_destination_goes_on_where_it_was(control, stalled, archive, campus):
+    order, source_folder, target_folder = stalled
+    control.wait(lambda: kept_bytes(campus, order) > 0)  # the servers tell every five seconds what is on the disk
+    had = kept_bytes(campus, order)
+    assert had < LARGE
+    campus.kill()
+    control.wait(lambda: not servers_of(campus))
+    assert not (target_folder / "large").exists()
+    signal_servers(archive, signal.SIGCONT)
+    campus.start()
+    end = control.wait_for_end(order, 60)
+    assert end["status"] == "SUCCEEDED"
+    assert whole(source_folder, target_folder)
+    assert [path.name for path in target_folder.iterdir()] == ["large"]
+    assert len(control.results(order)) == 1
+    assert end["counters"]["bytes_transferred"] == LARGE
+    assert f'"had": {had}' in campus.log.read_text()
+
+
+def test_killed_in_the_middle_the_source_is_asked_again(control, stalled, archive):
+    order, source_folder, target_folder = stalled
+    archive.kill()
+    control.wait(lambda: not servers_of(archive))
+    control.wait(lambda: "CONNECT_FAILED" in control.faults(order))
+    archive.start()
+    assert control.wait_for_end(order, 60)["status"] == "SUCCEEDED"
+    assert whole(source_folder, target_folder)
+    assert len(control.results(order)) == 1
+
+
+def test_a_killed_server_is_started_anew(control, stalled, archive, campus):
+    order, source_folder, target_folder = stalled
+    signal_servers(campus, signal.SIGKILL)
+    signal_servers(archive, signal.SIGCONT)
+    assert control.wait_for_end(order, 60)["status"] == "SUCCEEDED"
+    assert "CONNECT_FAILED" in control.faults(order)
+    assert whole(source_folder, target_folder)
+
+
+def test_cancelled_in_the_middle_nothing_is_left(control, stalled, archive, campus):
+    order, _, target_folder = stalled
+    control.actions[order] = "cancel"
+    end = control.wait_for_end(order)
+    assert (end["status"], end["fatal_error"]["code"]) == ("FAILED", "CANCELED")
+    control.tickets[f"ticket-{order}"]["active"] = False  # as control does
+    control.wait(lambda: not servers_of(campus) and not servers_of(archive))
+    assert list(target_folder.iterdir()) == []
+
+
+def test_a_right_taken_away_stops_a_transfer_and_given_back_lets_it_go_on(control, stalled, archive):
+    order, source_folder, target_folder = stalled
+    control.tickets[f"ticket-{order}"]["active"] = False
+    control.wait(lambda: not servers_of(archive))
+    control.wait(lambda: "PERMISSION_DENIED" in control.faults(order))
+    assert not (target_folder / "large").exists()
+    control.tickets[f"ticket-{order}"]["active"] = True
+    assert control.wait_for_end(order, 60)["status"] == "SUCCEEDED"
+    assert whole(source_folder, target_folder)
+
+
+def test_a_file_that_changes_under_the_transfer_is_fetched_anew(control, stalled, archive):
+    order, source_folder, target_folder = stalled
+    with (source_folder / "large").open("r+b") as file:
+        file.seek(LARGE - 1)
+        file.write(b"!")
+    os.utime(source_folder / "large", (1_600_000_000, 1_600_000_000))
+    signal_servers(archive, signal.SIGCONT)
+    assert control.wait_for_end(order, 60)["status"] == "SUCCEEDED"
+    assert "FILE_CHANGED" in control.faults(order)
+    assert whole(source_folder, target_folder)
+
+
+def test_paused_and_resumed(control, stalled, archive, campus):
+    order, source_folder, target_folder = stalled
+    control.actions[order] = "pause"
+    control.wait(lambda: not children_of(campus))
+    signal_servers(archive, signal.SIGCONT)
+    assert not (target_folder / "large").exists()
+    del control.actions[order]
+    assert control.wait_for_end(order, 60)["status"] == "SUCCEEDED"
+    assert whole(source_folder, target_folder)
+    assert control.faults(order) == []
