@@ -21,7 +21,7 @@ from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
 from services.localglobus.gcs_documents import collection_document, endpoint_document, envelope, info_document
 from services.localglobus.gcs_requests import endpoint_of_request, manager, require_endpoint_admin
-from services.localglobus.transfer import assurance, collections, data_paths, describing, operations
+from services.localglobus.transfer import assurance, collections, connectors, data_paths, describing, operations
 from services.localglobus.transfer.collections import Collection, Endpoint
 from services.localglobus.transfer.paths import normalise
 from services.localglobus.transfer.permissions import ADMIN_ROLES, person_behind, rights_of, roles_of
@@ -165,11 +165,13 @@ def _create(
 def _create_mapped(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, asked: Mapping[str, Any]) -> Collection:
     require_endpoint_admin(db, endpoint, caller)
     gateway = gcs_storage.get_gateway(db, endpoint, str(asked.get("storage_gateway_id")))
+    base_path = normalise(asked.get("collection_base_path") or "/")
+    connectors.of_gateway(db, gateway["id"]).require_base(base_path)
     collection_id = collections.create_mapped(
         db,
         endpoint_id=endpoint.id,
         display_name=describing.read_name(asked.get("display_name")),
-        base_path=normalise(asked.get("collection_base_path") or "/"),
+        base_path=base_path,
         is_public=bool(asked.get("public", False)),
         gateway_id=gateway["id"],
         is_high_assurance=gateway["high_assurance"],

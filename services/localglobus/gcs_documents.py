@@ -8,8 +8,7 @@ from typing import Any
 
 from services.localglobus.transfer.assurance import Assurance
 from services.localglobus.transfer.collections import Collection, Endpoint
-
-POSIX = "145812c8-decc-41f1-83cf-bb2a85a2a70b"  # the connector's published id
+from services.localglobus.transfer.connectors import Connector
 
 
 def envelope(
@@ -80,7 +79,7 @@ def collection_document(collection: Collection, mapped: Collection) -> dict[str,
         "user_message_link": None,
         "mapped_collection_id": collection.mapped_id,
         "storage_gateway_id": collection.gateway_id,
-        "connector_id": POSIX,
+        "connector_id": collection.connector.id,
         "user_credential_id": collection.user_credential_id,
         "identity_id": collection.owner_id,
         "collection_base_path": relative,
@@ -129,30 +128,31 @@ def role_document(row: sqlite3.Row, endpoint: Endpoint) -> dict[str, Any]:
 
 
 def credential_document(row: sqlite3.Row) -> dict[str, Any]:
+    connector = Connector.at(row["s3_endpoint"])
     return {
         "DATA_TYPE": "user_credential#1.0.0",
         "id": row["id"],
-        "connector_id": POSIX,
+        "connector_id": connector.id,
         "display_name": row["display_name"],
         "identity_id": row["identity_id"],
         "invalid": False,
-        "policies": {"DATA_TYPE": "posix_user_credential_policies#1.0.0"},
+        "policies": connector.credential_policies(),
         "provisioned": False,
         "storage_gateway_id": row["gateway_id"],
         "username": row["username"],
     }
 
 
-def gateway_document(row: sqlite3.Row, assurance: Assurance) -> dict[str, Any]:
+def gateway_document(row: sqlite3.Row, assurance: Assurance, connector: Connector) -> dict[str, Any]:
     return {
         "DATA_TYPE": "storage_gateway#1.0.0",
         "id": row["id"],
         "display_name": row["display_name"],
-        "connector_id": POSIX,
+        "connector_id": connector.id,
         **assurance.document(),
         "allowed_domains": [*assurance.domains],
         "mapping": None,
-        "policies": {"DATA_TYPE": "posix_storage_policies#1.0.0", "groups_allow": None, "groups_deny": None},
+        "policies": connector.policies(),
         "restrict_paths": None,
         "users_allow": None,
         "users_deny": None,

@@ -1,7 +1,7 @@
 """The GCS Manager's storage gateway and user credentials, as far as making and handing over guest collections needs them.
 
-An endpoint begins with one gateway, the POSIX folder of its node; more to the same folder may ask for more assurance. A credential
-is made for an identity that has a local account there.
+An endpoint begins with one gateway, the POSIX folder of its node; more are to the same folder or to buckets (S3), and may ask for
+more assurance. A credential is made for an identity that has a local account there.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from starlette.routing import Route
 
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
-from services.localglobus.gcs_documents import POSIX, credential_document, envelope, gateway_document
+from services.localglobus.gcs_documents import credential_document, envelope, gateway_document
 from services.localglobus.gcs_requests import manager, require_endpoint_admin
-from services.localglobus.transfer import assurance, collections
+from services.localglobus.transfer import assurance, collections, connectors
 from services.localglobus.transfer.assurance import Assurance
 from services.localglobus.transfer.collections import Endpoint
 from services.localglobus.transfer.describing import read_name, read_text
@@ -32,13 +32,11 @@ async def list_gateways(request: Request) -> Response:
 
 
 async def create_gateway(request: Request) -> Response:
-    """Another gateway to the folder of the node, which may ask for more assurance; accounts are those of the first one."""
+    """Another gateway: to the folder of the node, or to buckets; it may ask for more assurance. Accounts are those of the first one."""
     caller, endpoint = await manager(request)
     asked = await read_document(request)
     if not str(asked.get("DATA_TYPE", "")).startswith("storage_gateway#") or not isinstance(asked.get("display_name"), str):
         raise ApiError("unprocessable_entity", "Data Validation Error", 422)
-    if asked.get("connector_id", POSIX) != POSIX:
-        raise ApiError("bad_request", "Storage gateways of localglobus are of the POSIX connector", 400)
     made = await store_of(request).write(_create_gateway, endpoint, caller, asked)
     return JSONResponse(envelope([made], message=f"Created Storage Gateway {made['id']}", status=201), status_code=201)
 
@@ -107,7 +105,7 @@ def get_gateway(db: sqlite3.Connection, endpoint: Endpoint, gateway_id: str) -> 
     row = db.execute("SELECT * FROM storage_gateway WHERE id = ? AND endpoint_id = ?", (gateway_id, endpoint.id)).fetchone()
     if row is None:
         raise ApiError("not_found", f"No storage gateway '{gateway_id}' on this endpoint", 404)
-    return gateway_document(row, assurance.of_gateway(db, gateway_id) or Assurance())
+    return gateway_document(row, assurance.of_gateway(db, gateway_id) or Assurance(), connectors.of_gateway(db, gateway_id))
 
 
 def _create_gateway(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,6 +117,7 @@ def _create_gateway(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, 
         (gateway_id, endpoint.gateway_id),
     )
     assurance.keep(db, gateway_id, asked, is_new=True)
+    connectors.keep(db, gateway_id, asked, is_new=True)
     return get_gateway(db, endpoint, gateway_id)
 
 
@@ -138,6 +137,7 @@ def _rename_gateway(
     require_endpoint_admin(db, endpoint, caller)
     get_gateway(db, endpoint, gateway_id)
     assurance.keep(db, gateway_id, asked, is_new=False)
+    connectors.keep(db, gateway_id, asked, is_new=False)
     if "display_name" in asked:
         db.execute("UPDATE storage_gateway SET display_name = ? WHERE id = ?", (read_name(asked["display_name"]), gateway_id))
     return get_gateway(db, endpoint, gateway_id)
@@ -145,7 +145,8 @@ def _rename_gateway(
 
 def _credentials(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller) -> list[sqlite3.Row]:
     rows = db.execute(
-        "SELECT * FROM user_credential WHERE gateway_id IN (SELECT id FROM storage_gateway WHERE endpoint_id = ?) ORDER BY created_at, id",
+        "SELECT user_credential.*, gateway_bucket.endpoint AS s3_endpoint FROM user_credential LEFT JOIN gateway_bucket USING (gateway_id)"
+        " WHERE gateway_id IN (SELECT id FROM storage_gateway WHERE endpoint_id = ?) ORDER BY created_at, id",
         (endpoint.id,),
     )
     return [row for row in rows if row["identity_id"] in caller.identity_ids]
@@ -164,8 +165,7 @@ def _create_credential(db: sqlite3.Connection, endpoint: Endpoint, caller: Calle
         raise ApiError("permission_denied", "A user credential is made for yourself", 403)
     gateway = get_gateway(db, endpoint, str(asked.get("storage_gateway_id") or endpoint.gateway_id))
     credential_id = collections.ensure_credential(db, gateway_id=gateway["id"], identity_id=identity_id)
-    row: sqlite3.Row = db.execute("SELECT * FROM user_credential WHERE id = ?", (credential_id,)).fetchone()
-    return row
+    return _credential(db, endpoint, caller, credential_id)
 
 
 def _update_credential(

@@ -185,6 +185,7 @@ async def _collections(request: Request, node: str) -> list[dict[str, Any]]:
             "client_id": each.id,
             "authorize_url": authorize_url,
             "scope": _sign_in_scope(each),
+            "storage": each.connector.for_node(),
         }
         for each in found
     ]

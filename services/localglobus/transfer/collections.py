@@ -15,6 +15,7 @@ from typing import Any
 
 from services.localglobus.auth import clients, scopes
 from services.localglobus.errors import ApiError
+from services.localglobus.transfer.connectors import Connector
 from services.localglobus.transfer.paths import folder, normalise
 from services.localglobus.transfer.times import now_text
 
@@ -50,6 +51,7 @@ class Collection:
     has_anonymous_writes: bool
     engine: str
     forces_encryption: bool
+    s3_endpoint: str | None
     rule_version: int
     created_at: str
     node: str
@@ -69,6 +71,10 @@ class Collection:
         return self.is_mapped and not self.is_high_assurance
 
     @property
+    def connector(self) -> Connector:
+        return Connector.at(self.s3_endpoint)
+
+    @property
     def https_server(self) -> str:
         return f"{self.node_url}/{self.id}"
 
@@ -83,9 +89,10 @@ SELECT = (
     " collection.organization, base_path, collection.owner_id, user_credential_id, is_public, collection.is_high_assurance,"
     " has_anonymous_writes, rule_version, collection.created_at, node, node_url, gcs_address, coalesce(texts, '{}') AS texts,"
     " coalesce(timeout_mins, 15840) AS timeout_mins, coalesce(requires_mfa, 0) AS requires_mfa,"
-    " coalesce(engine, 'https') AS engine, coalesce(forces_encryption, 0) AS forces_encryption FROM collection"
+    " coalesce(engine, 'https') AS engine, coalesce(forces_encryption, 0) AS forces_encryption,"
+    " gateway_bucket.endpoint AS s3_endpoint FROM collection"
     " JOIN endpoint ON endpoint.id = collection.endpoint_id LEFT JOIN described ON subject_id = collection.id"
-    " LEFT JOIN gateway_assurance USING (gateway_id)"
+    " LEFT JOIN gateway_assurance USING (gateway_id) LEFT JOIN gateway_bucket USING (gateway_id)"
     " LEFT JOIN data_path ON data_path.collection_id = coalesce(collection.mapped_id, collection.id)"
 )
 SELECT_ENDPOINT = (

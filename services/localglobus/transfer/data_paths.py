@@ -12,6 +12,7 @@ from typing import Any
 
 from services.localglobus.errors import ApiError
 from services.localglobus.transfer.collections import Collection
+from services.localglobus.transfer.connectors import S3
 
 ENGINES = ("https", "gridftp")
 
@@ -26,6 +27,8 @@ def change(db: sqlite3.Connection, collection: Collection, asked: Mapping[str, A
         return
     if engine not in ENGINES or not isinstance(forces, bool):
         raise ApiError("bad_request", f"engine must be one of {', '.join(ENGINES)}, force_encryption true or false", 400)
+    if engine == "gridftp" and collection.connector.id == S3:
+        raise ApiError("bad_request", "No GridFTP server reads the buckets of this storage gateway", 400)
     if not collection.is_mapped:
         raise ApiError("permission_denied", "engine and force_encryption are those of the mapped collection", 403)
     db.execute("INSERT OR REPLACE INTO data_path VALUES (?, ?, ?)", (collection.id, engine, forces))

@@ -10,6 +10,7 @@ from typing import Any
 
 from services.localglobus.errors import make_request_id
 from services.localglobus.transfer.collections import Collection, Endpoint
+from services.localglobus.transfer.connectors import S3
 from services.localglobus.transfer.pausing import PAUSED
 from services.localglobus.transfer.tasks import HISTORY
 
@@ -53,7 +54,7 @@ def endpoint_document(collection: Collection, *, owner_name: str, roles: Iterabl
         "default_directory": "/" if is_guest else "/~/",
         "sharing_target_root_path": collection.base_path if is_guest else None,
         "shareable": collection.is_mapped,
-        "storage_type": "POSIX",
+        "storage_type": "S3" if collection.connector.id == S3 else "POSIX",
         **_own_words(collection.texts),
         "acl_available": is_guest,
         "acl_editable": is_guest and can_manage_rules,

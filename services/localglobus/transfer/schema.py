@@ -12,6 +12,9 @@ CREATE TABLE IF NOT EXISTS gateway_assurance ( -- of gateways that ask for more 
     gateway_id TEXT PRIMARY KEY REFERENCES storage_gateway(id) ON DELETE CASCADE, is_high_assurance INTEGER NOT NULL,
     timeout_mins INTEGER NOT NULL, requires_mfa INTEGER NOT NULL, domains TEXT NOT NULL, policy_id TEXT
 );
+CREATE TABLE IF NOT EXISTS gateway_bucket ( -- of gateways of the S3 connector
+    gateway_id TEXT PRIMARY KEY REFERENCES storage_gateway(id) ON DELETE CASCADE, endpoint TEXT NOT NULL, buckets TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS identity_mapping (
     gateway_id TEXT NOT NULL REFERENCES storage_gateway(id), identity_id TEXT NOT NULL, account TEXT NOT NULL, home TEXT NOT NULL,
     PRIMARY KEY (gateway_id, identity_id)
