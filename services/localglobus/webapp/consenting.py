@@ -28,15 +28,19 @@ SESSION_PARAMETERS = (
 )
 
 
-async def way_to_agree(request: Request, session: Session, error: ApiError) -> str | None:
-    """Returns the address at Auth that leads to what `error` lacks and back here; None when that would not help, or did not just now."""
+async def way_to_agree(request: Request, session: Session, error: ApiError, *, returned_for: str | None) -> str | None:
+    """Returns the address at Auth that leads to what `error` lacks and back here; None when it lacks nothing that can be had there.
+
+    `returned_for` is what the person has just been there for: asking for the same again would not help.
+    """
     wanted = error.extra.get("authorization_parameters") or {}
     required = error.extra.get("required_scopes") or wanted.get("required_scopes")
     if not required and not wanted:
         return None
-    memory: Memory = request.app.state.web
-    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    if memory.has_returned(session.identity_id, target):
+    asked = {"scope": " ".join(required or [TRANSFER_ALL])}
+    asked |= {name: _as_text(wanted[name]) for name in SESSION_PARAMETERS if wanted.get(name)}
+    lacked = urllib.parse.urlencode(asked)
+    if lacked == returned_for:
         return None
     fields = None
     if request.method == "POST":
@@ -44,16 +48,21 @@ async def way_to_agree(request: Request, session: Session, error: ApiError) -> s
         fields = [(name, value) for name, value in (await request.form()).multi_items() if isinstance(value, str)]
         if not cookies.is_form_token(request.cookies.get(COOKIE), dict(fields).get("form_token", "")):
             return None
+    memory: Memory = request.app.state.web
     settings: Settings = request.app.state.settings
     query = {
         "client_id": request.app.state.world.webapp_client,
         "redirect_uri": settings.url + CALLBACK,
         "response_type": "code",
-        "scope": " ".join(required or [TRANSFER_ALL]),
-        "state": memory.keep(session.identity_id, target, fields),
-        **{name: _as_text(wanted[name]) for name in SESSION_PARAMETERS if wanted.get(name)},
+        "state": memory.keep(session.identity_id, address_of(request), fields, lacked=lacked),
+        **asked,
     }
     return f"/v2/oauth2/authorize?{urllib.parse.urlencode(query)}"
+
+
+def address_of(request: Request) -> str:
+    """Returns path and query of the request."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def _as_text(value: Any) -> str:

@@ -30,11 +30,12 @@ class Notice:
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """A request that waits for a consent or a sign-in. `fields` is None for a page that was only looked at."""
+    """A request that waits for what it lacked. `fields` is None for a page that was only looked at."""
 
     identity_id: str
     target: str
     fields: Sequence[tuple[str, str]] | None
+    lacked: str
     until: float
 
 
@@ -47,7 +48,7 @@ class Memory:
     submissions: dict[tuple[str, str], str] = field(default_factory=dict)
     _notices: dict[str, list[Notice]] = field(default_factory=dict)
     _kept: dict[str, Kept] = field(default_factory=dict)
-    _returned: dict[tuple[str, str], float] = field(default_factory=dict)
+    _returned: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def tell(self, session_id: str, notice: Notice) -> None:
         """Shows a notice on the next page of this sign-in."""
@@ -57,10 +58,10 @@ class Memory:
     def take_notices(self, session_id: str) -> list[Notice]:
         return self._notices.pop(session_id, [])
 
-    def keep(self, identity_id: str, target: str, fields: Sequence[tuple[str, str]] | None) -> str:
+    def keep(self, identity_id: str, target: str, fields: Sequence[tuple[str, str]] | None, *, lacked: str) -> str:
         """Keeps a request; returns the word that brings it back, once."""
         state = secrets.token_urlsafe(24)
-        self._kept[state] = Kept(identity_id=identity_id, target=target, fields=fields, until=time.monotonic() + KEEP_S)
+        self._kept[state] = Kept(identity_id=identity_id, target=target, fields=fields, lacked=lacked, until=time.monotonic() + KEEP_S)
         forget_oldest(self._kept)
         return state
 
@@ -68,14 +69,14 @@ class Memory:
         kept = self._kept.pop(state, None)
         return kept if kept is not None and kept.until > time.monotonic() else None
 
-    def note_return(self, identity_id: str, target: str) -> None:
-        """A person comes back from Auth to this address."""
-        self._returned[identity_id, target] = time.monotonic() + KEEP_S
+    def note_return(self, kept: Kept) -> None:
+        """The person comes back from Auth to what waited."""
+        self._returned[kept.identity_id, kept.target] = kept.lacked
         forget_oldest(self._returned)
 
-    def has_returned(self, identity_id: str, target: str) -> bool:
-        """Whether she has just come back to it, told once: who lacks the same again is not sent round in a circle."""
-        return self._returned.pop((identity_id, target), 0.0) > time.monotonic()
+    def take_return(self, identity_id: str, target: str) -> str | None:
+        """What she has just been away for, told once: who lacks the same again is not sent round in a circle."""
+        return self._returned.pop((identity_id, target), None)
 
 
 def forget_oldest(held: dict[Any, Any]) -> None:

@@ -20,6 +20,7 @@ from services.localglobus.errors import ApiError
 from services.localglobus.store import Store
 from services.localglobus.webapp import consenting
 from services.localglobus.webapp.calls import Calls
+from services.localglobus.webapp.consenting import address_of
 from services.localglobus.webapp.memory import Memory, Notice
 from services.localglobus.webapp.wording import explain
 
@@ -46,10 +47,12 @@ def signed_in(page: Page) -> Callable[[Request], Awaitable[Response]]:
             query = {"next": here, "message": "The web app shows files as the person you are."}
             return see(f"/v2/web/sign-in?{urllib.parse.urlencode(query)}")
         calls = Calls(request=request, session=session)
+        memory: Memory = request.app.state.web
+        returned_for = memory.take_return(session.identity_id, address_of(request))
         try:
             return await page(request, calls)
         except ApiError as error:
-            way = await consenting.way_to_agree(request, session, error)
+            way = await consenting.way_to_agree(request, session, error, returned_for=returned_for)
             return see(way) if way else await refuse(request, calls, error)
 
     return asked
@@ -122,11 +125,6 @@ def tell(request: Request, session: Session, words: str, *, address: str = "", l
 
 def see(address: str) -> RedirectResponse:
     return RedirectResponse(address, status_code=303, headers={"Cache-Control": "no-store"})
-
-
-def address_of(request: Request) -> str:
-    """Returns path and query of the request."""
-    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def number(request: Request, name: str, default: int = 0) -> int:

@@ -23,7 +23,8 @@ async def callback(request: Request, calls: Calls) -> Response:
         raise ApiError("FormExpired", "Somebody else began this; you are signed in as another person now", 400)
     if "error" in request.query_params:
         return await draw(request, calls, "not-agreed.html", {"target": kept.target if kept.fields is None else ""}, status=403)
-    memory.note_return(calls.session.identity_id, kept.target)
+    if kept.identity_id == calls.session.identity_id:
+        memory.note_return(kept)
     return see(kept.target) if kept.fields is None else await _send_again(request, kept)
 
 
