@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.localglobus.errors import ApiError
+from services.localglobus.transfer import data_paths
 from services.localglobus.transfer.collections import Collection
 from services.localglobus.transfer.paths import folder, normalise
 from services.localglobus.transfer.tasks import LIFETIME, MOST_ITEMS, NOTIFY_FLAGS, TRANSFER_FLAGS, Item, Submission, read_label
@@ -33,6 +34,7 @@ def read_transfer(
         **_flags(document, TRANSFER_FLAGS, default=False),
         **_flags(document, NOTIFY_FLAGS, default=True),
     }
+    options["encrypt_data"] = data_paths.is_private(source, destination, options)
     return _submission(document, source=source, destination=destination, options=options, items=items)
 
 
