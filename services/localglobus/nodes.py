@@ -22,6 +22,7 @@ from services.localglobus import mails, recent
 from services.localglobus.auth import scopes
 from services.localglobus.auth.tokens import find_caller, read_bearer
 from services.localglobus.errors import ApiError
+from services.localglobus.numbers import read_whole
 from services.localglobus.store import Store
 from services.localglobus.transfer import assurance, collections, orders, tasks, times
 from services.localglobus.transfer.collections import Collection
@@ -103,12 +104,13 @@ async def lease(request: Request) -> Response:
 
 async def items(request: Request) -> Response:
     node = _node(request)
-    try:
-        after, limit = int(request.query_params.get("after", -1)), int(request.query_params.get("limit", MOST_ITEMS))
-    except ValueError as error:
-        raise ApiError("BadRequest", "after and limit must be whole numbers", 400) from error
+    query = request.query_params
+    limit, after = read_whole(query.get("limit", str(MOST_ITEMS))), query.get("after", "-1")
+    since = -1 if after == "-1" else read_whole(after)
+    if limit is None or since is None:
+        raise ApiError("BadRequest", "after and limit must be whole numbers", 400)
     order_id, limit = request.path_params["order_id"], max(1, min(limit, MOST_ITEMS))
-    found = await store_of(request).read(orders.items, node=node, order_id=order_id, after=after, limit=limit)
+    found = await store_of(request).read(orders.items, node=node, order_id=order_id, after=since, limit=limit)
     return JSONResponse({"items": found})
 
 

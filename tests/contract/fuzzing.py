@@ -16,7 +16,8 @@ from starlette.routing import Route
 
 ODD_TEXTS = (
     "", "/", "//", "/../", "/./", "/~/", "/%2e%2e/", "a\nb", "\u0000", "\ud800", "\u202e", "é" * 300, "x" * 5000, "' or 1=1 --", "{{7*7}}",
-    "0", "-1", "1e400", "9" * 30, "true", "null", "[]", "*", "name:", "name:~", "status:ACTIVE,", "size:>x", "name ASC", "request_time:,",
+    "0", "-1", "1e400", "9" * 30, "9" * 5000,
+    "size:" + "9" * 5000, "true", "null", "[]", "*", "name:", "name:~", "status:ACTIVE,", "size:>x", "name ASC", "request_time:,",
     "00000000-0000-0000-0000-000000000000", "2026-13-45", "9999-12-31T23:59:59+00:00",
     "0001-01-01T00:00:00+14:00", "urn:globus:auth:identity:",
 )  # fmt: skip

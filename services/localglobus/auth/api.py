@@ -15,6 +15,7 @@ from services.localglobus.auth import clients, consents, grants, identities, int
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.bodies import read_object
 from services.localglobus.errors import ApiError, OAuthError
+from services.localglobus.numbers import read_whole
 from services.localglobus.settings import Settings
 from services.localglobus.store import Connection, Store
 
@@ -215,10 +216,10 @@ async def list_consents(request: Request) -> Response:
 
 async def withdraw_consent(request: Request) -> Response:
     caller = await _authenticate(request)
-    identity_id, consent_id = request.path_params["identity_id"], request.path_params["consent_id"]
+    identity_id, consent_id = request.path_params["identity_id"], read_whole(request.path_params["consent_id"])
     if identity_id not in caller.identity_ids:
         raise errors.forbidden(request, "only the consents of one's own identity")
-    if not await _store(request).write(consents.withdraw, consent_id, identity_id=identity_id):
+    if consent_id is None or not await _store(request).write(consents.withdraw, consent_id, identity_id=identity_id):
         raise ApiError("NOT_FOUND", "no such consent", 404)
     return Response(status_code=204)
 
@@ -295,7 +296,7 @@ routes: list[Route] = [
     Route("/v2/api/identities", list_identities, methods=["GET"]),
     Route("/v2/api/identity_providers", list_providers, methods=["GET"]),
     Route("/v2/api/identities/{identity_id}/consents", list_consents, methods=["GET"]),
-    Route("/v2/api/identities/{identity_id}/consents/{consent_id:int}", withdraw_consent, methods=["DELETE"]),
+    Route("/v2/api/identities/{identity_id}/consents/{consent_id}", withdraw_consent, methods=["DELETE"]),
     Route("/v2/api/clients", make_client, methods=["POST"]),
     Route("/v2/api/clients/{client_id}", delete_client, methods=["DELETE"]),
 ]

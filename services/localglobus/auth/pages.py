@@ -20,6 +20,7 @@ from services.localglobus.auth.policies import Shortfall
 from services.localglobus.auth.requests import Asked, PageError, RedirectError
 from services.localglobus.auth.sessions import COOKIE, Session
 from services.localglobus.errors import ApiError
+from services.localglobus.numbers import read_whole
 from services.localglobus.store import Connection, Store
 
 Page = Callable[[Request], Awaitable[Response]]
@@ -284,9 +285,10 @@ async def held_consents(request: Request) -> Response:
     store: Store = request.app.state.store
     if request.method == "POST":
         form = await read_form(request)
-        if form is None or not form.get("consent", "").isdecimal():
+        consent_id = read_whole(form.get("consent", "")) if form else None
+        if consent_id is None:
             return refuse(request, "This form was not shown in this browser, or is old. Go back and try again.", status=403)
-        await store.write(consents.withdraw, int(form["consent"]), identity_id=session.identity_id)
+        await store.write(consents.withdraw, consent_id, identity_id=session.identity_id)
         return see("/v2/web/consents")
     held = await store.read(consents.list_held, identity_id=session.identity_id)
     return render(request, "consents.html", {"held": held, "person": await store.read(identities.get, session.identity_id)})

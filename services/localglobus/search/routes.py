@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from services.localglobus.auth.tokens import Caller, authenticate
 from services.localglobus.errors import ApiError
+from services.localglobus.numbers import read_whole
 from services.localglobus.search import indices, ingesting, queries, tasks
 from services.localglobus.transfer.requests import read_document, store_of
 from services.localglobus.transfer.waiting import ROOM
@@ -181,7 +182,8 @@ def _read_parameters(request: Request) -> dict[str, Any]:
     for name in ("limit", "offset"):
         text = request.query_params.get(name)
         if text is not None:
-            asked[name] = int(text) if text.isascii() and text.isdigit() else text
+            number = read_whole(text)
+            asked[name] = text if number is None else number
     for name in ("advanced", "bypass_visible_to"):
         if name in request.query_params:
             text = request.query_params[name]

@@ -14,6 +14,7 @@ from typing import Any
 from starlette.datastructures import QueryParams
 
 from services.localglobus.errors import ApiError
+from services.localglobus.numbers import read_whole
 
 Test = Callable[[Any], bool]
 Row = dict[str, Any]
@@ -72,9 +73,10 @@ def _number(parameters: QueryParams, name: str, *, default: int, least: int, mos
     text = parameters.get(name)
     if text is None:
         return default
-    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+    number = read_whole(text)
+    if number is None or not least <= number <= most:
         raise ApiError("BadRequest", f"{name} must be a whole number from {least} to {most}", 400)
-    return int(text)
+    return number
 
 
 def _filter(text: str, fields: frozenset[str]) -> list[tuple[str, Test]]:
@@ -121,7 +123,7 @@ def _moment(text: str) -> str:
 
 
 def _size(value: str) -> Test:
-    match = re.fullmatch(r"([<>]=?|=)?(\d+)", value)
+    match = re.fullmatch(r"([<>]=?|=)?([0-9]{1,18})", value)
     if match is None:
         raise ApiError("BadRequest", f"Cannot filter by size {value!r}", 400)
     sign, number = match[1] or "=", int(match[2])

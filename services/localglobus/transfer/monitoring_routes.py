@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
+from services.localglobus.numbers import read_whole
 from services.localglobus.transfer import access, collections, listing, monitoring, operations, pausing, task_routes
 from services.localglobus.transfer.documents import event_document, skipped_document, successful_document, task_document
 from services.localglobus.transfer.permissions import Person, person_behind, require_role, roles_of
@@ -50,11 +51,11 @@ async def list_tasks(request: Request) -> Response:
     """Paged by `last_key`; a filter leaves rows of a page out, so a page may be short before the end."""
     _, person = await _who(request)
     query = request.query_params
-    most = query.get("limit", str(PAGE))
-    if not most.isascii() or not most.isdigit() or not 1 <= int(most) <= MOST_ROWS:
+    most = read_whole(query.get("limit", str(PAGE)))
+    if most is None or not 1 <= most <= MOST_ROWS:
         raise ApiError("BadRequest", f"limit must be a whole number from 1 to {MOST_ROWS}", 400)
     check = _read_filters(query)
-    page = await store_of(request).read(_task_page, person, _read_key(query.get("last_key")), int(most), most_active(request))
+    page = await store_of(request).read(_task_page, person, _read_key(query.get("last_key")), most, most_active(request))
     rows = [row for row in page["DATA"] if check(row)]
     return JSONResponse({**page, "DATA": rows})
 
@@ -155,10 +156,11 @@ def _read_key(text: str | None) -> tuple[bool, int] | None:
     """`active,<number>` or `complete,<number>`: after which task the page begins."""
     if not text:
         return None
-    phase, _, number = text.partition(",")
-    if phase not in ("active", "complete") or not number.isascii() or not number.isdigit():
+    phase, _, place = text.partition(",")
+    number = read_whole(place)
+    if phase not in ("active", "complete") or number is None:
         raise ApiError("BadRequest", "last_key must be one that a former page gave", 400)
-    return phase == "complete", int(number)
+    return phase == "complete", number
 
 
 def _read_filters(query: Mapping[str, str]) -> Any:
@@ -167,8 +169,8 @@ def _read_filters(query: Mapping[str, str]) -> Any:
     endpoint, use = query.get("filter_endpoint"), query.get("filter_endpoint_use")
     if query.get("filter_owner_id") and not endpoint and lists.get("status", {""}) - {"ACTIVE", "INACTIVE"}:
         raise ApiError("BadRequest", "filter_owner_id needs filter_endpoint, or a filter_status of ACTIVE and INACTIVE", 400)
-    faults = query.get("filter_min_faults", "0")
-    if not faults.isascii() or not faults.isdigit() or use not in (None, "source", "destination"):
+    faults = read_whole(query.get("filter_min_faults", "0"))
+    if faults is None or use not in (None, "source", "destination"):
         raise ApiError("BadRequest", "filter_min_faults is a number, filter_endpoint_use source or destination", 400)
     since, _, until = query.get("filter_completion_time", ",").partition(",")
     since, until = (parse(each, field="filter_completion_time") if each else "" for each in (since, until))
@@ -182,7 +184,7 @@ def _read_filters(query: Mapping[str, str]) -> Any:
             and (not query.get("filter_owner_id") or row["owner_id"] == query["filter_owner_id"])
             and (not endpoint or endpoint in [row.get(side) for side in sides])
             and (paused is None or row["is_paused"] == (paused.lower() in ("1", "true")))
-            and row["faults"] >= int(faults)
+            and row["faults"] >= faults
             and ended >= since
             and (not until or ended <= until)
         )
