@@ -25,6 +25,7 @@ def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--secret-file", required=True, type=Path, help="holds the secret shared with control")
     parser.add_argument("--state", type=Path, help="journals and connections.jsonl (default: the data folder's name with .state)")
     parser.add_argument("--bind", help="host:port to bind when it is not that of --url")
+    parser.add_argument("--data-port", type=int, default=0, help="port that other nodes fetch bytes from (default: any free one)")
     parser.add_argument("--tls-certificate", type=Path, help="an own certificate chain (PEM), instead of one from control's CA")
     parser.add_argument("--tls-key", type=Path, help="its key (PEM)")
     parser.add_argument("--control-ca", type=Path, help="trust this CA for an https control")
@@ -66,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         credentials = Credentials(state, certificate=asked.tls_certificate, key=asked.tls_key)
         credentials.make_key()
         bind = asked.bind or urlsplit(asked.url).netloc
-        return uvloop.run(serve(settings, credentials, listen_on(bind)))
+        return uvloop.run(serve(settings, credentials, listen_on(bind), data_port=asked.data_port))
 
 
 if __name__ == "__main__":

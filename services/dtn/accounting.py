@@ -15,7 +15,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -28,10 +28,20 @@ def now_text() -> str:
     return datetime.now(UTC).isoformat()
 
 
+class Wire(Protocol):
+    """What a connection runs on: a transport of the event loop, or a socket of the data port."""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any: ...
+
+    def is_closing(self) -> bool: ...
+
+    def abort(self) -> None: ...
+
+
 class Connection:
     """One connection that a peer opened, and the bytes of the bodies that passed on it."""
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: Wire) -> None:
         self.transport = transport
         self.opened = now_text()
         self.closed: str | None = None
@@ -73,6 +83,12 @@ class Ledger:
         if self._executor is not None:
             loop = asyncio.get_running_loop()
             connection.named = asyncio.ensure_future(self._name(loop, self._executor, connection))
+
+    async def opened(self, connection: Connection) -> None:
+        """Open one of the data port's, and wait until its peer has its name."""
+        self.open(connection)
+        if connection.named is not None:
+            await connection.named
 
     async def _name(self, loop: asyncio.AbstractEventLoop, executor: ThreadPoolExecutor, connection: Connection) -> None:
         connection.process = await loop.run_in_executor(executor, self._peers.find, connection.peer, connection.own)

@@ -6,18 +6,21 @@ same bytes that are sent (`small_files.py`), and judged by the ticket's rights o
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from services.dtn.accounting import SCOPE_KEY, Connection
 from services.dtn.errors import BadRequestError, ForbiddenError, NodeError
-from services.dtn.faults import DropError
+from services.dtn.faults import DropError, Faults
 from services.dtn.node import Node
 from services.dtn.operations import read_json, require_ticket
 from services.dtn.rights import FRESH_S
-from services.dtn.small_files import Answered
+from services.dtn.small_files import Answered, Had, without_same
+from services.dtn.storage import Storage
 
 MOST_PATHS = 1000
 CHUNK_BYTES = 256 << 10
@@ -26,21 +29,49 @@ MOST_PIECES = 300
 Chunk = tuple[bytes, int]
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What a bundle is asked for: paths, and what the destination has of them, where the sync level makes that count."""
+
+    paths: list[str]
+    had: list[Had | None]
+    sync_level: int | None
+
+    @classmethod
+    def read(cls, asked: dict[str, Any]) -> "Wanted":
+        """Read a question's body. Raises BadRequestError."""
+        paths, level, had = asked.get("paths"), asked.get("sync_level"), asked.get("had") or []
+        if not isinstance(paths, list) or len(paths) > MOST_PATHS or not all(isinstance(path, str) for path in paths):
+            raise BadRequestError(f"'paths' is a list of at most {MOST_PATHS} paths.")
+        if level is None:
+            return cls(paths, [], None)
+        try:
+            present = [None if one is None else Had(int(one["size"]), int(one["mtime_ns"]), one.get("sha256")) for one in had]
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise BadRequestError("'had' tells size and mtime_ns of each path, or null.") from error
+        if level not in {0, 1, 2, 3} or len(present) != len(paths):
+            raise BadRequestError("A 'sync_level' (0 to 3) needs 'had' for each path.")
+        return cls(paths, present, level)
+
+    def answers(self, storage: Storage, may_read: Callable[[str], bool], faults: Faults) -> Iterator[Answered]:
+        """Read the files from the disk, as they are taken."""
+        answers = storage.read_small(self.paths, may_read, faults)
+        return answers if self.sync_level is None else without_same(answers, self.had, self.sync_level)
+
+
 async def send_bundle(request: Request, node: Node) -> Response:
     """POST /.dtn/v1/bundle: the files of `paths`, as far as the ticket opens them; ends with `{"end": true}`."""
     asked = await read_json(request)
     loop = asyncio.get_running_loop()
     collection = await loop.run_in_executor(node.readers, node.collection, str(asked.get("collection")))
-    paths = asked.get("paths")
-    if not isinstance(paths, list) or len(paths) > MOST_PATHS or not all(isinstance(path, str) for path in paths):
-        raise BadRequestError(f"'paths' is a list of at most {MOST_PATHS} paths.")
+    wanted = Wanted.read(asked)
     ticket, access = await require_ticket(request, node, collection)
     rights = [access]
 
     def may_read(path: str) -> bool:
         return rights[0].may_read(path)  # of this moment
 
-    chunks = _chunks(collection.storage.read_small(paths, may_read, node.faults))
+    chunks = chunks_of(wanted.answers(collection.storage, may_read, node.faults))
     connection: Connection = request.scope[SCOPE_KEY]
     nothing: Chunk = (b"", 0)
 
@@ -66,7 +97,7 @@ async def send_bundle(request: Request, node: Node) -> Response:
     return StreamingResponse(body(), media_type="application/vnd.causeway.bundle")
 
 
-def _chunks(answers: Iterator[Answered]) -> Generator[Chunk, None, None]:
+def chunks_of(answers: Iterator[Answered]) -> Generator[Chunk, None, None]:
     """Gather answers into pieces of a good size to send, each with the number of bytes in it that are files'."""
     gathered: list[bytes] = []
     n_data, began = 0, time.monotonic()

@@ -11,6 +11,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Protocol
 
 READ_BYTES = 1 << 20
 GRAIN_NS = 20_000_000  # file times step by up to 10 ms on Linux
+MOST_FOLLOWED = 64
 AT_ONCE_BYTES = 256 << 20  # a digest that takes longer is computed beside, and offered later
 
 
@@ -54,6 +56,23 @@ class Readable(Protocol):
     def close(self) -> None: ...
 
 
+class Following:
+    """The SHA-256 of a file, taken from its bytes as they flow in order; for whoever holds it alone (`DigestBook.follow`)."""
+
+    def __init__(self, stamp: Stamp) -> None:
+        self.stamp = stamp
+        self.since_ns = time.time_ns()
+        self.offset = 0
+        self._digest = hashlib.sha256()
+
+    def feed(self, chunk: memoryview) -> None:
+        self._digest.update(chunk)
+        self.offset += len(chunk)
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
+
+
 class DigestBook:
     """Known digests, and those being computed. Safe to use from any thread."""
 
@@ -61,6 +80,7 @@ class DigestBook:
         self._lock = threading.Lock()
         self._executor = executor
         self._running: dict[Stamp, tuple[Future[str], list[int]]] = {}
+        self._followed: OrderedDict[Stamp, Following] = OrderedDict()  # interrupted: whoever goes on at the same byte takes it up
         self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
@@ -132,6 +152,33 @@ class DigestBook:
             return self.compute(file, note)
         finally:
             file.close()
+
+    def follow(self, file: Readable, offset: int) -> Following | None:
+        """Return what takes the digest of bytes that are read from `offset` on; None when those before have not been seen.
+
+        It is the caller's alone until `release`; `finish` keeps the digest when the end was reached and the file is still the same.
+        """
+        stamp = file.stamp_now()
+        with self._lock:
+            followed = self._followed.get(stamp)
+            if followed is not None and followed.offset == offset:
+                return self._followed.pop(stamp)
+        return Following(stamp) if offset == 0 else None
+
+    def finish(self, following: Following, file: Readable) -> None:
+        """Keep the digest of a file whose last byte was fed."""
+        stamp = following.stamp
+        if following.offset == stamp.size and file.stamp_now() == stamp:
+            self.keep(stamp, following.hexdigest(), since_ns=following.since_ns)
+
+    def release(self, following: Following) -> None:
+        """Let somebody else go on with it."""
+        if following.offset == following.stamp.size:
+            return
+        with self._lock:
+            self._followed[following.stamp] = following
+            while len(self._followed) > MOST_FOLLOWED:
+                self._followed.popitem(last=False)
 
     def _forget(self, stamp: Stamp) -> None:
         with self._lock:

@@ -1,9 +1,9 @@
 """The fault switch, present only with `--faults`: the next calls of a kind fail, wait, are cut, find no space or carry a wrong byte.
 
 `POST /.dtn/faults` takes `{"kind", "times", ...}` with one of `error: {http_status, code, message}`, `delay_s`, `drop`, `no_space`,
-`corrupt`; `after_bytes` lets a body begin first. Kinds: `get`, `head`, `put`, `delete`, `walk`, `digest`, `operations.<verb>`, `write`
-(this node writing what it pulls) and `unrecorded` (what it pulled has its name, or what it deleted is gone, and its journal does not
-say so yet). `GET` tells what is left, `DELETE` forgets all.
+`corrupt`; `after_bytes` lets a body begin first, and what was ordered, a delay too, comes there. Kinds: `get`, `head`, `put`, `delete`,
+`walk`, `digest`, `operations.<verb>`, `write` (this node writing what it pulls) and `unrecorded` (what it pulled has its name, or what it
+deleted is gone, and its journal does not say so yet). `GET` tells what is left, `DELETE` forgets all.
 """
 
 import errno

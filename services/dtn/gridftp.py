@@ -71,15 +71,15 @@ class GridCopy(Copy):
     def _pull_many(self, entries: list[FileEntry]) -> None:
         """Small files one after the other on the same connections; what is left when those break waits for its turn."""
         for number, entry in enumerate(entries):
-            self._raise_if_stopped()
+            self._state.raise_if_stopped()
             if number and (self.is_paused or self._pair() is None):
-                self._schedule.put_back(entries[number:])
+                self._state.schedule.put_back(entries[number:])
                 return
             self._pull(entry)
 
-    def _pull_first(self, entry: FileEntry, partial: Unfinished) -> bool:
+    def _pull_first(self, entry: FileEntry, partial: Unfinished) -> dict[int, int]:
         self._transfer(entry, partial, {})
-        return False
+        return {}
 
     def _begin_pieces(self, entry: FileEntry, partial: Unfinished, done: dict[int, int]) -> None:
         self._transfer(entry, partial, done)
@@ -93,11 +93,11 @@ class GridCopy(Copy):
             path = self._host_path(entry)
             if sum(done.values()) < (entry.size or 0) or not done:
                 self._move(entry, partial, done, pair, source_path, path)
-            self._strike_fault("write")
-            expected, digest = pair.checksums(source_path if self._options.verify_checksum else None, path, size=entry.size or 0)
+            self._strike_write(entry, partial)
+            expected, digest = pair.checksums(source_path if self._state.options.verify_checksum else None, path, size=entry.size or 0)
             if pair.source.facts(source_path).etag != entry.etag:
                 raise PullError("FILE_CHANGED", f"{entry.source_path} changed at the source while it was copied.", is_source=True)
-            self._put_in_place(entry, partial, digest, expected)
+            self._state.put_in_place(entry, partial, digest, expected)
         except (GridReplyError, GridLostError) as error:  # of the source's facts
             self._drop_pair()
             raise self._fault(entry, TransferError(error, None)) from error
@@ -107,7 +107,7 @@ class GridCopy(Copy):
         except StoppedError:
             self._drop_pair()
             if self.is_paused:
-                self._schedule.put_back([entry])
+                self._state.schedule.put_back([entry])
             raise
 
     def _begin(
@@ -118,15 +118,15 @@ class GridCopy(Copy):
             facts = pair.source.facts(source_path)
         except GridReplyError as error:  # the channels are as they were
             raise self._fault(entry, TransferError(error, None)) from error
-        if facts.kind not in {"file", "os.unix=slink"}:
+        if facts.kind != "file":
             raise PullError("IsDirectory", f"{entry.source_path} is a folder.", is_final=True, is_source=True)
         if done and facts.etag == entry.etag:
             return done
         if done:
-            self._discard(entry, partial)
+            self._state.discard(entry, partial)
         entry.size, entry.etag = facts.size, facts.etag
         entry.mtime_ns = entry.mtime_ns if entry.mtime_ns is not None else facts.mtime_ns
-        self._journal.set_facts(entry)
+        self._state.journal.set_facts(entry)
         partial.create(entry.size)
         return {}
 
@@ -135,7 +135,11 @@ class GridCopy(Copy):
     ) -> None:  # fmt: skip
         """Let the servers copy what is missing. What a large file has when it breaks off is kept for the next try."""
         size = entry.size or 0
-        is_large = size > self._piece_bytes(entry)
+        is_large = size > self._state.piece_bytes(entry)
+        if done:
+            logger.info(
+                "file resumed", extra={"facts": {"order": self._state.order_id, "path": entry.source_path, "had": sum(done.values())}}
+            )
         before = sum(done.values())
         counted, kept = 0, before
 
@@ -159,17 +163,25 @@ class GridCopy(Copy):
             if is_large:
                 self.progress.add(bytes_transferred=kept - before - counted)
 
+    def _strike_write(self, entry: FileEntry, partial: Unfinished) -> None:
+        fault = self._state.node.faults.take("write")
+        if fault is not None:
+            self._state.rest(fault.delay_s)
+            if fault.corrupt and entry.size:
+                partial.write(memoryview(b"\xff"), 0)
+            fault.strike()
+
     def _keep(self, entry: FileEntry, ranges: Mapping[int, int]) -> None:
-        self._journal.forget_pieces(entry)
-        self._journal.set_facts(entry)
+        self._state.journal.forget_pieces(entry)
+        self._state.journal.set_facts(entry)
         for offset, length in ranges.items():
-            self._journal.add_piece(entry, offset, length)
+            self._state.journal.add_piece(entry, offset, length)
 
     def _host_path(self, entry: FileEntry) -> str:
         """Return where the unfinished file lies for the destination's server."""
         folder, _, name = entry.destination_path.rpartition("/")
-        part = part_name_for(name, partial_key(self._order_id, entry.id))
-        return self._ends.destination_folder + self._storage.real_path(f"{folder}/{part}")
+        part = part_name_for(name, partial_key(self._state.order_id, entry.id))
+        return self._ends.destination_folder + self._state.storage.real_path(f"{folder}/{part}")
 
     # --- the servers -------------------------------------------------------------------------------------------------------------
 
@@ -192,14 +204,14 @@ class GridCopy(Copy):
 
     def _look(self) -> None:
         """End a transfer that is not to go on."""
-        if self.stop.is_set() or self.is_paused or self._is_late():
+        if self.stop.is_set() or self.is_paused or self._state.is_late():
             raise StoppedError
 
     def _fault(self, entry: FileEntry, error: TransferError) -> PullError:
         """Say what went wrong in the words of an order. What names a cause counts more than that the other end broke off."""
         sides = (("source", error.source, entry.source_path), ("destination", error.destination, entry.destination_path))
         found = [(side, raised, path, _code(raised)) for side, raised, path in sides if raised is not None]
-        side, raised, path, code = next((one for one in found if one[3] in NAMED_CODES), found[0])
+        side, raised, path, code = min(found, key=lambda one: (one[3] not in NAMED_CODES, one[3] != "CONNECT_FAILED"))
         words = str(raised)
         for folder in (self._ends.source_folder, self._ends.destination_folder):
             words = words.replace(folder, "") if folder else words

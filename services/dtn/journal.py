@@ -32,6 +32,10 @@ CREATE TABLE IF NOT EXISTS piece (entry_id INTEGER, offset INTEGER, length INTEG
 CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY, body TEXT NOT NULL, sequence INTEGER);
 CREATE TABLE IF NOT EXISTS landing (id INTEGER PRIMARY KEY, files TEXT NOT NULL);
 """
+_ADD_ENTRY = (
+    "INSERT OR IGNORE INTO entry (item_idx, kind, source_path, destination_path, size, mtime_ns, checksum, status)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 @dataclass
@@ -127,14 +131,26 @@ class Journal:
         )  # fmt: skip
         return [Item(row[0], row[1], row[2], bool(row[3]), row[4]) for row in rows]
 
-    def add_entries(self, item: Item, rows: Sequence[tuple[str, str, str, int | None, int | None, str | None]]) -> None:
-        """Note what an item holds: (kind, source_path, destination_path, size, mtime_ns, checksum). Safe to repeat."""
+    def add_entries(self, item: Item, rows: Sequence[tuple[str, str, str, int | None, int | None, str | None]]) -> tuple[int, int]:
+        """Note what an item holds: (kind, source_path, destination_path, size, mtime_ns, checksum). Safe to repeat.
+
+        Returns how many files and folders are new.
+        """
+        found = []
+        with self._transaction() as db:
+            for kind, status in (("file", "pending"), ("dir", "made")):
+                values = [(item.index, *row, status) for row in rows if row[0] == kind]
+                found.append(db.executemany(_ADD_ENTRY, values).rowcount if values else 0)
+        return found[0], found[1]
+
+    def add_single_entries(self, items: Sequence[Item]) -> None:
+        """Note items that are one file each, and that they are expanded. Safe to repeat."""
         with self._transaction() as db:
             db.executemany(
-                "INSERT OR IGNORE INTO entry (item_idx, kind, source_path, destination_path, size, mtime_ns, checksum, status)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [(item.index, *row, "made" if row[0] == "dir" else "pending") for row in rows],
+                _ADD_ENTRY,
+                [(one.index, "file", one.source_path, one.destination_path, None, None, one.checksum, "pending") for one in items],
             )
+            db.executemany("UPDATE item SET is_expanded = 1 WHERE idx = ?", [(one.index,) for one in items])
 
     def mark_expanded(self, items: Iterable[Item]) -> None:
         with self._transaction() as db:
@@ -209,6 +225,14 @@ class Journal:
                 " error_details = NULL WHERE id = ?", rows,
             )  # fmt: skip
             db.execute("DELETE FROM landing WHERE id = ?", (landing,))
+
+    def skip_many(self, entries: Iterable[tuple[FileEntry, str | None]]) -> None:
+        """Record in one step that files (with their digests, where known) were up to date."""
+        rows = [(digest, entry.size, entry.id) for entry, digest in entries]
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE entry SET status = 'skipped', digest = ?, size = ?, error_code = NULL, error_details = NULL WHERE id = ?", rows
+            )
 
     def end_item(self, item: Item, status: str, *, code: str, details: str) -> None:
         """Record that a folder could not be read: one result stands for it. What an earlier try found below it keeps its own."""

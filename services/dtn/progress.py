@@ -21,6 +21,7 @@ class Options:
     deadline: datetime | None
     recursive: bool
     ignore_missing: bool
+    most_bytes_per_s: int | None = None
 
     @classmethod
     def read(cls, asked: dict[str, Any]) -> "Options":
@@ -36,6 +37,7 @@ class Options:
             deadline=datetime.fromisoformat(deadline) if deadline else None,
             recursive=bool(asked.get("recursive", True)),
             ignore_missing=bool(asked.get("ignore_missing")),
+            most_bytes_per_s=int(asked.get("most_bytes_per_s") or 0) or None,
         )
 
 

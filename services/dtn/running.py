@@ -14,6 +14,7 @@ import uvicorn
 from services.dtn.accounting import CountingProtocol, counting_protocol
 from services.dtn.app import make_app
 from services.dtn.certificates import Credentials
+from services.dtn.data_port import DataPort
 from services.dtn.errors import NodeError
 from services.dtn.node import Node, Settings
 from services.dtn.orders import Orders
@@ -38,8 +39,8 @@ def listen_on(address: str) -> socket.socket:
     return listener
 
 
-async def serve(settings: Settings, credentials: Credentials, listener: socket.socket) -> int:
-    """Run the node until it is told to stop."""
+async def serve(settings: Settings, credentials: Credentials, listener: socket.socket, *, data_port: int = 0) -> int:
+    """Run the node until it is told to stop. The data port has the address of the listener; 0 lets the system choose its number."""
     node = Node(settings, credentials)
     await _register(node)
     swept = await asyncio.to_thread(node.uploads.sweep, node.forget_upload)
@@ -49,13 +50,15 @@ async def serve(settings: Settings, credentials: Credentials, listener: socket.s
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     credentials.load_into(context)
     node.tls = context
+    bytes_for_nodes = DataPort(node, host=listener.getsockname()[0], port=data_port)
     config = uvicorn.Config(
         make_app(node), http=counting_protocol(node.ledger), ws="none", lifespan="off", log_config=None, access_log=False,
-        server_header=False, date_header=True, timeout_keep_alive=30, timeout_graceful_shutdown=2,
+        server_header=False, date_header=True, headers=[bytes_for_nodes.alternative], timeout_keep_alive=30, timeout_graceful_shutdown=2,
         ssl_context_factory=lambda _config, _default: context,
     )  # fmt: skip
     orders = Orders(node)
     server = _Server(config, orders)
+    bytes_for_nodes.start(context)
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, server.stop)
@@ -66,6 +69,7 @@ async def serve(settings: Settings, credentials: Credentials, listener: socket.s
         for task in beside:
             task.cancel()
         orders.stop()
+        await asyncio.to_thread(bytes_for_nodes.stop)
         await node.close()
     return 0
 

@@ -43,6 +43,7 @@ class Schedule:
         self._n_busy = 0
         self._hold_until = 0.0
         self._hold_s = FIRST_WAIT_S
+        self._is_filling = True
         self.is_paused = False
 
     def take(self) -> Unit | None:
@@ -58,7 +59,7 @@ class Schedule:
                         self._n_busy += 1
                         self._n_bundles += isinstance(unit, list)
                         return unit
-                    if not self._n_busy and not self._waiting:
+                    if not self._n_busy and not self._waiting and not self._is_filling:
                         break
                     if self._waiting:
                         wait_s = min(wait_s, max(0.01, self._waiting[0][0] - now))
@@ -107,6 +108,12 @@ class Schedule:
     def add_pieces(self, pieces: Iterable[Piece]) -> None:
         with self._condition:
             self._pieces.extend(pieces)
+            self._condition.notify_all()
+
+    def end_filling(self) -> None:
+        """Say that the journal has all there is to do: whoever then finds nothing may go."""
+        with self._condition:
+            self._is_filling = False
             self._condition.notify_all()
 
     def note_success(self) -> None:

@@ -102,7 +102,7 @@ class FileAnswer(Response):
             self._offset += len(chunk)
             self._left -= len(chunk)
             self._ahead = self._read_ahead(loop)
-            chunk = self._faulty(chunk)
+            chunk = await self._faulty(chunk)
             if connection.transport.is_closing():
                 raise DropError
             self._n_sent += len(chunk)
@@ -113,12 +113,13 @@ class FileAnswer(Response):
             return None
         return loop.run_in_executor(self._executor, self._file.read, min(CHUNK_BYTES, self._left), self._offset)
 
-    def _faulty(self, chunk: bytes) -> bytes:
+    async def _faulty(self, chunk: bytes) -> bytes:
         fault = self._fault
         if fault is None:
             return chunk
         if fault.corrupt and not self._n_sent:
             return bytes([chunk[0] ^ 0xFF]) + chunk[1:]
-        if fault.after_bytes and self._n_sent + len(chunk) > fault.after_bytes:
+        if fault.after_bytes and self._n_sent <= fault.after_bytes < self._n_sent + len(chunk):
+            await asyncio.sleep(fault.delay_s)
             fault.strike()
         return chunk

@@ -51,10 +51,9 @@ async def read_path(request: Request, node: Node, sessions: Sessions) -> Respons
     """GET or HEAD of a file or a folder."""
     collection, path = await locate(request, node)
     fault = node.faults.take(request.method.lower())
-    if fault is not None:
+    if fault is not None and not fault.after_bytes:
         await asyncio.sleep(fault.delay_s)
-        if not fault.after_bytes:
-            fault.strike()
+        fault.strike()
     caller = await identify(request, node, sessions, collection, path=path)
     if not caller.access.may_see(path, is_folder=True):
         return refuse(request, sessions, collection, path, caller)

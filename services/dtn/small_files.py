@@ -8,7 +8,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.dtn.errors import ChangedError, ForbiddenError, IsDirectoryError, MissingError, NodeError, from_os_error
 from services.dtn.faults import Fault, Faults
@@ -18,8 +18,25 @@ MOST_BYTES = 1 << 20  # a larger file is asked for alone, in pieces
 
 
 @dataclass(frozen=True)
+class Had:
+    """What a destination has already of a file. `sha256` is given where contents are to be compared."""
+
+    size: int
+    mtime_ns: int
+    sha256: str | None = None
+
+    def is_current(self, level: int, *, size: int, mtime_ns: int, sha256: str | None = None) -> bool:
+        """Tell whether it is up to date with a source of this size, time and digest, by Globus' sync levels."""
+        if level == 0:
+            return True
+        if size != self.size or (level == 2 and mtime_ns // 10**9 > self.mtime_ns // 10**9):
+            return False
+        return level < 3 or (sha256 is not None and sha256 == self.sha256)
+
+
+@dataclass(frozen=True)
 class Answered:
-    """What became of one path: the file's bytes, or why there are none. `is_large`: to be asked for alone."""
+    """What became of one path: the file's bytes, or why there are none. `is_large`: to be asked for alone; `is_same`: not needed."""
 
     index: int
     size: int = 0
@@ -28,6 +45,7 @@ class Answered:
     body: bytes = b""
     error: NodeError | None = None
     is_large: bool = False
+    is_same: bool = False
 
     def encoded(self) -> list[bytes]:
         """A line of JSON, then the bytes."""
@@ -37,8 +55,21 @@ class Answered:
             return [json.dumps(line).encode() + b"\n"]
         if self.is_large:
             return [b'{"index": %d, "is_large": true}\n' % self.index]
-        line_text = f'{{"index": {self.index}, "size": {self.size}, "mtime_ns": {self.mtime_ns}, "sha256": "{self.sha256}"}}\n'
+        said = ', "is_same": true' if self.is_same else ""
+        line_text = f'{{"index": {self.index}, "size": {self.size}, "mtime_ns": {self.mtime_ns}, "sha256": "{self.sha256}"{said}}}\n'
         return [line_text.encode(), self.body]
+
+
+def without_same(answers: Iterator[Answered], had: Sequence[Had | None], level: int) -> Iterator[Answered]:
+    """Pass answers on, without the bytes of those that the destination has already."""
+    for one in answers:
+        present = had[one.index]
+        if present is None or one.error is not None or one.is_large:
+            yield one
+        elif present.is_current(level, size=one.size, mtime_ns=one.mtime_ns, sha256=one.sha256):
+            yield replace(one, body=b"", is_same=True)
+        else:
+            yield one
 
 
 class SmallFiles:

@@ -6,8 +6,11 @@ Used from threads: one kept connection each. What goes wrong is a `PullError` wi
 import contextlib
 import http.client
 import json
+import os
+import re
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -22,10 +25,14 @@ from services.dtn.errors import NodeError, from_os_error
 from services.dtn.filters import filters_from
 from services.dtn.node import Collection, Node
 from services.dtn.rights import FRESH_S, Access
-from services.dtn.small_files import Answered
+from services.dtn.small_files import Answered, Had, without_same
 from services.dtn.storage import File
 
 TIMEOUT_S = 30.0
+REACH_S = 5.0  # how long a data port may take to be reached before the port for everybody is used instead
+SHUN_S = 60.0
+NEAR_S = 0.002  # a round trip below which one stream is not slowed down by the path
+DATA_PORT = re.compile(r'causeway-data=":(\d{1,5})"')
 BLOCK_BYTES = 256 << 10
 CODES = {
     401: "PERMISSION_DENIED",
@@ -84,18 +91,33 @@ class Fetched(Protocol):
 
 
 class Source(Protocol):
+    @property
+    def n_streams(self) -> int:
+        """On how many connections a large file comes fastest: one where it is near. Asks the source when that is not known yet."""
+        ...
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it cannot be changed by what is written meanwhile, so that a folder may be copied while it is walked."""
+        ...
+
     def walk(self, path: str, filter_rules: Sequence[dict[str, Any]]) -> Iterator[Entry]:
         """Yield everything below a folder, folders before what they hold."""
         ...
 
     def fetch(
-        self, path: str, *, offset: int, length: int, etag: str | None, wants_digest: bool
+        self, path: str, *, offset: int, length: int | None, etag: str | None, wants_digest: bool
     ) -> contextlib.AbstractContextManager[Fetched]:
-        """Open a part of a file; with `etag` only if it is still that file."""
+        """Open a part of a file (`length` None: to its end); with `etag` only if it is still that file."""
         ...
 
-    def fetch_many(self, paths: Sequence[str]) -> Iterator[Answered]:
-        """Yield small files as they come, an answer a path. Raises PullError when the source cannot go on."""
+    def fetch_many(
+        self, paths: Sequence[str], had: Sequence[Had | None] | None = None, sync_level: int | None = None
+    ) -> Iterator[Answered]:
+        """Yield small files as they come, an answer a path; not those that are up to date by what is `had`.
+
+        Raises PullError when the source cannot go on.
+        """
         ...
 
     def release(self) -> None:
@@ -108,15 +130,33 @@ class Source(Protocol):
 
 
 class RemoteSource:
-    """Another node (PROTOCOL.md, section 6)."""
+    """Another node (PROTOCOL.md, section 6): questions go to its port for everybody, bytes come from its data port."""
 
-    def __init__(self, order_source: dict[str, Any], context: ssl.SSLContext) -> None:
+    is_apart = True
+
+    def __init__(self, order_source: dict[str, Any], context: ssl.SSLContext, *, workers: int = 8) -> None:
         self._collection = str(order_source["collection"])
         self._ticket = str(order_source["ticket"])
         self._files = urlsplit(str(order_source["url"]))
         self._node = urlsplit(str(order_source["node_url"]))
+        self._main_port = self._node.port or 443
         self._context = context
+        self._workers = workers
         self._local = threading.local()
+        self._lock = threading.Lock()
+        self._data_port: int | None = None  # as the latest answer told it
+        self._is_told = False
+        self._shunned: dict[int, float] = {}  # data ports that could not be reached, until when
+        self._round_trip_s: float | None = None
+
+    @property
+    def n_streams(self) -> int:
+        """One where the path is short and the processors few: parallel streams help against loss and latency, and cost work."""
+        if self._round_trip_s is None:
+            with _network_faults():
+                self._connect(self._bytes_port())
+        is_near = (self._round_trip_s or 0) < NEAR_S
+        return min(self._workers, max(1, (os.cpu_count() or 1) // 2)) if is_near else self._workers
 
     def walk(self, path: str, filter_rules: Sequence[dict[str, Any]]) -> Iterator[Entry]:
         asked = json.dumps({"collection": self._collection, "path": path, "filter_rules": list(filter_rules)}).encode()
@@ -126,19 +166,24 @@ class RemoteSource:
                 yield entry
 
     @contextlib.contextmanager
-    def fetch(self, path: str, *, offset: int, length: int, etag: str | None, wants_digest: bool) -> Iterator[Fetched]:
-        fields = {"Range": f"bytes={offset}-{offset + length - 1}"}
+    def fetch(self, path: str, *, offset: int, length: int | None, etag: str | None, wants_digest: bool) -> Iterator[Fetched]:
+        fields = {"Range": f"bytes={offset}-" if length is None else f"bytes={offset}-{offset + length - 1}"}
         if etag is not None:
             fields["If-Match"] = etag
         if wants_digest:
             fields["Want-Repr-Digest"] = "sha-256=10"
         url = self._files.path.rstrip("/") + "/".join(quote(segment, safe="") for segment in path.split("/"))
-        with self._request("GET", url, fields=fields, path=path) as response:
+        with self._request("GET", url, fields=fields, path=path, brings_bytes=True) as response:
             yield _RemoteFile(response)
 
-    def fetch_many(self, paths: Sequence[str]) -> Iterator[Answered]:
-        asked = json.dumps({"collection": self._collection, "paths": list(paths)}).encode()
-        with self._request("POST", self._node.path.rstrip("/") + "/.dtn/v1/bundle", body=asked, path=paths[0]) as response:
+    def fetch_many(
+        self, paths: Sequence[str], had: Sequence[Had | None] | None = None, sync_level: int | None = None
+    ) -> Iterator[Answered]:
+        asked: dict[str, Any] = {"collection": self._collection, "paths": list(paths)}
+        if had is not None and any(had):
+            asked |= {"sync_level": sync_level, "had": [None if one is None else vars(one) for one in had]}
+        url = self._node.path.rstrip("/") + "/.dtn/v1/bundle"
+        with self._request("POST", url, body=json.dumps(asked).encode(), path=paths[0], brings_bytes=True) as response:
             blocks = _Blocks(response)
             while not (line := json.loads(blocks.line())).get("end"):
                 if "code" in line:
@@ -146,6 +191,8 @@ class RemoteSource:
                     yield Answered(line["index"], error=error)
                 elif line.get("is_large"):
                     yield Answered(line["index"], is_large=True)
+                elif line.get("is_same"):
+                    yield Answered(line["index"], line["size"], line["mtime_ns"], line["sha256"], is_same=True)
                 else:
                     yield Answered(line["index"], line["size"], line["mtime_ns"], line["sha256"], blocks.take(line["size"]))
 
@@ -164,14 +211,22 @@ class RemoteSource:
 
     @contextlib.contextmanager
     def _request(
-        self, method: str, url: str, *, path: str, body: bytes | None = None, fields: dict[str, str] | None = None
-    ) -> Iterator[http.client.HTTPResponse]:
-        """Ask on this thread's connection; it is closed when the answer was not read to its end."""
+        self, method: str, url: str, *, path: str, body: bytes | None = None, fields: dict[str, str] | None = None,
+        brings_bytes: bool = False,
+    ) -> Iterator[http.client.HTTPResponse]:  # fmt: skip
+        """Ask on a connection of this thread's; it is closed when the answer was not read to its end."""
         headers = {"Authorization": f"Ticket {self._ticket}", "Content-Type": "application/json", **(fields or {})}
-        response = None
+        response, port = None, self._main_port
         try:
             with _network_faults():
-                response = self._ask(method, url, body, headers)
+                port = self._bytes_port() if brings_bytes else port
+                connection = self._kept().get(port)
+                response = None if connection is None else self._ask(connection, method, url, body, headers)
+                if response is None:
+                    connection, port = self._connect(port)
+                    connection.request(method, url, body=body, headers=headers)
+                    response = connection.getresponse()
+                self._heed(port, response)
                 if response.status not in {200, 202, 206}:
                     raise _refusal(response, path)
             yield response
@@ -179,30 +234,78 @@ class RemoteSource:
                 response.read(1)  # the end of the answer, so that the connection can be kept
         finally:
             if response is None or not response.isclosed():
-                self._drop_connection()
+                self._drop(port)
 
-    def _ask(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> http.client.HTTPResponse:
-        connection: http.client.HTTPSConnection | None = getattr(self._local, "connection", None)
-        if connection is not None:  # it may have been closed while it was idle: then once more, on a new one
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                connection.request(method, url, body=body, headers=headers)
-                return connection.getresponse()
-            self._drop_connection()
-        connection = http.client.HTTPSConnection(self._node.hostname or "", self._node.port, timeout=TIMEOUT_S, context=self._context)
-        self._local.connection = connection
-        connection.connect()
+    def _ask(
+        self, connection: http.client.HTTPSConnection, method: str, url: str, body: bytes | None, headers: dict[str, str]
+    ) -> http.client.HTTPResponse | None:
+        """Ask on a kept connection; None when it was closed while it was idle."""
+        try:
+            connection.request(method, url, body=body, headers=headers)
+            return connection.getresponse()
+        except (OSError, http.client.HTTPException):
+            return None
+
+    def _connect(self, port: int) -> tuple[http.client.HTTPSConnection, int]:
+        """Return a new connection to a port of the node, or to that for everybody when the data port cannot be reached."""
+        self._drop(port)
+        is_main = port == self._main_port
+        connection = http.client.HTTPSConnection(
+            self._node.hostname or "", port, timeout=TIMEOUT_S if is_main else REACH_S, context=self._context, blocksize=BLOCK_BYTES
+        )
+        try:
+            connection.connect()
+        except OSError:
+            if is_main:
+                raise
+            with self._lock:
+                self._shunned[port] = time.monotonic() + SHUN_S
+            return self._connect(self._main_port)
+        connection.sock.settimeout(TIMEOUT_S)
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.request(method, url, body=body, headers=headers)
-        return connection.getresponse()
+        self._round_trip_s = _round_trip_s(connection.sock)
+        self._kept()[port] = connection
+        return connection, port
 
-    def release(self) -> None:
-        self._drop_connection()
+    def _bytes_port(self) -> int:
+        """Return the port that bytes are asked for at."""
+        if not self._is_told:
+            with self._request("HEAD", self._node.path.rstrip("/") + "/.dtn/", path="/"):
+                pass
+        with self._lock:
+            port = self._data_port
+            is_open = port is not None and self._shunned.get(port, 0.0) < time.monotonic()
+        return port if port is not None and is_open else self._main_port
 
-    def _drop_connection(self) -> None:
-        connection = getattr(self._local, "connection", None)
+    def _heed(self, port: int, response: http.client.HTTPResponse) -> None:
+        """Take the data port from what the port for everybody answers (RFC 7838)."""
+        if port != self._main_port:
+            return
+        found = DATA_PORT.search(response.headers.get("Alt-Svc", ""))
+        with self._lock:
+            self._data_port = int(found[1]) if found else None
+            self._is_told = True
+
+    def _kept(self) -> dict[int, http.client.HTTPSConnection]:
+        kept: dict[int, http.client.HTTPSConnection] | None = getattr(self._local, "connections", None)
+        if kept is None:
+            kept = self._local.connections = {}
+        return kept
+
+    def _drop(self, port: int) -> None:
+        connection = self._kept().pop(port, None)
         if connection is not None:
             connection.close()
-            self._local.connection = None
+
+    def release(self) -> None:
+        for port in list(self._kept()):
+            self._drop(port)
+
+
+def _round_trip_s(stream: socket.socket) -> float:
+    """Return what the kernel measured while connecting (`tcpi_rtt` of struct tcp_info, microseconds)."""
+    told = stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 72)
+    return float(struct.unpack_from("I", told, 68)[0]) / 1e6
 
 
 def _refusal(response: http.client.HTTPResponse, path: str) -> PullError:
@@ -272,6 +375,9 @@ class _Blocks:
 class LocalSource:
     """A collection of this node: bytes go from file to file, and control is still asked each second."""
 
+    is_apart = False
+    n_streams = 1
+
     def __init__(self, order_source: dict[str, Any], node: Node, collection: Collection) -> None:
         self._ticket = str(order_source["ticket"])
         self._node = node
@@ -288,7 +394,7 @@ class LocalSource:
                 yield entry
 
     @contextlib.contextmanager
-    def fetch(self, path: str, *, offset: int, length: int, etag: str | None, wants_digest: bool) -> Iterator[Fetched]:
+    def fetch(self, path: str, *, offset: int, length: int | None, etag: str | None, wants_digest: bool) -> Iterator[Fetched]:
         self.require(path)
         with _disk_faults():
             file = self._collection.storage.open(path)
@@ -296,18 +402,22 @@ class LocalSource:
             self.require(file.real_path)
             if etag is not None and file.stamp.etag != etag:
                 raise PullError("FILE_CHANGED", f"{path} changed at the source while it was copied.", is_source=True)
+            length = max(0, file.stamp.size - offset) if length is None else length
             yield _LocalFile(self, file, path, offset, length, self._node.digests.known(file.stamp))
         finally:
             file.close()
 
-    def fetch_many(self, paths: Sequence[str]) -> Iterator[Answered]:
+    def fetch_many(
+        self, paths: Sequence[str], had: Sequence[Had | None] | None = None, sync_level: int | None = None
+    ) -> Iterator[Answered]:
         def may_read(path: str) -> bool:
             with contextlib.suppress(PullError):
                 self.require(path)
                 return True
             return False
 
-        return self._collection.storage.read_small(paths, may_read, self._node.faults)
+        answers = self._collection.storage.read_small(paths, may_read, self._node.faults)
+        return answers if had is None or sync_level is None else without_same(answers, had, sync_level)
 
     def digest(self, path: str, etag: str, stop: threading.Event) -> str:
         self.require(path)
