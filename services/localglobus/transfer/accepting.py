@@ -31,11 +31,13 @@ def _accept(db: sqlite3.Connection, document: dict[str, Any], caller: Caller) ->
     if duplicate is not None:
         return str(document["submission_id"]).lower(), duplicate, "Duplicate"
     if document.get("DATA_TYPE") == "delete" or "endpoint" in document:
-        opened = operations.open_collection(db, str(document.get("endpoint")), caller)
+        opened = operations.open_collection(db, str(document.get("endpoint")), caller, local_user=document.get("local_user"))
         submission = submitting.read_delete(document, collection=opened.collection, home=opened.rights.home)
     else:
-        source = operations.open_collection(db, str(document.get("source_endpoint")), caller)
-        target = operations.open_collection(db, str(document.get("destination_endpoint")), caller)
+        source = operations.open_collection(db, str(document.get("source_endpoint")), caller, local_user=document.get("source_local_user"))
+        target = operations.open_collection(
+            db, str(document.get("destination_endpoint")), caller, local_user=document.get("destination_local_user")
+        )
         homes = (source.rights.home, target.rights.home)
         submission = submitting.read_transfer(document, source=source.collection, destination=target.collection, homes=homes)
     for collection in {submission.source.id, (submission.destination or submission.source).id}:

@@ -47,19 +47,24 @@ class Opened:
         return normalise(default if asked is None else asked, home=self.rights.home)
 
 
-def open_collection(db: sqlite3.Connection, collection_id: str, caller: Caller) -> Opened:
-    """Returns the collection as the caller finds it. Raises `ApiError` 404, 403 `ConsentRequired`, 403 `EndpointPermissionDenied`."""
+def open_collection(db: sqlite3.Connection, collection_id: str, caller: Caller, *, local_user: object = None) -> Opened:
+    """Returns the collection as the caller finds it, by the account `local_user` if she names one of hers.
+
+    Raises `ApiError` 404, 403 `ConsentRequired`, 403 `EndpointPermissionDenied`, or 400 for a local user where there is none.
+    """
     collection = collections.find(db, collection_id)
     if collection is None:
         raise _endpoint_itself(db, collection_id)
     require_data_access(collection, caller)
     assurance.require(db, collection, caller)
-    return open_as(db, collection, person_behind(caller))
+    return open_as(db, collection, person_behind(caller), local_user=local_user)
 
 
-def open_as(db: sqlite3.Connection, collection: Collection, person: Person) -> Opened:
+def open_as(db: sqlite3.Connection, collection: Collection, person: Person, *, local_user: object = None) -> Opened:
     """Returns the collection as a person finds it who gave her consents elsewhere."""
-    rights = rights_of(db, collection, person)
+    if local_user is not None and (not isinstance(local_user, str) or not collection.is_mapped):
+        raise ApiError("BadRequest", "local_user names an account, and only a mapped collection has accounts", 400)
+    rights = rights_of(db, collection, person, local_user=local_user)
     require_account(collection, rights)
     return Opened(collection=collection, rights=rights)
 

@@ -22,6 +22,8 @@ from services.localglobus.transfer.permissions import Rights, person_of, rights_
 from services.localglobus.transfer.times import now_text
 
 LEASE_S = 15
+NO_SPACE = "NO_SPACE"
+"""What a node says of a full disk and of a quota that is used up: the one fault that a task can be asked to fail on."""
 RETRY_S = 2.0
 """How soon an order is looked at again that its owner may not carry out now."""
 COUNTERS = ("files", "files_transferred", "files_skipped", "directories", "bytes_transferred", "bytes_checksummed", "faults")
@@ -99,13 +101,11 @@ def heartbeat(
         note_fault(db, task, *refused)
         return "pause"
     if fault is not None:
-        note_fault(
-            db,
-            task,
-            globus_code(str(fault.get("code", "ENDPOINT_ERROR"))),
-            str(fault.get("description", "")),
-            path=str(fault.get("path") or ""),
-        )
+        code, description = globus_code(str(fault.get("code", "ENDPOINT_ERROR"))), str(fault.get("description", ""))
+        note_fault(db, task, code, description, path=str(fault.get("path") or ""))
+        if fault.get("code") == NO_SPACE and json.loads(task["options"]).get("fail_on_quota_errors"):
+            tasks.end(db, task["id"], "FAILED", fatal=(code, description))
+            return "cancel"
     elif not task["is_ok"]:
         db.execute("UPDATE task SET is_ok = 1, nice_status = 'OK', nice_details = NULL WHERE id = ?", (task["id"],))
     return "continue"

@@ -83,11 +83,11 @@ def rules_document(rights: Rights) -> list[dict[str, str]]:
     return [{"path": grant.path, "permissions": grant.permissions} for grant in rights.grants]
 
 
-def rights_of(db: sqlite3.Connection, collection: Collection, person: Person) -> Rights:
-    """Returns what `person` may do in `collection` at this moment, from fresh rows."""
+def rights_of(db: sqlite3.Connection, collection: Collection, person: Person, *, local_user: str | None = None) -> Rights:
+    """Returns what `person` may do in `collection` at this moment, from fresh rows. `local_user` names one of her accounts there."""
     roles = roles_of(db, collection, person)
     if collection.is_mapped:
-        account = _account(db, collection, person)
+        account = _account(db, collection, person, local_user)
         grants = () if account is None else (Grant(path="/", permissions="rw"),)
         return Rights(grants=grants, roles=roles, home=None if account is None else account[1])
     return Rights(grants=(*_rules(db, collection, person), *_implicit(db, collection, person)), roles=roles)
@@ -120,10 +120,12 @@ def _roles_on(db: sqlite3.Connection, subject_id: str, person: Person) -> list[s
     return [role for (role,) in rows]
 
 
-def _account(db: sqlite3.Connection, collection: Collection, person: Person) -> tuple[str, str] | None:
-    """The local account to which one of the person's identities maps, the token's own identity first."""
+def _account(db: sqlite3.Connection, collection: Collection, person: Person, local_user: str | None) -> tuple[str, str] | None:
+    """The local account (of that name) to which one of the person's identities maps, the token's own identity first."""
     rows = db.execute("SELECT identity_id, account, home FROM identity_mapping WHERE gateway_id = ?", (collection.gateway_id,)).fetchall()
-    mapped = {identity: (account, home) for identity, account, home in rows if identity in person.identities}
+    mapped = {
+        identity: (account, home) for identity, account, home in rows if identity in person.identities and local_user in (None, account)
+    }
     first = min(mapped, key=lambda identity: (identity != person.identity_id, identity), default=None)
     return None if first is None else mapped[first]
 

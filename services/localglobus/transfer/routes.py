@@ -83,7 +83,7 @@ async def pause_rules(request: Request) -> Response:
 
 
 async def list_folder(request: Request) -> Response:
-    caller, opened = await _open(request, "pause_ls")
+    caller, opened = await _open(request, "pause_ls", local_user=request.query_params.get("local_user"))
     query = listing.read_query(request.query_params, fields=FILE_FIELDS, limit=100_000, most=100_000)
     path = opened.path(request.query_params.get("path"))
     show_hidden = request.query_params.get("show_hidden", "1") not in {"0", "false", "False"}
@@ -93,20 +93,20 @@ async def list_folder(request: Request) -> Response:
 
 
 async def stat(request: Request) -> Response:
-    _, opened = await _open(request)
+    _, opened = await _open(request, local_user=request.query_params.get("local_user"))
     return JSONResponse(await operations.stat(nodes_of(request), opened, opened.path(request.query_params.get("path"))))
 
 
 async def make_folder(request: Request) -> Response:
-    _, opened = await _open(request, "pause_mkdir")
     document = await read_document(request, data_type="mkdir")
+    _, opened = await _open(request, "pause_mkdir", local_user=document.get("local_user"))
     await operations.make_folder(nodes_of(request), opened, opened.path(document.get("path", "")))
     return done(request, "DirectoryCreated", "The directory was created successfully", status=202, data_type="mkdir_result")
 
 
 async def rename(request: Request) -> Response:
-    _, opened = await _open(request, "pause_rename")
     document = await read_document(request, data_type="rename")
+    _, opened = await _open(request, "pause_rename", local_user=document.get("local_user"))
     old_path, new_path = opened.path(document.get("old_path", "")), opened.path(document.get("new_path", ""))
     await operations.rename(nodes_of(request), opened, old_path, new_path)
     return done(request, "FileRenamed", "File or directory renamed successfully")
@@ -157,13 +157,16 @@ async def delete_role(request: Request) -> Response:
     return done(request, "Deleted", "Role deleted successfully.")
 
 
-async def _open(request: Request, operation: str | None = None) -> tuple[Caller, operations.Opened]:
+async def _open(request: Request, operation: str | None = None, *, local_user: object = None) -> tuple[Caller, operations.Opened]:
     caller = await transfer_caller(request)
-    return caller, await store_of(request).read(_open_unpaused, request.path_params["endpoint_id"], caller, operation)
+    endpoint_id = request.path_params["endpoint_id"]
+    return caller, await store_of(request).read(_open_unpaused, endpoint_id, caller, operation, local_user)
 
 
-def _open_unpaused(db: sqlite3.Connection, endpoint_id: str, caller: Caller, operation: str | None) -> operations.Opened:
-    opened = operations.open_collection(db, endpoint_id, caller)
+def _open_unpaused(
+    db: sqlite3.Connection, endpoint_id: str, caller: Caller, operation: str | None, local_user: object
+) -> operations.Opened:
+    opened = operations.open_collection(db, endpoint_id, caller, local_user=local_user)
     if operation is not None:
         pausing.refuse_paused(db, opened.collection, identity_id=caller.identity_id, operation=operation)
     return opened

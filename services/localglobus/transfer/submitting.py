@@ -30,7 +30,7 @@ def read_transfer(
     options = {
         "sync_level": sync_level,
         "filter_rules": _filter_rules(document),
-        "recursive_symlinks": "ignore",
+        "recursive_symlinks": _symlinks(document),
         **_flags(document, TRANSFER_FLAGS, default=False),
         **_flags(document, NOTIFY_FLAGS, default=True),
     }
@@ -88,6 +88,14 @@ def _transfer_item(item: Mapping[str, Any], homes: tuple[str | None, str | None]
     elif source_path.endswith("/") or destination_path.endswith("/"):
         raise ApiError("BadRequest", "The paths of a file are whole file paths; for a folder say recursive", 400)
     return Item(source_path=source_path, destination_path=destination_path, is_recursive=is_recursive, checksum=_checksum(item))
+
+
+def _symlinks(document: Mapping[str, Any]) -> str:
+    """Returns what to do with symbolic links in folders. Raises `ApiError` 400 for what nodes do not do, rather than leave links out."""
+    asked = document.get("recursive_symlinks") or "ignore"
+    if asked != "ignore":
+        raise ApiError("BadRequest", "recursive_symlinks must be 'ignore': these collections do not support symbolic links", 400)
+    return "ignore"
 
 
 def _checksum(item: Mapping[str, Any]) -> str | None:

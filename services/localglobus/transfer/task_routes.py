@@ -110,7 +110,8 @@ def _explain(db: sqlite3.Connection, task_id: str, owner_id: str) -> dict[str, A
 
 async def _expand(request: Request, caller: Caller, document: dict[str, Any]) -> list[dict[str, Any]]:
     """The items of a delete document, their patterns replaced by what they match now."""
-    opened = await store_of(request).read(operations.open_collection, str(document.get("endpoint")), caller)
+    local_user = document.get("local_user")
+    opened = await store_of(request).read(operations.open_collection, str(document.get("endpoint")), caller, local_user=local_user)
     paths = [
         opened.path(item.get("path", "")) for item in submitting.read_items(document, "ClientError.BadRequest.NoDeleteItems", "A delete")
     ]

@@ -30,16 +30,19 @@ from services.localglobus.transfer.times import now_text, parse_future
 LIFETIME = timedelta(hours=24)  # the default deadline of Globus
 MOST_ITEMS = 100_000
 LABEL_LENGTH = 128
+MOST_PENDING = 100
+"""Tasks of one owner that have not ended, queued ones with them."""
 TRANSFER_FLAGS = (
     "verify_checksum", "preserve_timestamp", "encrypt_data", "skip_source_errors", "fail_on_quota_errors", "delete_destination_extra",
 )  # fmt: skip
 NOTIFY_FLAGS = ("notify_on_succeeded", "notify_on_failed", "notify_on_inactive")
 BEFORE = (
     "(SELECT count(*) FROM task AS other WHERE other.owner_id = task.owner_id AND other.completed_at IS NULL"  # noqa: S608 (our own words)
-    " AND other.status = 'ACTIVE'"
+    " AND other.status = 'ACTIVE' AND other.type = task.type"
     f" AND other.nice_status <> '{pausing.PAUSED}' AND other.rowid < task.rowid)"
 )
-"""How many older tasks of the same owner are under way: beyond a few of them a task is queued."""
+"""How many older tasks of the same owner and kind are under way: beyond a few of them a task is queued
+(three transfers and three deletions, https://docs.globus.org/api/transfer/task_behavior)."""
 SELECT = (
     "SELECT task.*, EXISTS (SELECT 1 FROM task_result WHERE task_id = task.id AND status = 'skipped'"  # noqa: S608 (our own words)
     " AND error_code IS NOT NULL)"
@@ -98,7 +101,10 @@ def find_duplicate(db: sqlite3.Connection, submission_id: object, owner_id: str)
 
 
 def create(db: sqlite3.Connection, submission: Submission, *, owner_id: str) -> str:
-    """Makes the task with its items and its order, ready to be leased; returns its id."""
+    """Makes the task with its items and its order, ready to be leased; returns its id. Raises `ApiError` 409 beyond 100 open tasks."""
+    (pending,) = db.execute("SELECT count(*) FROM task WHERE owner_id = ? AND completed_at IS NULL", (owner_id,)).fetchone()
+    if pending >= MOST_PENDING:
+        raise ApiError("LimitExceeded", f"You have {MOST_PENDING} tasks that are not done; wait for one of them, or cancel it", 409)
     task_id = str(uuid.uuid4())
     source, destination = submission.source, submission.destination
     db.execute(

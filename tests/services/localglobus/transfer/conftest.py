@@ -102,11 +102,18 @@ class Sites:
         httpx.post(f"{self.globus.url}/faults", json=asked, trust_env=False).raise_for_status()
 
     def node_fault(self, node: str, **asked: object) -> None:
-        verify = ssl.create_default_context(cafile=self.globus.data / "ca.pem")
+        with self.node_client(node) as client:
+            client.post("/.dtn/faults", json=asked).raise_for_status()
+
+    def clear_node_faults(self, node: str) -> None:
+        with self.node_client(node) as client:
+            client.delete("/.dtn/faults").raise_for_status()
+
+    def node_client(self, node: str) -> httpx.Client:
+        """What control says to a node is said with the node's secret."""
         secret = (self.globus.data / f"dtn-{node}.secret").read_text().strip()
-        headers = {"Authorization": f"Bearer {secret}"}
-        answer = httpx.post(f"{self.node_url(node)}/.dtn/faults", json=asked, headers=headers, verify=verify, trust_env=False)
-        answer.raise_for_status()
+        verify = ssl.create_default_context(cafile=self.globus.data / "ca.pem")
+        return httpx.Client(base_url=self.node_url(node), headers={"Authorization": f"Bearer {secret}"}, verify=verify, trust_env=False)
 
     def clear_faults(self) -> None:
         httpx.delete(f"{self.globus.url}/faults", trust_env=False).raise_for_status()
