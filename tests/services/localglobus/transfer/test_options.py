@@ -1,0 +1,191 @@
+"""Every option of a transfer document does on the nodes what it says, asked for by the unmodified TransferClient."""
+
+import hashlib
+import os
+
+import pytest
+from globus_sdk import DeleteData, TransferAPIError, TransferData
+
+from tests.services.localglobus.transfer.conftest import wait_until
+
+
+@pytest.fixture
+def portal(sites):
+    return sites.service("portal")
+
+
+@pytest.fixture
+def copy(sites, portal, folder):
+    """Copies `/<folder>/from/` to `/<folder>/to/` in the shares; the task when it has ended."""
+    (folder / "from/deep").mkdir(parents=True)
+
+    def run(*items, filters=(), client=portal, **options):
+        share = sites.collection("share")
+        asked = TransferData(share, share, **options)
+        for item in items or [("from/", "to/", {"recursive": True})]:
+            source, target, more = (*item, {})[:3]
+            asked.add_item(f"/{folder.name}/{source}", f"/{folder.name}/{target}", **more)
+        for method, name, kind in filters:
+            asked.add_filter_rule(name, method=method, **({"type": kind} if kind else {}))
+        task_id = client.submit_transfer(asked)["task_id"]
+        return wait_until(lambda: (task := client.get_task(task_id).data)["completion_time"] and task)
+
+    return run
+
+
+def age(path, seconds):
+    status = path.stat()
+    os.utime(path, (status.st_atime, status.st_mtime - seconds))
+
+
+@pytest.mark.parametrize(
+    ("level", "copied"),
+    [
+        (None, {"same", "shorter", "older", "newer", "changed", "new"}),
+        ("exists", {"new"}),
+        ("size", {"new", "shorter"}),
+        ("mtime", {"new", "shorter", "older"}),
+        ("checksum", {"new", "shorter", "older", "newer", "changed"}),
+    ],
+)
+def test_sync_level_says_which_files_are_copied(portal, folder, copy, level, copied):
+    source, target = folder / "from", folder / "to"
+    target.mkdir()
+    for name in ("same", "shorter", "older", "newer", "changed", "new"):
+        (source / name).write_text(f"the {name} one")
+        if name != "new":
+            (target / name).write_text(f"the {name} one" if name == "same" else "?" * len(f"the {name} one"))
+    (target / "shorter").write_text("short")
+    for name in ("same", "changed", "newer"):
+        age(source / name, 100)
+    age(target / "older", 100)
+    task = copy(sync_level=level)
+    moved = {row["destination_path"].rpartition("/")[2] for row in portal.task_successful_transfers(task["task_id"])}
+    assert moved == copied
+    assert (task["status"], task["files"], task["files_skipped"]) == ("SUCCEEDED", 6, 6 - len(copied))
+
+
+def test_times_are_kept_when_asked(folder, copy):
+    (folder / "from/old").write_text("old")
+    age(folder / "from/old", 10**8)
+    copy(("from/old", "kept"), preserve_timestamp=True)
+    copy(("from/old", "fresh"))
+    assert int((folder / "kept").stat().st_mtime) == int((folder / "from/old").stat().st_mtime)
+    assert (folder / "fresh").stat().st_mtime > (folder / "kept").stat().st_mtime + 10**7
+
+
+def test_filter_rules_choose_by_the_first_that_matches(folder, copy):
+    for name in ("keep.nc", "drop.tmp", "deep/also.nc", "deep/keep.tmp"):
+        (folder / "from" / name).write_text(name)
+    (folder / "from/skipped").mkdir()
+    (folder / "from/skipped/file.nc").write_text("x")
+    copy(filters=[("include", "keep.*", "file"), ("exclude", "*.tmp", "file"), ("exclude", "skipped", "dir")])
+    found = {path.relative_to(folder / "to").as_posix() for path in (folder / "to").rglob("*") if path.is_file()}
+    assert found == {"keep.nc", "deep/also.nc", "deep/keep.tmp"}
+
+
+def test_what_the_source_has_not_goes_when_asked(folder, copy):
+    (folder / "from/a").write_text("a")
+    (folder / "to/old").mkdir(parents=True)
+    (folder / "to/old/b").write_text("b")
+    copy()
+    assert (folder / "to/old/b").exists()
+    copy(delete_destination_extra=True)
+    assert sorted(path.name for path in (folder / "to").iterdir()) == ["a", "deep"]
+
+
+def test_source_errors_are_passed_over_and_told(portal, folder, copy):
+    (folder / "from/a").write_text("a")
+    task = copy(("from/a", "to/a"), ("from/none", "to/none"), skip_source_errors=True)
+    assert (task["status"], task["files_transferred"], task["subtasks_skipped_errors"]) == ("SUCCEEDED", 1, 1)
+    (skipped,) = portal.task_skipped_errors(task["task_id"])
+    assert (skipped["error_code"], skipped["source_path"]) == ("FILE_NOT_FOUND", f"/{folder.name}/from/none")
+
+
+def test_external_checksum_is_what_must_arrive(folder, copy):
+    (folder / "from/a").write_text("a")
+    right = hashlib.sha256(b"a").hexdigest()
+    good = copy(("from/a", "right", {"external_checksum": right, "checksum_algorithm": "SHA256"}), verify_checksum=True)
+    assert good["status"] == "SUCCEEDED"
+    bad = copy(("from/a", "wrong", {"external_checksum": "0" * 64, "checksum_algorithm": "SHA256"}), verify_checksum=True)
+    assert (bad["status"], bad["fatal_error"]["code"]) == ("FAILED", "VERIFY_CHECKSUM")
+    assert not (folder / "wrong").exists()
+
+
+def test_full_disk_is_waited_for_or_fails_at_once_when_asked(sites, portal, folder, copy):
+    (folder / "from/a").write_text("a")
+    sites.node_fault("archive", kind="write", no_space=True, times=10_000)
+    failed = copy(("from/a", "failed"), fail_on_quota_errors=True)
+    assert (failed["status"], failed["fatal_error"]["code"]) == ("FAILED", "NO_SPACE_LEFT")
+    asked = TransferData(sites.collection("share"), sites.collection("share"))
+    asked.add_item(f"/{folder.name}/from/a", f"/{folder.name}/waits")
+    task_id = portal.submit_transfer(asked)["task_id"]
+    wait_until(lambda: portal.get_task(task_id)["nice_status"] == "NO_SPACE_LEFT")
+    assert portal.get_task(task_id)["status"] == "ACTIVE"
+    sites.clear_node_faults("archive")
+    wait_until(lambda: portal.get_task(task_id)["status"] == "SUCCEEDED")
+
+
+def test_symbolic_links_in_folders_are_left_out_and_nothing_else_can_be_asked(sites, portal, folder, copy):
+    (folder / "from/a").write_text("a")
+    (folder / "from/link").symlink_to("a")
+    task = copy()
+    assert (task["files"], task["recursive_symlinks"]) == (1, "ignore")
+    assert not (folder / "to/link").exists()
+    with pytest.raises(TransferAPIError) as refused:
+        copy(additional_fields={"recursive_symlinks": "copy"})
+    assert (refused.value.http_status, refused.value.code) == (400, "BadRequest")
+    asked = TransferData(sites.collection("share"), sites.collection("share"))
+    asked["DATA"] = [{"DATA_TYPE": "transfer_symlink_item", "source_path": "/a", "destination_path": "/b"}]
+    with pytest.raises(TransferAPIError) as refused:
+        portal.submit_transfer(asked)
+    assert refused.value.http_status == 400
+
+
+def test_local_user_is_one_of_the_callers_own_accounts(sites, folder):
+    campus, ada = sites.collection("campus"), sites.person("ada", data_access="campus")
+    assert ada.operation_ls(campus, "/~/", local_user="ada")["path"] == "/home/ada/"
+    for act in (
+        lambda: ada.operation_ls(campus, "/~/", local_user="root"),
+        lambda: ada.operation_stat(campus, "/~/", local_user="root"),
+        lambda: ada.operation_mkdir(campus, "/~/made", local_user="root"),
+        lambda: ada.operation_rename(campus, "/~/a", "/~/b", local_user="root"),
+        lambda: ada.submit_delete({**DeleteData(endpoint=campus, local_user="root"), "DATA": [{"path": "/~/x"}]}),
+    ):
+        with pytest.raises(TransferAPIError) as refused:
+            act()
+        assert (refused.value.http_status, refused.value.code) == (403, "EndpointPermissionDenied")
+    with pytest.raises(TransferAPIError) as refused:
+        sites.service("portal").operation_ls(sites.collection("share"), "/", local_user="causeway")
+    assert (refused.value.http_status, refused.value.code) == (400, "BadRequest")
+    asked = TransferData(campus, campus, source_local_user="ada", destination_local_user="root")
+    asked.add_item("/~/a", "/~/b")
+    with pytest.raises(TransferAPIError) as refused:
+        ada.submit_transfer(asked)
+    assert refused.value.code == "EndpointPermissionDenied"
+
+
+def test_a_hundred_tasks_wait_and_no_more(sites, folder):
+    graph, results = sites.service("graph"), sites.root("archive") / "results"
+    (results / folder.name).write_text("x")
+    sites.fault(kind="node.ticket", times=100_000, error={"http_status": 503, "code": "ServiceUnavailable", "message": "busy"})
+    made = []
+
+    def submit():
+        asked = TransferData(sites.collection("results"), sites.collection("results"))
+        asked.add_item(f"/{folder.name}", f"/{folder.name}.copy")
+        made.append(graph.submit_transfer(asked)["task_id"])
+
+    for _ in range(100):
+        submit()
+    with pytest.raises(TransferAPIError) as refused:
+        submit()
+    assert (refused.value.http_status, refused.value.code) == (409, "LimitExceeded")
+    assert graph.get_task(made[99])["nice_status"] == "Queued"
+    for each in reversed(made):  # the queued ones first, so that none is begun
+        graph.cancel_task(each)
+    sites.clear_faults()
+    submit()
+    wait_until(lambda: graph.get_task(made[-1])["status"] == "SUCCEEDED")
+    for name in (folder.name, f"{folder.name}.copy"):
+        (results / name).unlink()
