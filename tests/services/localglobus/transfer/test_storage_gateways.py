@@ -18,9 +18,7 @@ from globus_sdk.services.gcs.connector_table import ConnectorTable
 
 from tests.services.dtn.s3_server import KEYS, S3Server
 from tests.services.localglobus.conftest import CHECKOUT
-from tests.services.localglobus.transfer.conftest import running_sites, sites
 
-__all__ = ["running_sites", "sites"]  # fixtures
 MIB = 1 << 20
 S3 = ConnectorTable.S3.connector_id
 
