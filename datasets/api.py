@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from datasets import checking, files, granting, ingesting, manifests, publishing, registering, search
+from datasets import checking, dois, files, granting, ingesting, manifests, publishing, registering, search
 from datasets.access import check_curator, check_may_list, decide
 from datasets.differences import changes, count_changes
 from datasets.errors import InvalidError, NotFoundError
@@ -75,7 +75,9 @@ class DatasetView(APIView):
     def get(self, request: Request, slug: str) -> HttpResponseBase:
         """One dataset, with its versions and whether you may have its files; ETag."""
         dataset = find_dataset(request.user, slug)
-        current = Prefetch("versions", Version.objects.visible_to(request.user).filter(dataset=dataset).prefetch_related("locations"))
+        current = Prefetch(
+            "versions", Version.objects.visible_to(request.user).filter(dataset=dataset).select_related("doi").prefetch_related("locations")
+        )
         prefetch_related_objects([dataset], "creators", "subjects", "variables", current)
         decision = decide(request.user, dataset)
         through, asked_terms = decision.through, current_terms(dataset)
@@ -250,6 +252,15 @@ class PublicationView(APIView):
         """Publish a draft; 409 names all that is missing."""
         version = publishing.publish(find_version(request.user, slug, number), user=request.user)
         return Response(VersionSerializer(version).data, status=201)
+
+
+class DoiView(APIView):
+    permission_classes = [IsAuthenticated]
+
+    def post(self, request: Request, slug: str, number: str) -> Response:
+        """Reserve the DOI of a version, or answer with the one that it has; its stewards and operators."""
+        doi = dois.reserve(find_version(request.user, slug, number), user=request.user)
+        return Response({"name": doi.name, "status": doi.status}, status=201)
 
 
 class WithdrawalView(APIView):

@@ -22,6 +22,7 @@ urlpatterns = [
     re_path(VERSION + r"/scans/?$", api.ScansView.as_view(), name="scans"),
     re_path(VERSION + r"/checks/?$", api.ChecksView.as_view(), name="checks"),
     re_path(VERSION + r"/review/?$", api.ReviewView.as_view(), name="review"),
+    re_path(VERSION + r"/doi/?$", api.DoiView.as_view(), name="doi"),
     re_path(VERSION + r"/withdrawal/?$", api.WithdrawalView.as_view(), name="withdrawal"),
     re_path(VERSION + r"/publication/?$", api.PublicationView.as_view(), name="publication"),
     re_path(DATASET + r"/terms/?$", access_api.TermsView.as_view(), name="terms"),

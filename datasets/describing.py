@@ -20,7 +20,9 @@ MOST_FILES = 500  # a metadata record is no manifest; above, formats point at th
 
 def with_description(datasets: QuerySet[Dataset]) -> QuerySet[Dataset]:
     """Fetch with the datasets what a record says, in a fixed number of statements; versions are the published ones, newest first."""
-    return datasets.prefetch_related("creators", "subjects", "variables", Prefetch("versions", Version.objects.published()))
+    return datasets.prefetch_related(
+        "creators", "subjects", "variables", Prefetch("versions", Version.objects.published().select_related("doi"))
+    )
 
 
 def find_record(slug: str, number: int | None = None, *, has_files: bool = False) -> Record:
@@ -81,7 +83,8 @@ def make_record(
         digest=version.digest_hex if can_list else "",
         files=_files(version) if has_files and can_list and total.n_files <= MOST_FILES else None,
         files_url=settings.BASE_URL + reverse("datasets-api:files", args=[dataset.slug, version.number]) if can_list else "",
-        others=tuple(VersionLink(one.number, settings.BASE_URL + _address(dataset, one)) for one in published if one != version),
+        doi=_doi(version),
+        others=tuple(VersionLink(one.number, settings.BASE_URL + _address(dataset, one), _doi(one)) for one in published if one != version),
     )
 
 
@@ -89,6 +92,12 @@ def _access_note(dataset: Dataset) -> str:
     end = dataset.embargo_ends_at
     embargo = f"Under an embargo until {end:%Y-%m-%d}." if end and dataset.is_embargoed else ""
     return " ".join(filter(None, (embargo, dataset.access_note)))
+
+
+def _doi(version: Version) -> str:
+    """Its DOI once DataCite has it; before, nobody could follow it."""
+    doi = version.own_doi
+    return doi.name if doi and doi.resolves else ""
 
 
 def _address(dataset: Dataset, version: Version) -> str:

@@ -214,7 +214,7 @@ def list_changes(request: HttpRequest, slug: str) -> HttpResponse:
 def _dataset_and_version(request: HttpRequest, slug: str) -> tuple[Dataset, list[Version], Version | None]:
     """The dataset, its visible versions, and the one that `version` names: by default the current one, else the newest visible."""
     found = find_dataset(request.user, slug)
-    visible = Version.objects.visible_to(request.user).filter(dataset=found).prefetch_related("locations")
+    visible = Version.objects.visible_to(request.user).filter(dataset=found).select_related("doi").prefetch_related("locations")
     prefetch_related_objects([found], "creators", "subjects", "variables", "stewards", Prefetch("versions", visible))
     versions = list(found.versions.all())
     for version in versions:

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from datasets import checking
+from datasets import checking, dois
 from datasets.access import Visitor, check_curator
 from datasets.errors import ConflictError, InvalidError, NotReadyError
 from datasets.indexing import index_dataset
@@ -75,6 +75,7 @@ def publish(version: Version, *, user: Visitor, note: str = "") -> Version:
         dataset.published_at, dataset.withdrawn_at = dataset.published_at or now, None
         dataset.save(update_fields=["published_at", "withdrawn_at"])
     index_dataset(dataset)
+    dois.ask_for_registration(version)
     version.dataset = dataset
     return version
 
@@ -98,6 +99,7 @@ def withdraw(version: Version, *, user: Visitor, reason: str, forward_url: str =
         dataset.withdrawn_at = now
         dataset.save(update_fields=["withdrawn_at", "updated_at"])
         index_dataset(dataset)
+    dois.tell_anew(dataset)
     version.dataset = dataset
     return version
 
@@ -152,7 +154,7 @@ def discard_draft(version: Version, *, user: Visitor) -> None:
     DatasetEvent.objects.create(
         dataset=dataset, act="version", old=VersionStatus.DRAFT, actor=user, note=f"draft {version.number} discarded"
     )
-    version.delete()
+    version.delete()  # with a DOI that was reserved for it: DataCite never heard of it
 
 
 def check_not_in_review(version: Version) -> None:

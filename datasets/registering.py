@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.text import slugify
 
+from datasets import dois
 from datasets.access import Visitor, check_curator
 from datasets.errors import ConflictError, ForbiddenError, InvalidError
 from datasets.indexing import index_dataset
@@ -119,6 +120,7 @@ def describe(
             _clean(variable)
             variable.save()
     index_dataset(dataset)
+    dois.tell_anew(dataset)
     return dataset
 
 

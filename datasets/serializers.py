@@ -41,12 +41,18 @@ class VersionSerializer(serializers.ModelSerializer[Version]):
     """A version as it is read; totals belong to its root folder."""
 
     digest = serializers.CharField(source="digest_hex")
+    doi = serializers.SerializerMethodField()
     locations = LocationSerializer(many=True)
 
     class Meta:
         model = Version
-        fields = ["number", "status", "reason", "published_at", "superseded_at", "withdrawn_at", "withdrawal", "forward_url", "digest",
-                  "damaged_at", "damage", "locations"]  # fmt: skip
+        fields = ["number", "status", "reason", "published_at", "doi", "superseded_at", "withdrawn_at", "withdrawal", "forward_url",
+                  "digest", "damaged_at", "damage", "locations"]  # fmt: skip
+
+    def get_doi(self, version: Version) -> dict[str, str] | None:
+        """`name`, and `status`: only a registered one leads here."""
+        doi = version.own_doi
+        return {"name": doi.name, "status": doi.status} if doi else None
 
 
 class DatasetSerializer(serializers.ModelSerializer[Dataset]):

@@ -1,4 +1,4 @@
-"""The states of a version and of a scan, and the only moves between them.
+"""The states of a version, of a scan and of a DOI, and the only moves between them.
 
 A version:
 
@@ -18,7 +18,15 @@ A scan of a collection path (a killed worker leaves it running; the next claim g
     running -> failed
     failed -> queued
 
-A test compares these drawings with `VERSION_MOVES` and `SCAN_MOVES`.
+A DOI (reserved for a draft; pending while DataCite is to be told something; failed when DataCite refused it):
+
+    reserved -> pending
+    pending -> registered
+    pending -> failed
+    failed -> pending
+    registered -> pending
+
+A test compares these drawings with `VERSION_MOVES`, `SCAN_MOVES` and `DOI_MOVES`.
 """
 
 from collections.abc import Mapping
@@ -41,6 +49,13 @@ class ScanStatus(TextChoices):
     FAILED = "failed", "Failed"
 
 
+class DoiStatus(TextChoices):
+    RESERVED = "reserved", "Reserved"
+    PENDING = "pending", "Being registered"
+    REGISTERED = "registered", "Registered"
+    FAILED = "failed", "Refused"
+
+
 Moves = Mapping[str, frozenset[str]]
 
 VERSION_MOVES: Moves = {
@@ -56,6 +71,13 @@ SCAN_MOVES: Moves = {
     ScanStatus.RUNNING: frozenset({ScanStatus.DONE, ScanStatus.FAILED}),
     ScanStatus.DONE: frozenset(),
     ScanStatus.FAILED: frozenset({ScanStatus.QUEUED}),
+}
+
+DOI_MOVES: Moves = {
+    DoiStatus.RESERVED: frozenset({DoiStatus.PENDING}),
+    DoiStatus.PENDING: frozenset({DoiStatus.REGISTERED, DoiStatus.FAILED}),
+    DoiStatus.REGISTERED: frozenset({DoiStatus.PENDING}),
+    DoiStatus.FAILED: frozenset({DoiStatus.PENDING}),
 }
 
 VERSION_OPEN = frozenset({VersionStatus.DRAFT, VersionStatus.REVIEW})

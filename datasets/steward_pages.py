@@ -14,12 +14,12 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from datasets import checking, granting, ingesting, protecting, publishing, registering, terms
+from datasets import checking, datacite, dois, granting, ingesting, protecting, publishing, registering, terms
 from datasets.access import check_curator, check_role_counts
 from datasets.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from datasets.files import FileQuery, measure
 from datasets.finding import find_dataset
-from datasets.models import AccessPolicy, Classification, Dataset, PrincipalType, ScanRun, ShareVariant, TermsAcceptance, Version
+from datasets.models import AccessPolicy, Classification, Dataset, Doi, PrincipalType, ScanRun, ShareVariant, TermsAcceptance, Version
 from datasets.moments import end_of_day, start_of_day
 from datasets.recounting import n_without_checksum
 
@@ -173,6 +173,21 @@ def _comment(request: HttpRequest, dataset: Dataset) -> str:
     return "The comment is kept."
 
 
+def _reserve_doi(request: HttpRequest, dataset: Dataset) -> str:
+    version = dataset.versions.first()
+    if version is None:
+        raise NotFoundError
+    return f"{dois.reserve(version, user=request.user).name} is reserved for version {version.number}."
+
+
+def _register_doi(request: HttpRequest, dataset: Dataset) -> str:
+    doi = Doi.objects.filter(version=dataset.versions.first()).first()
+    if doi is None:
+        raise NotFoundError
+    dois.try_again(doi, user=request.user)
+    return "DataCite is asked again."
+
+
 def _withdraw(request: HttpRequest, dataset: Dataset) -> str:
     number, asked = request.POST.get("number", ""), request.POST
     version = dataset.versions.published().filter(number=number).first() if number.isdecimal() else None
@@ -242,6 +257,8 @@ ACTS: dict[str, Callable[[HttpRequest, Dataset], str]] = {
     "comment": _comment,
     "publish": _publish,
     "withdraw": _withdraw,
+    "reserve-doi": _reserve_doi,
+    "register-doi": _register_doi,
     "draft": _open_draft,
     "discard": _discard,
     "grant": _grant,
@@ -272,7 +289,9 @@ def _show_desk(
         "scan": _newest_scan(dataset),
         "n_without_checksum": n_without_checksum(version) if version else 0,
         "findings": findings,
+        "doi": Doi.objects.filter(version=version).first() if version else None,
         "blocked": any(finding.must for finding in findings),
+        "has_datacite": datacite.is_configured(),
         "needs_second": settings.TWO_PERSON_RULE,
         "is_submitter": version is not None and version.submitted_by_id == request.user.pk,
         "grants": dataset.grants.filter(revoked_at=None),

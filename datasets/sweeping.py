@@ -5,7 +5,7 @@ import logging
 from celery import current_app, shared_task
 from django.utils import timezone
 
-from datasets import protecting
+from datasets import dois, protecting
 from datasets.models import ScanRun
 
 logger = logging.getLogger(__name__)
@@ -15,9 +15,11 @@ INGEST_TASK = "transfers.ingest"  # joins a scan with Globus and the graph servi
 
 @shared_task(name="datasets.sweep")
 def sweep() -> int:
-    """Send a hint for each scan that is due, write down which embargoes ended. Safe to repeat: the claim lets one worker in."""
+    """Send a hint for each scan and each DOI that is due, write down ended embargoes. Safe to repeat: the claim lets one worker in."""
     protecting.lift_ended()
     due = list(ScanRun.objects.open().due(timezone.now()).values_list("pk", flat=True)[:100])
     for scan_id in due:
         current_app.send_task(INGEST_TASK, args=[scan_id], queue="catalogue", expires=60)
+    for doi_id in dois.due():
+        dois.register.apply_async(args=(doi_id,), expires=60)
     return len(due)

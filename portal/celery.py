@@ -15,6 +15,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
 TASK_MODULES = (
     "portal.tasks",
+    "datasets.dois",
     "datasets.ingesting",
     "datasets.sweeping",
     "transfers.ingesting",

@@ -130,7 +130,7 @@ def _related(record: Record) -> list[dict[str, str]]:
         found.append((*_typed(record.source_url), "IsDerivedFrom"))
     for other in record.others:
         relation = "IsNewVersionOf" if other.number < record.version else "IsPreviousVersionOf"
-        found += [(other.url, "URL", relation)]
+        found.append((other.doi, "DOI", relation) if other.doi else (other.url, "URL", relation))
     return [{"relatedIdentifier": value, "relatedIdentifierType": kind, "relationType": relation} for value, kind, relation in found]
 
 

@@ -71,6 +71,7 @@ class RecordFile:
 class VersionLink:
     number: int
     url: str
+    doi: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ How versions and scans move is written in `moving`.
 
 from datasets.models.dataset import AccessPolicy, Classification, Creator, Dataset, ShareVariant, Subject, Variable
 from datasets.models.deletion import DeletedRecord
+from datasets.models.doi import Doi
 from datasets.models.event import DatasetEvent
 from datasets.models.grant import Grant, PrincipalType
 from datasets.models.inventory import File, Folder, FolderState
@@ -20,6 +21,7 @@ __all__ = [
     "Dataset",
     "DatasetEvent",
     "DeletedRecord",
+    "Doi",
     "File",
     "Folder",
     "FolderState",

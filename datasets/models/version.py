@@ -1,6 +1,6 @@
 """A frozen state of a dataset's files, and where the bytes of it are."""
 
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -11,6 +11,9 @@ from django.utils.functional import cached_property
 from datasets.models.dataset import Dataset
 from datasets.models.moving import Moving
 from datasets.states import VERSION_MOVES, VERSION_OPEN, Moves, VersionStatus
+
+if TYPE_CHECKING:
+    from datasets.models.doi import Doi
 
 OPEN = Q(status__in=["draft", "review"])
 
@@ -110,6 +113,11 @@ class Version(Moving):
     @property
     def digest_hex(self) -> str:
         return bytes(self.digest).hex() if self.digest is not None else ""
+
+    @property
+    def own_doi(self) -> "Doi | None":
+        """Its DOI, where one was reserved."""
+        return getattr(self, "doi", None)
 
     @cached_property
     def primary_location(self) -> "Location | None":

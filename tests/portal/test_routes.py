@@ -104,6 +104,8 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     (VERSION + "/checks/?$", "GET", "/api/v1/datasets/draft/versions/1/checks/", (401, 404, 404, 200, 200)),
     (VERSION + "/review/?$", "POST", "/api/v1/datasets/open/versions/1/review/", (401, 403, 403, 409, 409)),
     (VERSION + "/review/?$", "DELETE", "/api/v1/datasets/open/versions/1/review/", (401, 403, 403, 400, 400)),
+    (VERSION + "/doi/?$", "POST", "/api/v1/datasets/open/versions/1/doi/", (401, 403, 403, 201, 201)),
+    (VERSION + "/doi/?$", "POST", "/api/v1/datasets/draft/versions/1/doi/", (401, 404, 404, 201, 201)),
     (VERSION + "/withdrawal/?$", "POST", "/api/v1/datasets/open/versions/1/withdrawal/", (401, 403, 403, 400, 400)),
     (VERSION + "/withdrawal/?$", "POST", "/api/v1/datasets/draft/versions/1/withdrawal/", (401, 404, 404, 400, 400)),
     (VERSION + "/manifest/?$", "GET", "/api/v1/datasets/open/versions/1/manifest/", (200, 200, 200, 200, 200)),
