@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from services.localglobus import gcs, group_policies, groups
-from services.localglobus.auth import api, pages
+from services.localglobus.auth import api, factors, pages, policies_api
 from services.localglobus.search import routes as search_routes
 from services.localglobus.timers import routes as timer_routes
 from services.localglobus.transfer import routes as transfer_routes
@@ -18,7 +18,9 @@ def served():
     found = set()
     for route in (
         *api.routes,
+        *policies_api.routes,
         *pages.routes,
+        *factors.routes,
         *groups.routes,
         *group_policies.routes,
         *transfer_routes.routes,

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 import pytest
 from social_core.backends.globus import GlobusOpenIdConnect
-from social_core.exceptions import AuthCanceled
+from social_core.exceptions import AuthCanceled, AuthException
 from social_core.storage import AssociationMixin, BaseStorage, NonceMixin
 from social_core.strategy import BaseStrategy
 
@@ -111,9 +111,14 @@ def site(globus):
 def sign_in(globus, site, who, *, browser, decision="allow"):
     backend = GlobusOpenIdConnect(site, site.redirect_uri)
     address = backend.start()
-    site.parameters = browser.authorize(address, who, decision=decision)
+    return complete(site, browser.authorize(address, who, decision=decision))
+
+
+def complete(site, back):
+    """The site gets its browser back with these parameters."""
+    site.parameters = back
     backend = GlobusOpenIdConnect(site, site.redirect_uri)
-    backend.data = site.parameters
+    backend.data = back
     backend.complete()
     return site.brought
 
@@ -130,6 +135,51 @@ def test_the_globus_backend_signs_ada_in_with_pkce_and_nonce(globus, site):
     (other,) = brought["other_tokens"]
     assert (other["resource_server"], other["scope"]) == ("transfer.api.globus.org", TRANSFER)
     assert other["refresh_token"]
+
+
+def test_the_globus_backend_signs_ada_in_without_pkce(globus, site):
+    site.settings["SOCIAL_AUTH_GLOBUS_USE_PKCE"] = False
+    with globus.browser() as browser:
+        address = GlobusOpenIdConnect(site, site.redirect_uri).start()
+        assert "code_challenge" not in parse_qs(urlsplit(address).query)
+        brought = complete(site, browser.authorize(address, "ada@university.example"))
+    assert brought["preferred_username"] == "ada@university.example"
+    assert brought["refresh_token"]
+
+
+def test_a_code_that_was_asked_for_with_pkce_is_nothing_without_the_verifier(globus, site):
+    with globus.browser() as browser:
+        back = browser.authorize(GlobusOpenIdConnect(site, site.redirect_uri).start(), "ada@university.example")
+    site.settings["SOCIAL_AUTH_GLOBUS_USE_PKCE"] = False  # somebody who has the code, and not this browser's verifier
+    with pytest.raises(AuthException):
+        complete(site, back)
+    assert site.brought is None
+
+
+def test_an_id_token_of_another_sign_in_is_told_by_its_nonce(globus, site):
+    site.settings["SOCIAL_AUTH_GLOBUS_USE_PKCE"] = False
+    with globus.browser() as browser:
+        first = browser.authorize(GlobusOpenIdConnect(site, site.redirect_uri).start(), "ada@university.example")
+        second = browser.authorize(GlobusOpenIdConnect(site, site.redirect_uri).start(), "ada@university.example")
+    with pytest.raises(AuthException) as refused:
+        complete(site, {**second, "code": first["code"]})  # planted in a browser that waits for the second answer
+    assert refused.value.code == "nonce_mismatch"
+    assert site.brought is None
+
+
+@pytest.mark.parametrize("has_pkce", [True, False])
+def test_the_globus_backend_refreshes_again_and_again(globus, site, has_pkce):
+    site.settings["SOCIAL_AUTH_GLOBUS_USE_PKCE"] = has_pkce
+    with globus.browser() as browser:
+        brought = sign_in(globus, site, "ada@university.example", browser=browser)
+    backend, refresh_token, seen = GlobusOpenIdConnect(site, site.redirect_uri), brought["refresh_token"], {brought["access_token"]}
+    for _ in range(3):
+        answer = backend.refresh_token(refresh_token)
+        refresh_token = answer["refresh_token"]
+        told = httpx.get(backend.userinfo_url(), headers={"Authorization": f"Bearer {answer['access_token']}"}, trust_env=False)
+        assert told.json()["sub"] == brought["sub"]
+        seen.add(answer["access_token"])
+    assert len(seen) == 4
 
 
 def test_the_second_sign_in_asks_nothing(globus, site):
