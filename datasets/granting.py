@@ -39,6 +39,22 @@ def grant(
     return _write(dataset, principal_type, principal, facts)
 
 
+def find_principal(named: str) -> tuple[str, uuid.UUID, str]:
+    """Whom an id or a username means: its kind, its id, and a name for it. Raises InvalidError for nobody that is known."""
+    named = named.strip()
+    if "@" not in named:
+        try:
+            return PrincipalType.IDENTITY, uuid.UUID(named), ""
+        except ValueError as error:
+            words = "An id looks like 7d5a4f1e-0000-4000-8000-000000000001, a username like ada@university.example."
+            raise InvalidError(fields={"principal": [words]}) from error
+    try:
+        found = import_string(settings.FIND_PRINCIPAL)(named)
+    except RefusedError as error:
+        raise InvalidError(fields={"principal": [error.detail]}) from error
+    return str(found.kind), found.id, found.name
+
+
 def _check_group(group_id: uuid.UUID) -> None:
     """Ask the verb that settings name, as this app knows no Globus. What does not answer holds nothing up: the group is read later too."""
     if not settings.CHECK_GROUP:

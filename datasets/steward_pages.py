@@ -212,11 +212,12 @@ def _discard(request: HttpRequest, dataset: Dataset) -> str:
 
 def _grant(request: HttpRequest, dataset: Dataset) -> str:
     asked = request.POST
+    kind, principal, name = granting.find_principal(asked.get("principal", ""))
     given = granting.grant(
         dataset,
-        principal_type=asked.get("principal_type", ""),
-        principal=_uuid(asked.get("principal", ""), "principal"),
-        label=asked.get("label", "").strip()[:200],
+        principal_type=kind if name else asked.get("principal_type", ""),
+        principal=principal,
+        label=(asked.get("label", "").strip() or name)[:200],
         expires_at=end_of_day(asked.get("until", ""), "until"),
         granted_by=request.user,
     )

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from datasets.models import Classification
 from transfers import globus, manifests
 from transfers.errors import ConflictError, GlobusRefusedError
 from transfers.models import DataRequest, DataRequestTask, FailedFile
@@ -43,7 +44,8 @@ def next_sequence(request: DataRequest) -> int:
 
 
 def submit_tasks(request: DataRequest, *, destination_id: UUID, label: str, token: str | None = None) -> None:
-    """Submit every prepared task. Safe to repeat."""
+    """Submit every prepared task, encrypted where any of the files is controlled. Safe to repeat."""
+    is_encrypted = request.selections.filter(version__dataset__classification=Classification.CONTROLLED).exists()
     for task in request.tasks.filter(kind=TaskKind.COPY, task_id="").select_related("selection__version__dataset", "request"):
         request.keep_claim()
         if task.selection is None or (source_id := manifests.location_of(task.selection.version).collection_id) is None:
@@ -55,6 +57,7 @@ def submit_tasks(request: DataRequest, *, destination_id: UUID, label: str, toke
             submission_id=task.submission_id,
             label=label,
             token=token,
+            is_encrypted=is_encrypted,
         )
         task.record_submission(task_id)
 

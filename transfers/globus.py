@@ -104,7 +104,14 @@ def new_submission_id(*, token: str | None = None) -> UUID:
 
 @outside_call
 def submit_transfer(
-    items: Iterable[CopyItem], *, source_id: Id, destination_id: Id, submission_id: Id, label: str, token: str | None = None
+    items: Iterable[CopyItem],
+    *,
+    source_id: Id,
+    destination_id: Id,
+    submission_id: Id,
+    label: str,
+    token: str | None = None,
+    is_encrypted: bool = False,
 ) -> str:
     """Start a copy and answer its task id. Safe to repeat: the same submission id answers with the first task.
 
@@ -112,6 +119,7 @@ def submit_transfer(
     """
     order = globus_sdk.TransferData(
         source_id, destination_id, label=_label(label), submission_id=submission_id, verify_checksum=True, preserve_timestamp=True,
+        encrypt_data=is_encrypted,
         skip_source_errors=True, fail_on_quota_errors=True, notify_on_succeeded=False, notify_on_failed=False, notify_on_inactive=False,
     )  # fmt: skip
     for item in items:

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from datasets import files
+from datasets import files, terms
 from datasets.access import check_may_list, may_list
 from datasets.files import FileQuery
 from datasets.finding import find_version
@@ -139,6 +139,7 @@ def new_share(request: HttpRequest) -> HttpResponse:
     _require_sign_in(request)
     reviewed = selecting.review(_find_basket(request), user=request.user)
     if request.method != "POST":
+        _require_terms(request, reviewed)
         return render(request, "pages/request_new.html", _review_context(reviewed))
     known = _asked_before(request)
     if known is None:
@@ -164,6 +165,7 @@ def choose_destination(request: HttpRequest) -> HttpResponse:
     """`pages/send_choose.html`: `remembered` destinations, the `offer` of others or what query `q` `found`, `globus_error` in words."""
     _require_sign_in(request)
     reviewed = selecting.review(_find_basket(request), user=request.user)
+    _require_terms(request, reviewed)
     text = request.GET.get("q", "").strip()
     found, offer, trouble = [], None, ""
     try:
@@ -329,6 +331,11 @@ def _require_sign_in(request: HttpRequest) -> None:
         raise SignInNeededError
 
 
+def _require_terms(request: HttpRequest, reviewed: selecting.Review) -> None:
+    """Lead to the terms before the review, not after it."""
+    terms.check_accepted(request.user, {one.version.dataset for one in reviewed.wanted})
+
+
 def _find_basket(request: HttpRequest) -> Basket | None:
     return selecting.find_basket(user=request.user, session_key=request.session.session_key)
 
@@ -417,9 +424,11 @@ def _whole_number(text: str) -> int | None:
 
 
 def _snippets(request: HttpRequest, reviewed: selecting.Review) -> list[snippets.Snippet]:
-    """Lines for the files whose names she may read: not those of a restricted dataset before she has access."""
+    """Lines for the files whose names she may read, and whose terms she has accepted: not those of a restricted dataset before."""
+    unaccepted = {one.dataset_id for one in terms.lacking_terms(request.user, {one.version.dataset for one in reviewed.wanted})}
+    wanted = [one for one in reviewed.wanted if one.version.dataset_id not in unaccepted]
     try:
-        return snippets.snippets_of([one for one in reviewed.wanted if may_list(request.user, one.version.dataset, one.version)])
+        return snippets.snippets_of([one for one in wanted if may_list(request.user, one.version.dataset, one.version)])
     except (GlobusUnavailableError, GlobusRefusedError):
         return []
 

@@ -6,8 +6,8 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from datasets import access, files
-from datasets.errors import ForbiddenError, InvalidError
+from datasets import access, files, terms
+from datasets.errors import InvalidError
 from datasets.files import FileQuery
 from datasets.globs import matches
 from datasets.models import AccessPolicy, Dataset, Variable, Version
@@ -43,9 +43,8 @@ def _may_draw(user: Any, dataset: Dataset) -> bool:
 
 def choose(version: Version, variable: str, *, user: Any) -> Chosen:
     """What is drawn for a variable of a version (blank: its first). Raises ForbiddenError, or InvalidError in words."""
-    decision = access.decide(user, version.dataset)
-    if not decision.is_allowed:
-        raise ForbiddenError(decision.words)
+    access.check_may_have(user, version.dataset)
+    terms.check_accepted(user, [version.dataset])
     return choose_files(version, variable)
 
 
