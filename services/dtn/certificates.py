@@ -23,6 +23,7 @@ class Credentials:
         self.certificate = certificate or state / "node.pem"
         self.key = key or state / "node.key"
         self.ca = state / "ca.pem"
+        self._client: tuple[int | None, ssl.SSLContext] | None = None
 
     def make_key(self) -> None:
         """Make the private key (P-256, mode 0600) unless there is one."""
@@ -60,11 +61,17 @@ class Credentials:
         context.load_cert_chain(self.certificate, self.key)
 
     def client_context(self) -> ssl.SSLContext:
-        """Return the context that trusts other nodes: control's CA beside the host's own, host names checked."""
-        context = ssl.create_default_context()
-        if self.ca.exists():
-            context.load_verify_locations(self.ca)
-        return context
+        """Return the context that trusts other nodes: control's CA beside the host's own, host names checked.
+
+        Made once for each state of the CA's file: reading all that the host trusts takes longer than a small copy.
+        """
+        changed = self.ca.stat().st_mtime_ns if self.ca.exists() else None
+        if self._client is None or self._client[0] != changed:
+            context = ssl.create_default_context()
+            if changed is not None:
+                context.load_verify_locations(self.ca)
+            self._client = (changed, context)
+        return self._client[1]
 
 
 def _host_name(host: str) -> x509.GeneralName:

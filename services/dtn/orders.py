@@ -278,6 +278,7 @@ def _run_job(job: Copy | Delete, ended: threading.Event, outcome: list[BaseExcep
         outcome.append(error)
     finally:
         ended.set()
+        job.progress.news.set()  # whoever waits for either looks now
 
 
 def _item_from(row: dict[str, Any]) -> Item:
