@@ -65,7 +65,7 @@ class Landing:
             if self._keeps_times and entry.mtime_ns is not None:
                 os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
             stamp = Stamp.of(os.fstat(fd))
-        except BaseException:
+        except OSError:
             os.unlink(part, dir_fd=folder_fd)
             raise
         finally:
