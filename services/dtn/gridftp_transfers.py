@@ -47,7 +47,7 @@ class Pair:
         self.destination = _open(destination, "destination", is_private=is_private, look=look)
         try:
             self.source = _open(source, "source", is_private=is_private, look=look)
-        except BaseException:
+        except BaseException:  # whatever ends it, no control connection stays open
             self.destination.close()
             raise
 
