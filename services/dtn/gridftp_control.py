@@ -93,7 +93,7 @@ class ControlChannel:
             self._secure(login)
             self.ask("USER :globus-mapping:", 2, 3)
             self.ask("PASS dummy", 2)
-        except BaseException:
+        except BaseException:  # whatever ends it, no socket stays open
             self.close()
             raise
 
