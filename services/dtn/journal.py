@@ -91,7 +91,7 @@ class Journal:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
-            except BaseException:
+            except BaseException:  # whatever ends it, no transaction stays open
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
