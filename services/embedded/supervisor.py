@@ -98,7 +98,7 @@ class Supervisor:
             while not all(self.is_ready(name) for name in self._all):
                 self._tick()
                 time.sleep(TICK_S)
-        except BaseException:
+        except BaseException:  # also Ctrl-C: what had come up must not go on alone
             self.stop()
             raise
         self._is_first_start = False
