@@ -69,7 +69,7 @@ class Site:
         self._running = contextlib.ExitStack()
         try:
             self._start()
-        except BaseException:
+        except BaseException:  # also Ctrl-C: what had come up must not go on alone
             self.stop()
             raise
 
