@@ -53,6 +53,7 @@ class Settings:
     workers: int = 8
     control_ca: Path | None = None
     accounts: tuple[Account, ...] = ()
+    has_hard_links: bool = False
     gridftp: GridSite | None = None
 
 
@@ -155,7 +156,7 @@ class Node:
     def _storage_of(self, base_path: str, asked: dict[str, Any]) -> Storage | None:
         """Return what a collection is stored in; None for a bucket that this node has no account for."""
         if asked.get("connector", "posix") == "posix":
-            return PosixStorage(Root(self._folder_of(base_path)))
+            return PosixStorage(Root(self._folder_of(base_path), has_hard_links=self.settings.has_hard_links))
         bucket, _, prefix = normalise(base_path).strip("/").partition("/")
         endpoint = asked.get("endpoint")
         account = next((one for one in self.settings.accounts if one.serves(endpoint, bucket)), None)
