@@ -56,12 +56,16 @@ class Call:
 
 @dataclass(frozen=True)
 class Surface:
-    """`routes` by API; `ids` that there are, by kind; `documents` by the end of a path; `tokens` by name."""
+    """`routes` by API; `ids` that there are, by kind; `documents` by the end of a path; `tokens` by name; names of the pages' fields.
+
+    A token is what stands in the Authorization field, or `Cookie: ...` for a browser that is signed in.
+    """
 
     routes: Mapping[str, Iterable[Route]]
     ids: Mapping[str, list[str]]
     documents: Mapping[str, list[dict[str, Any]]]
     tokens: Mapping[str, str]
+    fields: list[str]
 
     def requests(self) -> st.SearchStrategy[Call]:
         known = [(api, route) for api, routes in self.routes.items() for route in routes]
@@ -75,7 +79,7 @@ class Surface:
         for name in route.param_convertors:
             value = draw(st.sampled_from(surface.ids.get(name, [""])) | texts)
             path = path.replace(f"{{{name}}}", quote(value.encode("utf-8", "surrogatepass"), safe=""))
-        query = draw(st.lists(st.tuples(st.sampled_from(QUERIES.split()), surface.values() | texts), max_size=4))
+        query = draw(st.lists(st.tuples(st.sampled_from([*QUERIES.split(), *surface.fields]), surface.values() | texts), max_size=4))
         parts = [f"{name}={quote(value.encode('utf-8', 'surrogatepass'), safe='')}" for name, value in query]
         content, content_type = draw(surface.bodies(route.path_format)) if method in {"POST", "PUT", "PATCH"} else (b"", "")
         token = draw(
@@ -92,9 +96,9 @@ class Surface:
     def bodies(self, path: str) -> st.SearchStrategy[tuple[bytes, str]]:
         shapes = [shape for end, found in self.documents.items() if path.endswith(end) for shape in found]
         documents = (st.sampled_from(shapes).flatmap(mutated) if shapes else odd).map(lambda value: (as_json(value), "application/json"))
-        forms = st.lists(st.tuples(st.sampled_from(FORMS.split()), st.sampled_from(GRANTS) | self.values() | texts), max_size=6).map(
-            as_form
-        )
+        forms = st.lists(
+            st.tuples(st.sampled_from([*FORMS.split(), *self.fields]), st.sampled_from(GRANTS) | self.values() | texts), max_size=6
+        ).map(as_form)
         raw = st.binary(max_size=60) | st.sampled_from([b"", b"{", b"[" * 3000, b'{"a":1,"a":2}', b"\xff\xfe", b"[1e999]", b'"\\ud800"'])
         kinds = st.sampled_from(
             ["application/json", "text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", ""]

@@ -1,21 +1,24 @@
 """A fuzz run of the REST surface from its description: whatever is asked, the answer is no fault of ours, and localglobus goes on."""
 
+import re
 import ssl
 import uuid
+from urllib.parse import quote
 
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.routing import Route
 
 from services.localglobus import app, gcs
 from services.localglobus.settings import Settings
-from tests.contract.fuzzing import Call, Surface
-from tests.services.localglobus.conftest import use
+from tests.contract.fuzzing import Call, Surface, texts
+from tests.services.localglobus.conftest import CHECKOUT, FormReader, use
 from tests.services.localglobus.transfer.conftest import NODES, make_sites
 
-CALLS = 1500
+CALLS = 1000
 FOLDER, FILE = "/fuzz/", "/fuzz/a.txt"
 
 
@@ -69,7 +72,15 @@ def surface(own, tmp_path_factory):
     ids = dict.fromkeys(("endpoint_id", "collection_id", "rule_id", "identity_id", "task_id", "role_id", "group_id", "policy_id"), every)
     ids |= dict.fromkeys(("index_id", "bookmark_id", "gateway_id", "credential_id", "cancel_id", "order_id", "client_id"), every)
     ids |= {"consent_id": ["1", "999999999999999999999999"], "server_id": ["0", "1"], "submission": [submission]}
-    return Surface(routes(tmp_path_factory.mktemp("routes")), ids, documents(own, share, identity, submission, endpoint), tokens)
+    with own.globus.browser() as browser:  # an operator of the stand-in, who sees every page
+        page = browser.get("/v2/web/sign-in")
+        browser.act(page, "dee@archive.example", "allow")
+        tokens["browser"] = f"Cookie: localglobus_session={browser.cookies['localglobus_session']}"
+        ids["form_token"] = [FormReader(browser.get("/v2/web/sign-in").text).fields["form_token"]]
+    pages = CHECKOUT / "services/localglobus/templates"
+    fields = {name for page in pages.rglob("*.html") for name in re.findall(r'name="([a-z_]+)"', page.read_text())}
+    shapes = documents(own, share, identity, submission, endpoint)
+    return Surface(routes(tmp_path_factory.mktemp("routes")), ids, shapes, tokens, sorted(fields))
 
 
 def documents(own, share, identity, submission, endpoint):
@@ -158,7 +169,8 @@ def send(own):
     def do(call: Call) -> httpx.Response:
         headers = {"Content-Type": call.content_type.encode()} if call.content_type else {}
         if call.token is not None:
-            headers["Authorization"] = call.token.encode()
+            name, _, value = call.token.rpartition(": ")
+            headers[name or "Authorization"] = value.encode()
         return made[call.api].request(call.method, call.address, content=call.content, headers=headers)
 
     yield do
@@ -192,3 +204,45 @@ def test_no_request_is_answered_by_a_fault(own, surface, send, request, calls):
     assert answered["4"] > answered["2"] > calls // 50, answered  # it is refused with reason, and lets the sound ones through
     assert own.globus.process.poll() is None
     assert "fault at" not in (own.folder / "globus.log").read_text()
+
+
+CONTROLS = {chr(number) for number in (*range(32), 127)}  # the client itself sends none in a field
+FIELDS_OF_FILES = ("Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Range", "Content-Range", "Accept", "Want-Repr-Digest")
+VALUES_OF_FIELDS = (
+    "bytes=0-", "bytes=-1", "bytes=5-2", "bytes=0-0,0-0,0-0", "bytes=" + "9" * 40 + "-", "bytes=" + "9" * 5000 + "-", "bytes 0-1/2",
+    "bytes */5", "bytes 9-1/5", "bytes 0-1/" + "9" * 5000, "*", '""', "W/", "text/html", "application/json", "sha-256=10", "-1",
+    "Thu, 01 Jan 1970 00:00:00 GMT", "Thu, 99 Foo 99999 99:99:99 GMT", "x" * 3000,
+)  # fmt: skip
+files = st.tuples(
+    st.sampled_from(["GET", "HEAD", "PUT", "DELETE", "PROPFIND", "OPTIONS", "POST", "PATCH"]),
+    st.sampled_from(["a.txt", "d/", "", ".", "..", "a.txt/"]) | texts,
+    st.lists(st.tuples(st.sampled_from(FIELDS_OF_FILES), st.sampled_from(VALUES_OF_FIELDS) | texts), max_size=3),
+    st.sampled_from([b"", b"new"]) | st.binary(max_size=20),
+    st.sampled_from(["", "?download", "?limit=0", "?limit=" + "9" * 5000, "?after=%ff", "?%"]),
+)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("calls", [CALLS // 2, pytest.param(100 * CALLS, marks=[pytest.mark.soak, pytest.mark.timeout(7200)])])
+def test_no_address_of_a_node_is_answered_by_a_fault(own, surface, request, calls):
+    chosen, share = request.getfixturevalue("seed"), own.collection("share")
+    held = own.globus.client("demo").oauth2_client_credentials_tokens(f"https://auth.globus.org/scopes/{share}/https")["access_token"]
+    verify = ssl.create_default_context(cafile=own.globus.data / "ca.pem")
+    answered = set()
+    with httpx.Client(base_url=own.node_url("archive"), verify=verify, trust_env=False, timeout=60) as client:
+
+        @seed(chosen)
+        @settings(max_examples=calls, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(files)
+        def run(asked) -> None:
+            method, name, fields, content, query = asked
+            address = f"/{share}{FOLDER}{quote(name.encode('utf-8', 'surrogatepass'), safe='/')}{query}"
+            headers = [(field, value.strip().encode("utf-8", "surrogatepass")) for field, value in fields if not CONTROLS & set(value)]
+            headers.append(("Authorization", f"Bearer {held}".encode()))
+            answer = client.request(method, address, headers=headers, content=content)
+            assert answer.status_code < 500, f"{asked}: {answer.status_code} {answer.text[:300]}"
+            answered.add(answer.status_code)
+
+        run()
+    assert answered >= {200, 404}, answered
+    assert own.nodes["archive"].poll() is None

@@ -17,11 +17,10 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.localglobus.auth import authentications, identities, scopes
+from services.localglobus.auth import authentications, identities
 from services.localglobus.auth.authentications import Authentications
 from services.localglobus.auth.clients import hash_secret
 from services.localglobus.auth.keys import write_private
-from services.localglobus.auth.tokens import Caller, describe_account
 from services.localglobus.store import Connection, Store
 
 SCHEMA = """
@@ -114,27 +113,6 @@ async def read(request: Request) -> Session | None:
     store: Store = request.app.state.store
     value = request.app.state.cookies.read(request.cookies.get(COOKIE))
     return await store.read(find, value) if value else None
-
-
-async def read_caller(request: Request) -> Caller | None:
-    """Who is signed in, as the pages of this service act for her: with Transfer's scope, and data access to every mapped collection."""
-    session = await read(request)
-    store: Store = request.app.state.store
-    return await store.read(_as_caller, session) if session else None
-
-
-def _as_caller(connection: Connection, session: Session) -> Caller:
-    found = connection.execute("select name from scope where name like '%/data_access'")
-    return Caller(
-        **describe_account(connection, session.identity_id),
-        client_id=session.identity_id,
-        scopes=frozenset({scopes.TRANSFER_ALL}),
-        resource_server="transfer.api.globus.org",
-        consents=frozenset({(scopes.TRANSFER_ALL,), *((scopes.TRANSFER_ALL, row["name"]) for row in found)}),
-        token_id=0,
-        expires_at=0,
-        session={"session_id": session.session_id, "authentications": session.authentications},
-    )
 
 
 def open_session(connection: Connection, *, value: str, identity_id: str, old_value: str | None) -> bool:
