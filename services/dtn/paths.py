@@ -5,8 +5,9 @@
 while the walk goes on cannot lead outside.
 
 Hard cases. A symbolic link is followed when its target, relative or absolute, stays inside the collection; one that leaves answers
-403. Links are followed with the rules of *both* names: callers check `Place.real_path` as well. A hard link to an outside file and a
-bind mount inside the collection are the host administrator's decision and look like ordinary files. A folder that somebody moves out of
+403. Links are followed with the rules of *both* names: callers check `Place.real_path` as well. Where another hard link of a file lies
+cannot be seen from here: a file with several is not read, unless the host's administrator says that they are meant (`--hard-links`).
+A bind mount inside the collection is her decision too and looks like an ordinary folder. A folder that somebody moves out of
 the collection while a descriptor on it is open stays readable through that descriptor, as on every POSIX system.
 """
 
@@ -146,13 +147,19 @@ class _Walk:
 class Root:
     """The folder that a collection is confined to; `held_to` confines it further for somebody who writes."""
 
-    def __init__(self, folder: Path, *, may_write: Callable[[str], bool] | None = None) -> None:
+    def __init__(self, folder: Path, *, may_write: Callable[[str], bool] | None = None, has_hard_links: bool = False) -> None:
         self.folder = folder.resolve()
         self._may_write = may_write
+        self._has_hard_links = has_hard_links
 
     def held_to(self, may_write: Callable[[str], bool]) -> Root:
         """Return the same folder, in which symbolic links lead only to real paths that `may_write` allows."""
-        return Root(self.folder, may_write=may_write)
+        return Root(self.folder, may_write=may_write, has_hard_links=self._has_hard_links)
+
+    def require_one_name(self, status: os.stat_result, path: str) -> None:
+        """Raise ForbiddenError for a file that may be read under a name outside as well."""
+        if status.st_nlink > 1 and not self._has_hard_links:
+            raise ForbiddenError(f"{path} has other names (hard links), which may lie outside of the collection.")
 
     @contextmanager
     def place(self, path: str, *, makes_parents: bool = False, follows_last: bool = True) -> Iterator[Place]:
@@ -228,8 +235,13 @@ class Root:
             except OSError as error:
                 raise from_os_error(error, path=path) from error
             status = os.fstat(fd)
-            if stat.S_ISREG(status.st_mode):
-                return fd, status, place.real_path
+            try:
+                if stat.S_ISREG(status.st_mode):
+                    self.require_one_name(status, path)
+                    return fd, status, place.real_path
+            except ForbiddenError:
+                os.close(fd)
+                raise
             os.close(fd)
             if stat.S_ISDIR(status.st_mode):
                 raise from_os_error(IsADirectoryError(errno.EISDIR, ""), path=path)

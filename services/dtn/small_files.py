@@ -103,6 +103,7 @@ class SmallFiles:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
                 raise IsDirectoryError(f"{path} is not a file.")
+            self._root.require_one_name(status, path)
             if status.st_size > MOST_BYTES:
                 return Answered(index, is_large=True)
             fault = strike_get(self._faults)
