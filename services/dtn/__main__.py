@@ -30,6 +30,7 @@ def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--tls-key", type=Path, help="its key (PEM)")
     parser.add_argument("--control-ca", type=Path, help="trust this CA for an https control")
     parser.add_argument("--s3-accounts", type=Path, help="TOML with [[account]] tables for buckets, mode 0600 (default: AWS_* variables)")
+    parser.add_argument("--hard-links", action="store_true", help="read files that have other hard links, which may lie outside a collection")
     parser.add_argument("--workers", type=int, default=8, help="connections that one copy uses at most")
     parser.add_argument("--name-peers", action="store_true", help="look up the process of each peer on this machine")
     parser.add_argument("--faults", action="store_true", help="open the fault switch (tests only)")
@@ -62,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = Settings(
             name=asked.name, data=asked.data.resolve(), state=state.resolve(), url=asked.url.rstrip("/"), control_url=asked.control,
             secret=asked.secret_file.read_text(encoding="utf-8").strip(), names_peers=asked.name_peers, has_faults=asked.faults,
+            has_hard_links=asked.hard_links,
             workers=asked.workers, control_ca=asked.control_ca, accounts=tuple(accounts),
         )  # fmt: skip
         credentials = Credentials(state, certificate=asked.tls_certificate, key=asked.tls_key)
