@@ -30,7 +30,7 @@ def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--tls-key", type=Path, help="its key (PEM)")
     parser.add_argument("--control-ca", type=Path, help="trust this CA for an https control")
     parser.add_argument("--s3-accounts", type=Path, help="TOML with [[account]] tables for buckets, mode 0600 (default: AWS_* variables)")
-    parser.add_argument("--hard-links", action="store_true", help="read files that have other hard links, which may lie outside a collection")
+    parser.add_argument("--hard-links", action="store_true", help="read files with other hard links, which may lie outside a collection")
     parser.add_argument("--workers", type=int, default=8, help="connections that one copy uses at most")
     parser.add_argument("--name-peers", action="store_true", help="look up the process of each peer on this machine")
     parser.add_argument("--faults", action="store_true", help="open the fault switch (tests only)")
