@@ -91,7 +91,7 @@ async def lease(request: Request) -> Response:
     most = min(_whole(asked, "most", default=1), MOST_ORDERS)
     until = time.monotonic() + min(float(asked.get("wait_s") or 0), MOST_WAIT_S)
     store, instance, active = store_of(request), str(asked.get("instance")), most_active(request)
-    while True:
+    while node not in nodes_of(request).cut_off:
         if await store.read(orders.has_ready, node=node, instance=instance, most_active=active):
             found = await store.write(orders.lease, node=node, instance=instance, most=most, most_active=active)
             if found:
@@ -100,6 +100,7 @@ async def lease(request: Request) -> Response:
         if left_s <= 0 or ROOM.is_closed or await request.is_disconnected():
             return JSONResponse({"orders": []})
         await ROOM.wait("orders", min(left_s, LOOK_S))
+    return JSONResponse({"orders": []})
 
 
 async def items(request: Request) -> Response:

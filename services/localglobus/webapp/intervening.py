@@ -117,6 +117,7 @@ def release_order(db: Connection, form: Form) -> str:
 async def cut_node(request: Request, form: Form) -> str:
     node = _node(request, form)
     nodes_of(request).cut_off.add(node)
+    ROOM.wake("orders")
     return f"{node} is disconnected: control does not answer it, and its folders cannot be reached."
 
 
