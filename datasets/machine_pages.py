@@ -5,10 +5,12 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from xml.etree.ElementTree import Element
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.request import MediaType
 from django.urls import reverse
@@ -23,6 +25,8 @@ from datasets.formats import FORMATS, Format, described_by, schema_org, signpost
 from datasets.formats.markup import add, xml_text
 from datasets.formats.record import Record
 from datasets.models import Dataset, Version
+from datasets.search import search
+from datasets.searchquery import SearchQuery
 
 HTML = "text/html"
 LINKSET = Format("linkset", "Linkset", signposting.LINKSET_TYPE, signposting.as_linkset, has_files=True)
@@ -152,16 +156,25 @@ def show_sitemap(request: HttpRequest, number: int) -> HttpResponseBase:
 
 @require_safe
 def show_feed(request: HttpRequest) -> HttpResponseBase:
-    """An Atom feed of the datasets that were published or changed last. Source: RFC 4287."""
-    newest = with_description(Dataset.objects.listed().order_by("-updated_at", "-id"))[:ENTRIES_IN_THE_FEED]
+    """An Atom feed of the datasets that were published or changed last, or of what a search finds. Source: RFC 4287.
+
+    Query: as that of a results page; without any, all datasets.
+    """
+    query = SearchQuery.from_parameters(request.GET)
+    listed, asked = Dataset.objects.listed(), ""
+    if query.words or query.is_filtered:
+        asked = query.without("cursor").url()
+        found = search(replace(query, sort="newest", limit=ENTRIES_IN_THE_FEED, cursor=""), user=AnonymousUser())
+        listed = listed.filter(pk__in=[hit.dataset.pk for hit in found.hits])
+    newest = with_description(listed.order_by("-updated_at", "-id"))[:ENTRIES_IN_THE_FEED]
     records = [record for record in map(current_record, newest) if record]
-    here = settings.BASE_URL + reverse("datasets:feed")
+    here = settings.BASE_URL + reverse("datasets:feed") + asked
     root = Element(f"{{{ATOM}}}feed")
     _atom(root, "id", here)
-    _atom(root, "title", "Causeway: new and changed datasets")
+    _atom(root, "title", f"Causeway: {query.words or 'new and changed datasets'}")
     _atom(root, "updated", _moment(records[0]) if records else "1970-01-01T00:00:00Z")
     _atom(root, "link", rel="self", href=here, type="application/atom+xml")
-    _atom(root, "link", rel="alternate", href=settings.BASE_URL + reverse("datasets:catalogue"), type=HTML)
+    _atom(root, "link", rel="alternate", href=settings.BASE_URL + reverse("datasets:catalogue") + asked, type=HTML)
     _atom(_atom(root, "author"), "name", "Causeway")
     for record in records:
         _add_entry(root, record)

@@ -1,5 +1,6 @@
 """The public pages of the catalogue: results, a dataset, its files, a question to its stewards. GET shows, POST calls one verb."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -27,6 +28,8 @@ from datasets.terms import current_terms
 
 TITLES = {name: name.capitalize() for name in FACETS}
 CHANGES_ON_A_PAGE = 200
+VIEWED, MOST_VIEWED = "causeway_viewed", 6
+SLUG = re.compile(r"[a-z0-9-]{1,80}")
 FILES_ON_A_PAGE = 100
 FIRST_YEAR, LAST_YEAR = 1850, 2100
 VALUES_SHOWN = 10
@@ -101,7 +104,8 @@ def dataset(request: HttpRequest, slug: str) -> HttpResponseBase:
         "years": (FIRST_YEAR, LAST_YEAR),
         **machine_pages.page_context(found, version, versions, total),
     }
-    return machine_pages.link(render(request, "pages/dataset.html", context), context["record"])
+    answer = machine_pages.link(render(request, "pages/dataset.html", context), context["record"])
+    return remember(request, answer, slug) if found.is_published else answer
 
 
 @require_safe
@@ -179,6 +183,18 @@ def route(name: str, *args: Any) -> str:
 def marked(excerpt: str) -> Markup:
     """An excerpt as markup, with the matching words in <mark>."""
     return Markup(escape(excerpt).replace(search.MARK_START, Markup("<mark>")).replace(search.MARK_END, Markup("</mark>")))  # noqa: S704  (escaped)
+
+
+def remember(request: HttpRequest, answer: HttpResponseBase, slug: str) -> HttpResponseBase:
+    """The browser keeps which datasets it showed last; nobody else does."""
+    slugs = [slug, *(one for one in viewed(request) if one != slug)][:MOST_VIEWED]
+    answer.set_cookie(VIEWED, "/".join(slugs), max_age=90 * 86_400, httponly=True, samesite="Lax", secure=request.is_secure())
+    return answer
+
+
+def viewed(request: HttpRequest) -> list[str]:
+    """The slugs of the datasets that this browser showed last, newest first."""
+    return [slug for slug in request.COOKIES.get(VIEWED, "").split("/") if SLUG.fullmatch(slug)][:MOST_VIEWED]
 
 
 @require_safe

@@ -2,17 +2,23 @@
 
 from django.urls import path
 
-from datasets import machine_pages, oai, pages, seeing_pages, steward_pages, terms_pages
+from datasets import browsing_pages, machine_pages, oai, pages, seeing_pages, steward_pages, terms_pages
 
 app_name = "datasets"
 
 urlpatterns = [
     path("datasets/", pages.catalogue, name="catalogue"),
+    path("datasets/compare/", browsing_pages.compare, name="compare"),
+    path("datasets/saved/", browsing_pages.show_saved, name="saved"),
+    path("datasets/saved/add/", browsing_pages.save_search, name="save-search"),
+    path("datasets/saved/<int:pk>/forget/", browsing_pages.forget_search, name="forget-search"),
+    path("datasets/saved/<int:pk>/open/", browsing_pages.open_search, name="open-search"),
     path("datasets/feed.atom", machine_pages.show_feed, name="feed"),
     path("datasets/<slug:slug>/", pages.dataset, name="dataset"),
     path("datasets/<slug:slug>/files/", pages.list_files, name="files"),
     path("datasets/<slug:slug>/terms/", terms_pages.show_terms, name="terms"),
     path("terms/", terms_pages.accept, name="accept-terms"),
+    path("datasets/<slug:slug>/similar/", browsing_pages.show_similar, name="similar"),
     path("datasets/<slug:slug>/changes/", pages.list_changes, name="changes"),
     path("datasets/<slug:slug>/ask/", pages.ask, name="ask"),
     path("robots.txt", machine_pages.show_robots, name="robots"),

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from datasets.errors import ForbiddenError
 from datasets.models import Dataset
+from datasets.pages import viewed
 from portal import auth, health, mails, signin
 from portal.addresses import is_local, local_or_home
 from transfers import tokens
@@ -22,7 +23,7 @@ FIRST_YEAR = 1000  # what starts earlier counts the years of a model, not ours
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """`pages/home.html`: search, `held` (what the archive holds), `newest` (datasets), `subjects` [(name, count)]."""
+    """`pages/home.html`: search, `held` (what the archive holds), `newest` (datasets), `subjects` [(name, count)], `viewed`."""
     published = Dataset.objects.listed()
     held = published.aggregate(
         n_datasets=Count("pk"),
@@ -34,7 +35,10 @@ def home(request: HttpRequest) -> HttpResponse:
     newest = published.order_by("-listed_at", "-id")[:5]
     counted = published.values("subjects__name").annotate(count=Count("pk")).exclude(subjects__name=None)
     subjects = list(counted.order_by("-count", "subjects__name").values_list("subjects__name", "count")[:12])
-    return render(request, "pages/home.html", {"held": held, "newest": newest, "subjects": subjects})
+    slugs = viewed(request)
+    known = {dataset.slug: dataset for dataset in published.filter(slug__in=slugs)} if slugs else {}
+    context = {"held": held, "newest": newest, "subjects": subjects, "viewed": [known[slug] for slug in slugs if slug in known]}
+    return render(request, "pages/home.html", context)
 
 
 @never_cache

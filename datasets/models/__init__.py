@@ -9,6 +9,7 @@ from datasets.models.doi import Doi
 from datasets.models.event import DatasetEvent
 from datasets.models.grant import Grant, PrincipalType
 from datasets.models.inventory import File, Folder, FolderState
+from datasets.models.savedsearch import SavedSearch
 from datasets.models.scan import ScanRun
 from datasets.models.searchterm import SearchTerm
 from datasets.models.terms import Terms, TermsAcceptance
@@ -29,6 +30,7 @@ __all__ = [
     "Location",
     "LocationKind",
     "PrincipalType",
+    "SavedSearch",
     "ScanRun",
     "SearchTerm",
     "ShareVariant",

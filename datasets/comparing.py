@@ -1,0 +1,105 @@
+"""Datasets beside each other: those like one, and up to four as the columns of a table."""
+
+# ruff: noqa: S608  (statements are put together from this module's own constants; every value is a parameter)
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.db.models import Prefetch
+
+from datasets.access import Visitor
+from datasets.errors import InvalidError, NotFoundError
+from datasets.models import Dataset, Version
+
+MOST_COMPARED = 4
+MOST_CANDIDATES = 500
+
+# The newest that share a variable or a subject; a shared variable tells more than a shared subject.
+SIMILAR = f"""
+    select id from (
+        select d.id, d.variable_facet, d.subject_facet, d.listed_at from datasets_dataset d
+        where d.published_at is not null and d.withdrawn_at is null and d.id <> %(id)s
+            and (d.variable_facet && %(variables)s::text[] or d.subject_facet && %(subjects)s::text[])
+        order by d.listed_at desc limit {MOST_CANDIDATES}
+    ) candidate
+    order by 3 * cardinality(array(select unnest(variable_facet) intersect select unnest(%(variables)s::text[])))
+        + 2 * cardinality(array(select unnest(subject_facet) intersect select unnest(%(subjects)s::text[]))) desc, listed_at desc, id
+    limit %(most)s
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a comparison: the values of all datasets, and whether they differ."""
+
+    label: str
+    values: tuple[str, ...]
+
+    @property
+    def differs(self) -> bool:
+        return len(set(self.values)) > 1
+
+
+def similar_to(dataset: Dataset, *, most: int = 4) -> list[Dataset]:
+    """Published datasets that share variables or subjects with this one, the most alike first; among the newest 500 that share any."""
+    parameters: dict[str, Any] = {"id": dataset.pk, "variables": dataset.variable_facet, "subjects": dataset.subject_facet, "most": most}
+    with connection.cursor() as cursor:
+        cursor.execute(SIMILAR, parameters)
+        ids = [row[0] for row in cursor.fetchall()]
+    found = Dataset.objects.in_bulk(ids)
+    return [found[one] for one in ids]
+
+
+def find_compared(slugs: Sequence[str], *, user: Visitor) -> list[Dataset]:
+    """The datasets that are asked for, in that order. InvalidError unless two to four, NotFoundError for one that she may not see."""
+    wanted = list(dict.fromkeys(slugs))
+    if not 2 <= len(wanted) <= MOST_COMPARED:
+        raise InvalidError(fields={"dataset": [f"Choose two to {MOST_COMPARED} datasets to compare."]})
+    newest = Prefetch("versions", Version.objects.offered())
+    visible = Dataset.objects.visible_to(user).filter(slug__in=wanted).prefetch_related("variables", newest)
+    found = {dataset.slug: dataset for dataset in visible}
+    if missing := [slug for slug in wanted if slug not in found]:
+        raise NotFoundError(f"There is no dataset {missing[0][:80]} that you may see.")
+    return [found[slug] for slug in wanted]
+
+
+def compare(datasets: Sequence[Dataset]) -> list[Row]:
+    """The lines of the table; what a dataset does not state is empty."""
+    return [Row(label, tuple(str(value(dataset) or "") for dataset in datasets)) for label, value in LINES]
+
+
+def _variables(dataset: Dataset) -> str:
+    return "\n".join(f"{one.label.replace('_', ' ')}{f' ({one.units})' if one.units else ''}" for one in dataset.variables.all())
+
+
+def _version(dataset: Dataset) -> str:
+    newest: Any = next(iter(dataset.versions.all()), None)
+    return f"{newest.number}, {newest.published_at:%Y-%m-%d}" if newest else ""
+
+
+def _box(dataset: Dataset) -> str:
+    return "{:g}°, {:g}° to {:g}°, {:g}°".format(*dataset.bbox) if dataset.bbox else ""
+
+
+def _period(dataset: Dataset) -> str:
+    if not dataset.temporal_start and not dataset.temporal_end:
+        return ""
+    return f"{dataset.temporal_start or '…'} to {dataset.temporal_end or '…'}"
+
+
+LINES = (
+    ("Creators", lambda dataset: "; ".join(dataset.creator_names)),
+    ("Subjects", lambda dataset: ", ".join(dataset.subject_facet)),
+    ("Variables", _variables),
+    ("Period", _period),
+    ("Place (west, south to east, north)", _box),
+    ("Formats", lambda dataset: ", ".join(dataset.format_facet)),
+    ("Files", lambda dataset: f"{dataset.n_files:,}"),
+    ("Bytes", lambda dataset: f"{dataset.size_bytes:,}"),
+    ("Access", lambda dataset: dataset.get_access_policy_display()),
+    ("Licence", lambda dataset: dataset.licence),
+    ("Newest version", _version),
+    ("Source", lambda dataset: dataset.source_name),
+)
