@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from services.dtn.errors import from_os_error
+from services.dtn.errors import NodeError, from_os_error
 from services.dtn.filters import FilterRule, is_included
 
 Entry = dict[str, Any]
@@ -30,7 +30,8 @@ class Listed(Protocol):
 def walk(storage: Listed, path: str, rules: Sequence[FilterRule] = ()) -> Iterator[Entry]:
     """Yield an ENTRY with `path` for everything below a folder, folders before what they hold, the folder itself first.
 
-    Symbolic links are left out, as Globus does by default (`recursive_symlinks: ignore`). Memory is one folder at a time.
+    Symbolic links are left out, as Globus does by default (`recursive_symlinks: ignore`). Memory is one folder at a time. A folder
+    that cannot be read, but for the first, comes once more with its `error` alone; what is beside it follows all the same.
     """
     top = path.rstrip("/") + "/"
     _, entry = storage.stat(top)
@@ -40,8 +41,12 @@ def walk(storage: Listed, path: str, rules: Sequence[FilterRule] = ()) -> Iterat
         folder = waiting.pop()
         try:
             _, entries = storage.list_folder(folder)
-        except OSError as error:
-            raise from_os_error(error, path=folder) from error
+        except (NodeError, OSError) as raised:
+            error = raised if isinstance(raised, NodeError) else from_os_error(raised, path=folder)
+            if folder == top:
+                raise error from raised
+            yield {"path": folder, "error": {"code": error.code, "message": error.message, "http_status": error.http_status}}
+            continue
         folders = []
         for found in sorted(entries, key=lambda one: str(one["name"])):
             if found["link_target"] is not None or found["type"] not in {"file", "dir"}:

@@ -1,66 +1,99 @@
-"""What there is to copy: the items of an order become files, those of a folder by asking the source to walk it."""
+"""What there is to copy: the items of an order become files, those of a folder by asking the source to walk it.
+
+A folder that cannot be read now is asked for again until the deadline, after all others: it keeps nothing else from being copied.
+"""
 
 from collections.abc import Callable
 
 from services.dtn.copy_state import CopyState
+from services.dtn.entries import Entry
 from services.dtn.errors import NodeError
 from services.dtn.journal import Item
 from services.dtn.scheduling import FIRST_WAIT_S, MOST_WAIT_S
-from services.dtn.sources import PullError, as_fault, mtime_of
+from services.dtn.sources import PullError, as_fault, mtime_of, source_fault
 
 ROWS_AT_ONCE = 1000
 
 
-def expand(state: CopyState) -> None:
-    """Note every file of every item in the journal. Blocks; safe to repeat after a kill."""
+def expand(state: CopyState, after_first: Callable[[], None]) -> None:
+    """Note every file of every item in the journal. Blocks; safe to repeat after a kill.
+
+    `after_first` is called, perhaps more than once, when all has been tried and some of it must be tried again.
+    """
     singles = [item for item in state.journal.items(only_unexpanded=True) if not item.is_recursive]
     for at in range(0, len(singles), ROWS_AT_ONCE):
         some = singles[at : at + ROWS_AT_ONCE]
         state.journal.add_single_entries(some)
         state.progress.add(files=len(some))
         state.schedule.wake()
-    for item in state.journal.items(only_unexpanded=True):
-        _until_it_works(state, item, lambda one=item: _expand_folder(state, one))  # type: ignore[misc]  # bound to this item
-        state.journal.mark_expanded([item])
-        state.schedule.wake()
-
-
-def _until_it_works(state: CopyState, item: Item, act: Callable[[], None]) -> None:
+    waiting = state.journal.items(only_unexpanded=True)
     wait_s = FIRST_WAIT_S
-    while not state.is_late():
-        try:
-            act()
-            return
-        except (PullError, NodeError, OSError) as raised:
-            error = as_fault(raised, item.destination_path)
-            if state.passes_over(error) or error.is_final:
-                _end_item(state, item, "skipped" if state.passes_over(error) else "failed", error)
-                return
-            state.progress.set_fault(error.code, error.description, item.source_path)
-        state.rest(wait_s)
-        wait_s = min(wait_s * 2, MOST_WAIT_S)
-    _end_item(state, item, "failed", PullError("EXPIRED", "The deadline passed before the folder could be read."))
+    while waiting and not state.is_late():
+        waiting = [item for item in waiting if not _expand_item(state, item)]
+        if waiting:
+            after_first()
+            state.rest(wait_s)
+            wait_s = min(wait_s * 2, MOST_WAIT_S)
+    for item in waiting:
+        _end_folder(state, item, item.source_path, "failed", PullError("EXPIRED", "The deadline passed before the folder could be read."))
 
 
-def _end_item(state: CopyState, item: Item, status: str, error: PullError) -> None:
-    state.journal.end_item(item, status, code=error.code, details=error.description)
+def _expand_item(state: CopyState, item: Item) -> bool:
+    """Return False when the folder, or one below it, is to be asked for again."""
+    try:
+        fault = _expand_folder(state, item)
+    except (PullError, NodeError, OSError) as raised:
+        fault = as_fault(raised, item.destination_path)
+        if state.passes_over(fault) or fault.is_final:
+            _end_folder(state, item, item.source_path, "skipped" if state.passes_over(fault) else "failed", fault)
+            fault = None
+    if fault is not None:
+        state.progress.set_fault(fault.code, fault.description, item.source_path)
+        return False
+    state.journal.mark_expanded([item])
+    state.schedule.wake()
+    return True
 
 
-def _expand_folder(state: CopyState, item: Item) -> None:
+def _end_folder(state: CopyState, item: Item, path: str, status: str, error: PullError) -> None:
+    facts = {"source_path": path, "destination_path": _target(item, path), "code": error.code, "details": error.description}
+    if state.journal.end_folder(item, status, **facts):
+        state.progress.add(files=1, files_skipped=int(status == "skipped"))
+
+
+def _target(item: Item, path: str) -> str:
+    return item.destination_path.rstrip("/") + "/" + path[len(item.source_path.rstrip("/")) + 1 :]
+
+
+def _expand_folder(state: CopyState, item: Item) -> PullError | None:
+    """Note what is below a folder; returns the fault of one that could not be read and is not passed over."""
     rows: list[tuple[str, str, str, int | None, int | None, str | None]] = []
-    top, target = item.source_path.rstrip("/") + "/", item.destination_path.rstrip("/") + "/"
-    for entry in state.source.walk(top, state.options.filter_rules):
-        path = target + str(entry["path"])[len(top) :]
-        if entry["type"] == "dir":
+    fault: PullError | None = None
+    for entry in state.source.walk(item.source_path.rstrip("/") + "/", state.options.filter_rules):
+        source_path = str(entry["path"])
+        path = _target(item, source_path)
+        if "error" in entry:
+            fault = _fault_below(state, item, entry) or fault
+        elif entry["type"] == "dir":
             state.storage.make_folder(path)
-            rows.append(("dir", entry["path"], path, None, None, None))
+            rows.append(("dir", source_path, path, None, None, None))
         else:
-            rows.append(("file", entry["path"], path, int(entry["size"]), mtime_of(entry), None))
+            rows.append(("file", source_path, path, int(entry["size"]), mtime_of(entry), None))
         if len(rows) >= ROWS_AT_ONCE:
             state.raise_if_stopped()
             _note(state, item, rows)
             rows = []
     _note(state, item, rows)
+    return fault
+
+
+def _fault_below(state: CopyState, item: Item, entry: Entry) -> PullError | None:
+    said, path = entry["error"], str(entry["path"])
+    fault = source_fault(int(said["http_status"]), str(said["code"]), str(said["message"]), path=path)
+    if not state.passes_over(fault) and not fault.is_final:
+        return fault
+    _end_folder(state, item, path, "skipped" if state.passes_over(fault) else "failed", fault)
+    return None
 
 
 def _note(state: CopyState, item: Item, rows: list[tuple[str, str, str, int | None, int | None, str | None]]) -> None:

@@ -234,13 +234,23 @@ class Journal:
                 "UPDATE entry SET status = 'skipped', digest = ?, size = ?, error_code = NULL, error_details = NULL WHERE id = ?", rows
             )
 
-    def end_item(self, item: Item, status: str, *, code: str, details: str) -> None:
-        """Record that a folder could not be read: one result stands for it. What an earlier try found below it keeps its own."""
+    def end_folder(self, item: Item, status: str, *, source_path: str, destination_path: str, code: str, details: str) -> bool:
+        """Record that a folder of an item could not be read: one result stands for it. What was found below it keeps its own.
+
+        Returns False when that is recorded already.
+        """
         with self._transaction() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO entry (item_idx, kind, source_path, destination_path, status, error_code, error_details)"
-                " VALUES (?, 'file', ?, ?, ?, ?, ?)", (item.index, item.source_path, item.destination_path, status, code, details),
+            done = db.execute(
+                "INSERT INTO entry (item_idx, kind, source_path, destination_path, status, error_code, error_details)"
+                " VALUES (?, 'file', ?, ?, ?, ?, ?) ON CONFLICT (item_idx, source_path) DO UPDATE SET kind = 'file',"
+                " status = excluded.status, error_code = excluded.error_code, error_details = excluded.error_details WHERE kind = 'dir'",
+                (item.index, source_path, destination_path, status, code, details),
             )  # fmt: skip
+            return done.rowcount > 0
+
+    def has_passed_over(self) -> bool:
+        """Whether something at the source was skipped because it could not be read."""
+        return bool(self._rows("SELECT 1 FROM entry WHERE status = 'skipped' AND error_code IS NOT NULL LIMIT 1"))
 
     def fail_pending(self, *, code: str, details: str) -> None:
         """Give up on what is left: each file keeps its own last fault, or gets this one."""

@@ -5,6 +5,7 @@ Every worker thread runs `Copy._work`: bundles of small files are in `pulling_sm
 here in `_pull`. `orders.py` talks to control meanwhile.
 """
 
+import functools
 import hashlib
 import logging
 import threading
@@ -46,12 +47,11 @@ class Copy:
         if state.source.is_apart:
             _start(workers)
         try:
-            expand(state)
+            expand(state, functools.partial(_start, workers))
         finally:
             state.source.release()
             state.schedule.end_filling()
-            if not state.source.is_apart:  # what is written must not be met by the walk
-                _start(workers)
+            _start(workers)  # of a local copy: what is written must not be met by the walk
             for worker in workers:
                 worker.join()
             self._large.close()
@@ -195,5 +195,7 @@ class Copy:
 
 
 def _start(workers: list[threading.Thread]) -> None:
+    """Safe to repeat."""
     for worker in workers:
-        worker.start()
+        if worker.ident is None:
+            worker.start()

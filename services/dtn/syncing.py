@@ -54,7 +54,13 @@ def digest_if_current(state: CopyState, entry: FileEntry) -> str | None:
 
 
 def delete_extra(state: CopyState) -> None:
-    """Delete at the destination what the source folders do not have, deepest last so that whole folders go at once."""
+    """Delete at the destination what the source folders do not have, deepest last so that whole folders go at once.
+
+    Nothing, when something at the source could not be read and was passed over: it may be there all the same.
+    """
+    if state.journal.has_passed_over():
+        state.journal.add_event("DELETE_DESTINATION_EXTRA_SKIPPED", "Nothing is deleted: not all of the source could be read.")
+        return
     state.journal.index_destinations()
     for item in state.journal.items(only_recursive=True):
         waiting = [item.destination_path.rstrip("/") + "/"]
