@@ -49,7 +49,7 @@ def saved_of(user: Visitor) -> list[tuple[SavedSearch, int]]:
 
 def find_saved(user: Any, pk: int) -> SavedSearch:
     """A search of hers; NotFoundError for anybody else's."""
-    found = user.saved_searches.filter(pk=pk).first() if is_signed_in(user) else None
+    found: SavedSearch | None = SavedSearch.objects.filter(user=user, pk=pk).first()
     if found is None:
         raise NotFoundError
     return found
