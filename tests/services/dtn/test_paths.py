@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from services.dtn.disk_entries import list_folder
 from services.dtn.entries import walk
 from services.dtn.errors import ForbiddenError, InvalidPathError, MissingError, NodeError, NotDirectoryError
+from services.dtn.faults import Faults
 from services.dtn.paths import Root, from_url, is_part_name, normalise, part_name
 from services.dtn.posix import PosixStorage
 
@@ -174,6 +175,20 @@ def test_writing_through_a_link_that_leaves_is_refused(root, tmp_path):
     with pytest.raises(ForbiddenError):
         root.make_folder("/link/deep/er")
     assert sorted(path.name for path in (tmp_path / "outside").iterdir()) == ["secret"]
+
+
+def test_a_file_with_another_hard_link_is_read_only_where_that_is_meant(root, tmp_path):
+    (tmp_path / "secret").write_text("secret")
+    (root.folder / "hard").hardlink_to(tmp_path / "secret")
+    with pytest.raises(ForbiddenError):
+        root.open_file("/hard")
+    with pytest.raises(ForbiddenError):
+        root.held_to(lambda _: True).open_file("/hard")
+    small = list(PosixStorage(root).read_small(["/hard"], lambda _: True, Faults(is_enabled=False)))
+    assert small[0].error.code == "EndpointPermissionDenied"
+    assert read(Root(root.folder, has_hard_links=True), "/hard") == "secret"
+    (tmp_path / "secret").unlink()
+    assert read(root, "/hard") == "secret"
 
 
 def test_neither_pipes_nor_devices_are_opened(root):
