@@ -57,7 +57,6 @@ def guarded(sites, folder):
 
 
 def test_a_session_is_updated_with_another_identity(sites, ada):
-    assert {row[0] for row in ada("session", "show").lines} >= {ADA}
     before = ada.json("session", "show")["authentications"]
     time.sleep(1)  # the CLI tells whole seconds
     answer = update(sites, ada, OBSERVATORY, OBSERVATORY)
