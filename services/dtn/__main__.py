@@ -11,6 +11,7 @@ import uvloop
 
 from services.dtn.app import JsonLines
 from services.dtn.certificates import Credentials
+from services.dtn.gridftp_site import SiteError, read_site
 from services.dtn.node import Settings
 from services.dtn.running import listen_on, serve
 from services.dtn.s3_accounts import AccountsError, read_accounts
@@ -30,6 +31,7 @@ def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--tls-key", type=Path, help="its key (PEM)")
     parser.add_argument("--control-ca", type=Path, help="trust this CA for an https control")
     parser.add_argument("--s3-accounts", type=Path, help="TOML with [[account]] tables for buckets, mode 0600 (default: AWS_* variables)")
+    parser.add_argument("--gridftp-site", type=Path, help="TOML that names the site's own GridFTP server (default: start servers)")
     parser.add_argument("--hard-links", action="store_true", help="read files with other hard links, which may lie outside a collection")
     parser.add_argument("--workers", type=int, default=8, help="connections that one copy uses at most")
     parser.add_argument("--name-peers", action="store_true", help="look up the process of each peer on this machine")
@@ -48,7 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         accounts = read_accounts(asked.s3_accounts)
-    except AccountsError as error:
+        site = read_site(asked.gridftp_site, data=asked.data.resolve())
+    except (AccountsError, SiteError) as error:
         sys.exit(f"dtn: {error}")
     state = asked.state or asked.data.with_name(asked.data.name + ".state")
     state.mkdir(parents=True, exist_ok=True)
@@ -64,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
             name=asked.name, data=asked.data.resolve(), state=state.resolve(), url=asked.url.rstrip("/"), control_url=asked.control,
             secret=asked.secret_file.read_text(encoding="utf-8").strip(), names_peers=asked.name_peers, has_faults=asked.faults,
             has_hard_links=asked.hard_links,
-            workers=asked.workers, control_ca=asked.control_ca, accounts=tuple(accounts),
+            workers=asked.workers, control_ca=asked.control_ca, accounts=tuple(accounts), gridftp=site,
         )  # fmt: skip
         credentials = Credentials(state, certificate=asked.tls_certificate, key=asked.tls_key)
         credentials.make_key()

@@ -8,6 +8,7 @@ import datetime as dt
 import hashlib
 import ipaddress
 import os
+import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ PROXY_LIFETIME = dt.timedelta(days=7)
 SLACK = dt.timedelta(minutes=5)
 KEY_BITS = 2048
 ORGANIZATION = "causeway"
+KEY_BLOCK = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
 PROXY_CERT_INFO = ObjectIdentifier("1.3.6.1.5.5.7.1.14")
 INHERIT_ALL = bytes.fromhex("300c300a06082b06010505071501")  # RFC 3820, section 3.8: any depth, id-ppl-inheritAll
 
@@ -162,7 +164,8 @@ def write_private(file: Path, content: bytes) -> None:
 
 
 def _load_key(file: Path) -> rsa.RSAPrivateKey:
-    key = serialization.load_pem_private_key(file.read_bytes(), None)
+    found = KEY_BLOCK.search(file.read_bytes())
+    key = serialization.load_pem_private_key(found[0] if found else b"", None)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise TypeError("The key of a grid credential is an RSA key.")
     return key

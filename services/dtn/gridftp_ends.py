@@ -17,7 +17,8 @@ from services.dtn.gridftp_control import Login
 from services.dtn.gridftp_credentials import Identity, write_private
 from services.dtn.gridftp_opening import address_of, real_paths, server_folder, servers_folder
 from services.dtn.gridftp_servers import GridServer
-from services.dtn.node import GridSite, Node
+from services.dtn.gridftp_site import GridSite
+from services.dtn.node import Node
 from services.dtn.rights import access_from
 from services.dtn.sources import PullError, source_fault
 from services.dtn.storage import Storage

@@ -74,13 +74,14 @@ class GridServer:
         self._folder.joinpath("server.conf").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
 
     def _read_port(self) -> int:
-        stdout = self._process.stdout
-        line = stdout.readline().decode(errors="replace").strip() if stdout is not None else ""
-        port = line.rpartition(":")[2]
-        if "listening at" not in line or not port.isdecimal():
-            self.stop()
-            raise UnavailableError(f"The GridFTP server did not start: {line}")
-        return int(port)
+        said: list[str] = []
+        for line in self._process.stdout or ():
+            said.append(line.decode(errors="replace").strip())
+            port = said[-1].rpartition(":")[2]
+            if "listening at" in said[-1] and port.isdecimal():
+                return int(port)
+        self.stop()
+        raise UnavailableError(f"The GridFTP server did not start: {' '.join(said)}")
 
 
 def restriction(rights: str, path: str) -> list[str]:

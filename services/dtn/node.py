@@ -17,6 +17,7 @@ from services.dtn.digests import DigestBook
 from services.dtn.errors import MissingError, NodeError
 from services.dtn.faults import Faults
 from services.dtn.gridftp_credentials import GridAuthority
+from services.dtn.gridftp_site import GridSite
 from services.dtn.paths import Root, normalise
 from services.dtn.posix import PosixStorage
 from services.dtn.rights import AccessBook
@@ -27,17 +28,6 @@ from services.dtn.uploads import UploadBook
 logger = logging.getLogger("dtn")
 ASK_AGAIN_S = 1.0  # how long control's "no such collection" holds
 LEAST_GAP_S = 0.05  # between two such questions, whatever ids strangers make up
-
-
-@dataclass(frozen=True)
-class GridSite:
-    """A GridFTP server that the site runs itself, and how this node comes in. `folder` is where that server has this node's data."""
-
-    host: str
-    port: int
-    folder: Path
-    credential: Path  # certificate or proxy, key and chain in one PEM file
-    trust: Path  # CA certificates: a file, or a folder of them by hash
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,249 @@
+"""The servers of an order by themselves: who gets in, what they open, that data are private, that they end with the node."""
+
+import contextlib
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from services.dtn.gridftp_control import ControlChannel, GridLostError, GridReplyError, Login, Reply
+from services.dtn.gridftp_credentials import GridAuthority
+from services.dtn.gridftp_servers import GridServer
+from services.dtn.gridftp_transfers import Listener, Pair, TransferError, merge
+from tests.conftest import require_program
+from tests.services.dtn.conftest import REPOSITORY
+
+HOST = "127.0.0.6"
+
+
+def nothing(*_):
+    pass
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    require_program("globus-gridftp-server", "apt-get install globus-gridftp-server-progs")
+    return GridAuthority(tmp_path_factory.mktemp("authority"), "alone")
+
+
+@pytest.fixture
+def places(tmp_path):
+    """A readable folder, a writable one, and what is beside them."""
+    for name in ("read", "read2", "write", "we[i]rd $HOME, ~"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    (tmp_path / "alone").write_text("alone")
+    (tmp_path / "alone2").write_text("alone2")
+    (tmp_path / "read" / "out").symlink_to(tmp_path / "read2")
+    return tmp_path
+
+
+@pytest.fixture
+def server(authority, places, tmp_path):
+    paths = [("R", f"{places}/read/"), ("RW", f"{places}/write/"), ("R", f"{places}/we[i]rd $HOME, ~/"), ("R", f"{places}/alone")]
+    made = start(authority, tmp_path / "server", paths)
+    yield made
+    made.stop()
+
+
+def start(authority, folder, paths, order="one"):
+    identity = authority.host(HOST)
+    user = authority.order(order).name
+    return GridServer(folder, host=HOST, identity=identity, user=user, authorities=[authority.pem], paths=paths)
+
+
+def login(server, authority, order="one"):
+    return Login(server.host, server.port, authority.order(order), authority.file)
+
+
+@pytest.fixture
+def channel(server, authority):
+    with contextlib.closing(ControlChannel(login(server, authority), nothing)) as channel:
+        yield channel
+
+
+def test_what_the_order_opens(channel, places):
+    for name in ("read/file", "write/file", "we[i]rd $HOME, ~/file", "alone"):
+        assert channel.facts(f"{places}/{name}").kind == "file"
+    assert channel.facts(f"{places}/read").kind == "dir"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["read2/file", "read/../read2/file", "read/out/file", "alone2", "alone/x", "weird $HOME, ~/file", "../../etc/passwd", "/etc/passwd"],
+)
+def test_nothing_else(channel, places, path):
+    path = path if path.startswith("/") else f"{places}/{path}"
+    for command in (f"MLST {path}", f"SIZE {path}", f"CKSM SHA256 0 -1 {path}", f"CWD {path}"):
+        with pytest.raises(GridReplyError):
+            channel.ask(command)
+
+
+@pytest.mark.parametrize("command", ["DELE {}/read/file", "MKD {}/read/new", "RMD {}/read", "SITE CHMOD 777 {}/read/file", "DELE {}/alone"])
+def test_what_is_for_reading_is_not_written(channel, places, command):
+    with pytest.raises(GridReplyError):
+        channel.ask(command.format(places))
+    assert (places / "read/file").read_text() == "read"
+    assert (places / "alone").exists()
+
+
+def test_a_folder_that_became_a_link_opens_nothing_more(server, authority, places):
+    (places / "write/file").unlink()
+    (places / "write").rmdir()
+    (places / "write").symlink_to(places / "read2")
+    with contextlib.closing(ControlChannel(login(server, authority), nothing)) as channel, pytest.raises(GridReplyError):
+        channel.facts(f"{places}/write/file")
+
+
+def test_another_order_is_not_let_in(server, authority):
+    with pytest.raises((GridReplyError, GridLostError)):
+        ControlChannel(login(server, authority, "two"), nothing)
+
+
+def test_another_nodes_word_does_not_count(server, authority, tmp_path):
+    other = GridAuthority(tmp_path / "other", "alone")
+    with pytest.raises((GridReplyError, GridLostError)):
+        ControlChannel(Login(server.host, server.port, other.order("one"), authority.file), nothing)
+
+
+def test_a_server_that_is_not_the_one(server, authority, tmp_path):
+    other = GridAuthority(tmp_path / "other", "alone")
+    assert other.pem
+    with pytest.raises(GridLostError, match="not whom"):
+        ControlChannel(Login(server.host, server.port, authority.order("one"), other.file), nothing)
+
+
+def test_it_listens_on_its_own_address_alone(server):
+    for address in ("127.0.0.1", "127.0.0.2"):
+        with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
+            probe.connect((address, server.port))
+
+
+def test_it_ends_with_whoever_started_it(authority, places, tmp_path):
+    """Killed, the starter cannot clean up: the listener and the process of an open session end all the same."""
+    code = (
+        "import sys; from pathlib import Path; from services.dtn.gridftp_credentials import GridAuthority, Identity;"
+        "from services.dtn.gridftp_servers import GridServer;"
+        "a = GridAuthority(Path(sys.argv[1]), 'alone');"
+        "s = GridServer(Path(sys.argv[2]), host='127.0.0.6', identity=a.host('127.0.0.6'), user=a.order('one').name,"
+        " authorities=[a.pem], paths=[('R', sys.argv[3])]); print(s.port, flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, authority.file.parent, tmp_path / "server", f"{places}/read/"]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as starter:
+        port = int(starter.stdout.readline())
+        channel = ControlChannel(Login(HOST, port, authority.order("one"), authority.file), nothing)
+        starter.send_signal(signal.SIGKILL)
+    with pytest.raises(GridLostError):
+        channel.reply(within_s=20)
+    channel.close()
+    with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
+        probe.connect((HOST, port))
+
+
+class Relay:
+    """Stands between the servers' data connections and keeps what it sees."""
+
+    def __init__(self, address):
+        self.seen = bytearray()
+        self._target = address
+        self._listener = socket.create_server((HOST, 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(self._target)
+                threading.Thread(target=self._carry, args=(near, far), daemon=True).start()
+
+    def _carry(self, near, far):
+        with near, far, contextlib.suppress(OSError):
+            while True:
+                for ready in select.select([near, far], [], [])[0]:
+                    block = ready.recv(65536)
+                    if not block:
+                        return
+                    self.seen += block
+                    (far if ready is near else near).sendall(block)
+
+    def close(self):
+        self._listener.close()
+
+
+@pytest.mark.parametrize("is_private", [False, True])
+def test_data_are_private_where_that_is_asked(authority, places, tmp_path, is_private):
+    marker = b"nobody else is to read this line" * 1000
+    (places / "read/secret").write_bytes(marker)
+    source = start(authority, tmp_path / "source", [("R", f"{places}/read/")])
+    target = start(authority, tmp_path / "target", [("RW", f"{places}/write/")])
+    ends = login(source, authority), login(target, authority)
+    with contextlib.closing(Pair(*ends, is_private=is_private, look=nothing)) as pair:
+        ask, relays = pair.destination.ask, []
+
+        def ask_relayed(command, *classes):
+            reply = ask(command, *classes)
+            if command != "PASV":
+                return reply
+            numbers = re.search(r"\d+(,\d+){5}", reply.text)[0].split(",")
+            relays.append(Relay((".".join(numbers[:4]), int(numbers[4]) * 256 + int(numbers[5]))))
+            high, low = divmod(relays[0].port, 256)
+            return Reply(227, f"({HOST.replace('.', ',')},{high},{low})")
+
+        pair.destination.ask = ask_relayed
+        pair.copy(f"{places}/read/secret", f"{places}/write/copy", size=len(marker), done={}, listener=Listener(nothing, nothing, nothing))
+        source_sum, target_sum = pair.checksums(f"{places}/read/secret", f"{places}/write/copy", size=len(marker))
+    relays[0].close()
+    source.stop()
+    target.stop()
+    assert (places / "write/copy").read_bytes() == marker
+    assert source_sum == target_sum
+    assert (b"nobody else" in relays[0].seen) is not is_private
+    assert len(relays[0].seen) >= len(marker)
+
+
+def test_a_disk_that_is_full(authority, places, tmp_path):
+    """Said by the destination, however the source words that its connection broke."""
+    full = tmp_path / "full"
+    full.mkdir()
+    if os.getuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", full], check=False).returncode != 0:
+        pytest.skip("a small disk needs the right to mount one")
+    try:
+        (places / "read/large").write_bytes(os.urandom(8 << 20))
+        source = start(authority, tmp_path / "source", [("R", f"{places}/read/")])
+        target = start(authority, tmp_path / "target", [("RW", f"{full}/")])
+        with (
+            contextlib.closing(Pair(login(source, authority), login(target, authority), is_private=False, look=nothing)) as pair,
+            pytest.raises(TransferError) as caught,
+        ):
+            pair.copy(f"{places}/read/large", f"{full}/x", size=8 << 20, done={}, listener=Listener(nothing, nothing, nothing))
+        assert "No space left" in str(caught.value.destination)
+        source.stop()
+        target.stop()
+    finally:
+        subprocess.run(["umount", full], check=True)
+
+
+@pytest.mark.parametrize(
+    ("parts", "merged"),
+    [
+        ([(0, 5), (5, 5)], {0: 10}),
+        ([(5, 5), (0, 5)], {0: 10}),
+        ([(0, 5), (10, 5)], {0: 5, 10: 5}),
+        ([(0, 5), (10, 5), (5, 5)], {0: 15}),
+        ([(0, 10), (2, 3)], {0: 10}),
+        ([(2, 3), (0, 10)], {0: 10}),
+        ([(0, 3), (2, 4), (6, 1)], {0: 7}),
+    ],
+)
+def test_what_servers_tell_of_a_file_is_put_together(parts, merged):
+    ranges = {}
+    for part in parts:
+        merge(ranges, *part)
+    assert ranges == merged
