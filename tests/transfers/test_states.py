@@ -4,6 +4,8 @@ import re
 import pytest
 
 from transfers import states
+from transfers.access import states as access_states
+from transfers.access.states import ACCESS_MOVES, AccessStatus
 from transfers.analysis import states as analysis_states
 from transfers.analysis.states import JOB_MOVES, LOOK_MOVES, JobStatus, LookStatus
 from transfers.states import MOVES, Kind, Status
@@ -28,6 +30,7 @@ def read_drawing(module, title, names):
         (states, "Transfer", Status, MOVES[Kind.TRANSFER]),
         (analysis_states, "Job", JobStatus, JOB_MOVES),
         (analysis_states, "Look", LookStatus, LOOK_MOVES),
+        (access_states, "Access", AccessStatus, ACCESS_MOVES),
     ],
 )
 def test_drawing_and_moves_say_the_same(module, title, names, moves):

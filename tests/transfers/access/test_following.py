@@ -1,0 +1,170 @@
+"""What workers do with an access request: mails, reminders, the end; each step may run twice."""
+
+import datetime as dt
+
+import pytest
+from django.core.mail.backends.base import BaseEmailBackend
+from django.utils import timezone
+
+from datasets import granting
+from datasets.access import decide
+from tests.transfers.access.conftest import body_of, work
+from transfers.access import asking, following
+from transfers.access.models import AccessMail, AccessRequest
+
+DAY = dt.timedelta(days=1)
+
+
+@pytest.fixture
+def granted(asked, ben):
+    work(asked)
+    asking.approve(asked, user=ben, until=timezone.now() + 30 * DAY)
+    return work(asked)
+
+
+def end_grant(request, *, seconds_ago=1):
+    """Its time is over, as if it had been given for shorter."""
+    moment = timezone.now() - dt.timedelta(seconds=seconds_ago)
+    request.dataset.grants.filter(revoked_at=None).update(granted_at=moment - DAY, expires_at=moment)
+
+
+def test_stewards_are_told_of_a_request_once_and_can_answer_it(asked, ada, ben, outbox):
+    work(asked)
+    work(asked)
+    (mail,) = outbox()
+    assert (mail["To"], mail["Reply-To"]) == (ben.email, ada.email)
+    assert mail["Subject"] == f"Access asked: {asked.dataset.title} by {ada.name}"
+    for kind in ("plain", "html"):
+        assert "A study of seas." in body_of(mail, kind)
+        assert asked.get_absolute_url() in body_of(mail, kind)
+    assert asked.due_at is None, "nothing more to do before somebody decides"
+
+
+def test_the_person_is_told_of_the_answer_with_its_end_or_its_reason(granted, ada, ben, outbox):
+    mail = outbox()[-1]
+    end = f"{granted.expires_at:%Y-%m-%d %H:%M} UTC"
+    assert mail["To"] == ada.email
+    assert end in mail["Subject"]
+    assert all(end in body_of(mail, kind) for kind in ("plain", "html"))
+    asking.ask_renewal(granted, user=ada, purpose="It goes on & on.")
+    work(granted)
+    asking.deny(granted, user=ben, reason="A month is <enough>.")
+    work(granted)
+    asked, denied = outbox()[-2:]
+    assert asked["Subject"].startswith("More time asked")
+    assert "It goes on & on." in body_of(asked)
+    assert "It goes on &amp; on." in body_of(asked, "html")
+    assert denied["Subject"].startswith("No more time")
+    assert "A month is <enough>." in body_of(denied)
+    assert "A month is &lt;enough&gt;." in body_of(denied, "html")
+    assert end in body_of(denied)
+
+
+def test_a_denial_and_a_withdrawal_are_told(asked, dataset, ada, ben, outbox):
+    asking.deny(asked, user=ben, reason="Not clear.")
+    work(asked)
+    assert "Not clear." in body_of(outbox()[-1])
+    again = asking.request_access(dataset, user=ada, purpose="Clearer")
+    work(again)
+    asking.withdraw(again, user=ada)
+    work(again)
+    assert (outbox()[-1]["To"], again.status, again.due_at) == (ben.email, "withdrawn", None)
+
+
+def test_the_end_is_reminded_of_once_and_comes_by_itself(granted, dataset, ada, outbox, settings):
+    assert granted.due_at == granted.expires_at - settings.REMINDER_DAYS * DAY
+    dataset.grants.update(granted_at=timezone.now() - 30 * DAY, expires_at=timezone.now() + DAY)
+    work(granted)
+    work(granted)
+    soon = [mail for mail in outbox() if mail["Subject"].startswith("Access ends")]
+    assert len(soon) == 1
+    assert granted.due_at == granted.expires_at
+    end_grant(granted)
+    assert not decide(ada, dataset).is_allowed, "access waits for no worker"
+    work(granted)
+    assert (granted.status, granted.last_act, granted.due_at) == ("ended", "ended", None)
+    assert "its time is over" in body_of(outbox()[-1])
+
+
+def test_a_grant_that_is_taken_back_ends_the_request_and_says_so(granted, ben, outbox):
+    granting.revoke(granted.grant, revoked_by=ben)
+    following.sweep()
+    granted.refresh_from_db()
+    assert granted.due_at <= timezone.now() + dt.timedelta(seconds=30), "the sweep found it long before its end"
+    work(granted)
+    assert (granted.status, granted.last_act) == ("ended", "taken-back")
+    assert "a steward took it back" in body_of(outbox()[-1])
+    assert granted.events.last().actor == ben
+
+
+def test_an_end_that_the_steward_moved_on_the_desk_is_followed(granted, dataset, ada, ben):
+    end = timezone.now() + 90 * DAY
+    given = granting.grant(dataset, principal_type="identity", principal=ada.pk, granted_by=ben, label="Ada", expires_at=end)
+    work(granted)
+    assert (granted.status, granted.grant, granted.expires_at) == ("granted", given, end)
+    endless = granting.grant(dataset, principal_type="identity", principal=ada.pk, granted_by=ben, label="Ada")
+    work(granted)
+    assert (granted.grant, granted.expires_at, granted.due_at) == (endless, None, None)
+
+
+def test_a_renewal_waits_on_when_time_runs_out(granted, dataset, ada, ben, outbox):
+    asking.ask_renewal(granted, user=ada, purpose="More")
+    work(granted)
+    end_grant(granted)
+    work(granted)
+    assert granted.status == "waiting"
+    assert "still waits" in body_of(outbox()[-1])
+    assert list(AccessRequest.objects.to_decide(ben)) == [granted]
+    asking.approve(granted, user=ben, until=timezone.now() + DAY)
+    assert decide(ada, dataset).is_allowed
+    assert work(granted).status == "granted"
+
+
+class DeafBackend(BaseEmailBackend):
+    """A mail server that is out."""
+
+    def send_messages(self, email_messages):
+        raise OSError("no answer")
+
+
+def test_a_mail_server_that_is_out_delays_the_mail_and_nothing_else(granted, dataset, ada, ben, outbox, settings):
+    working = settings.EMAIL_BACKEND
+    asking.ask_renewal(granted, user=ada, purpose="More")
+    settings.EMAIL_BACKEND = f"{__name__}.DeafBackend"
+    work(granted)
+    assert granted.attempts == 1
+    assert granted.due_at > timezone.now()
+    assert decide(ada, dataset).is_allowed
+    settings.EMAIL_BACKEND = working
+    work(granted)
+    assert outbox()[-1]["Subject"].startswith("More time asked")
+    AccessRequest.objects.filter(pk=granted.pk).update(attempts=following.MOST_ATTEMPTS)
+    asking.deny(granted, user=ben, reason="No")
+    AccessRequest.objects.filter(pk=granted.pk).update(attempts=following.MOST_ATTEMPTS)
+    settings.EMAIL_BACKEND = f"{__name__}.DeafBackend"
+    work(granted)
+    assert (granted.status, granted.attempts) == ("granted", 0), "given up, and it goes on"
+
+
+def test_a_worker_killed_after_sending_sends_the_same_message_again(asked, outbox):
+    work(asked)
+    AccessMail.objects.update(sent_at=None)
+    work(asked)
+    assert len(outbox()) == 1, "a store drops a Message-ID that it has"
+    AccessRequest.objects.filter(pk=asked.pk).update(claimed_until=timezone.now() + DAY)
+    following.follow(str(asked.pk))
+    assert len(outbox()) == 1, "another worker has it"
+
+
+def test_the_sweep_hints_at_what_is_due_and_at_nothing_else(asked, granted_elsewhere, outbox):
+    AccessRequest.objects.filter(pk=asked.pk).update(due_at=timezone.now())
+    assert following.sweep() == 1
+    assert following.sweep() == 0
+
+
+@pytest.fixture
+def granted_elsewhere(publish, cy, dee):
+    dataset = publish("wind", policy="restricted").dataset
+    made = asking.request_access(dataset, user=cy, purpose="Wind")
+    asking.approve(made, user=dee, until=timezone.now() + 30 * DAY)
+    return work(made)
