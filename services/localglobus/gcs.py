@@ -46,6 +46,16 @@ async def update_endpoint(request: Request) -> Response:
     return JSONResponse(envelope(found, message=f"Updated endpoint {endpoint.id}"))
 
 
+async def set_subscription(request: Request) -> Response:
+    """Null alone is possible, by an administrator: there are no subscriptions here."""
+    caller, endpoint = await manager(request)
+    asked = await read_document(request)
+    await store_of(request).read(require_endpoint_admin, endpoint, caller)
+    if asked.get("subscription_id") is not None:
+        raise ApiError("bad_request", "You manage no subscription; localglobus has none", 400)
+    return JSONResponse(envelope([], message=f"Updated endpoint {endpoint.id}"))
+
+
 async def list_collections(request: Request) -> Response:
     caller, endpoint = await manager(request)
     kinds = set(",".join(request.query_params.getlist("filter")).split(",")) & {"mapped_collections", "guest_collections"}
@@ -216,6 +226,7 @@ routes = [
     Route("/api/info", info, methods=["GET"]),
     Route("/api/endpoint", get_endpoint, methods=["GET"]),
     Route("/api/endpoint", update_endpoint, methods=["PATCH", "PUT"]),
+    Route("/api/endpoint/subscription_id", set_subscription, methods=["PUT"]),
     Route("/api/collections", list_collections, methods=["GET"]),
     Route("/api/collections", create_collection, methods=["POST"]),
     Route(ONE, get_collection, methods=["GET"]),

@@ -10,6 +10,7 @@ import hmac
 import logging
 import sqlite3
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -91,6 +92,7 @@ async def lease(request: Request) -> Response:
     most = min(_whole(asked, "most", default=1), MOST_ORDERS)
     until = time.monotonic() + min(float(asked.get("wait_s") or 0), MOST_WAIT_S)
     store, instance, active = store_of(request), str(asked.get("instance")), most_active(request)
+    await _hear(request, node)
     while node not in nodes_of(request).cut_off:
         if await store.read(orders.has_ready, node=node, instance=instance, most_active=active):
             found = await store.write(orders.lease, node=node, instance=instance, most=most, most_active=active)
@@ -117,6 +119,7 @@ async def items(request: Request) -> Response:
 
 async def heartbeat(request: Request) -> Response:
     node = _node(request)
+    await _hear(request, node)
     asked = await read_document(request)
     action = await store_of(request).write(
         orders.heartbeat,
@@ -161,19 +164,45 @@ def _node(request: Request) -> str:
     """Returns which node calls. Raises `ApiError` 401 for a secret that belongs to none."""
     given = read_bearer(request) or ""
     calls = nodes_of(request)
-    for node in request.app.state.settings.nodes:
+    for node in _known(request):
         if hmac.compare_digest(given.encode(), calls.secret(node).encode()):
             recent.heard(request.scope, node)
             if node in calls.cut_off:
                 raise ApiError("ServiceUnavailable", "This node was disconnected on the admin page", 503)
-            return str(node)
+            return node
     raise ApiError("AuthenticationFailed", "No node has this secret", 401)
+
+
+def _known(request: Request) -> Iterator[str]:
+    """The nodes of the demo world, then hosts of the Connect Personal kind."""
+    own = request.app.state.settings.nodes
+    yield from own
+    yield from (name for name in nodes_of(request).names() if name not in own)
 
 
 def _note_node(db: sqlite3.Connection, node: str, url: str, instance: str) -> None:
     """Where the node is, and that its former process holds nothing any more."""
     db.execute("UPDATE endpoint SET node_url = ?, node_instance = ?, node_seen_at = ? WHERE node = ?", (url, instance, time.time(), node))
     orders.release_other_instances(db, node=node, instance=instance)
+    for each in collections.all_collections(db, endpoint_id=collections.endpoint_of(db, node).id):
+        if each.is_personal:
+            collections.register(db, each)
+
+
+async def _hear(request: Request, node: str) -> None:
+    """Keeps that the node is there, every few seconds."""
+    if await store_of(request).read(_is_late, node):
+        await store_of(request).write(_note_heard, node)
+
+
+def _note_heard(db: sqlite3.Connection, node: str) -> None:
+    db.execute("UPDATE endpoint SET node_seen_at = ? WHERE node = ?", (time.time(), node))
+
+
+def _is_late(db: sqlite3.Connection, node: str) -> bool:
+    """Whether it is time to note that the node is heard: a cheap look that spares the disk a write at every call."""
+    row = db.execute("SELECT node_seen_at FROM endpoint WHERE node = ?", (node,)).fetchone()
+    return row is None or time.time() - (row["node_seen_at"] or 0.0) > collections.HEARD_S / 3
 
 
 async def _collections(request: Request, node: str) -> list[dict[str, Any]]:

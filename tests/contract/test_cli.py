@@ -117,6 +117,8 @@ def test_collections_are_made_changed_and_deleted(sites, service, storage, endpo
     guest = made["ID"]
     assert (made["Collection Type"], made["Public"], made["Mapped Collection ID"]) == ("guest", "False", storage)
     service("gcs", "collection", "update", guest, "--display-name", "Renamed", "--description", "new", "--keywords", "x,y", "--public")
+    service("collection", "update", guest, "--organization", "ours")
+    assert service.json("collection", "show", guest)["organization"] == "ours"
     shown = service("collection", "show", guest).record
     assert (shown["Display Name"], shown["Description"], shown["Keywords"], shown["Public"]) == ("Renamed", "new", "['x', 'y']", "True")
     assert service.json("gcs", "collection", "show", guest)["keywords"] == ["x", "y"]
@@ -128,6 +130,8 @@ def test_collections_are_made_changed_and_deleted(sites, service, storage, endpo
     assert service("collection", "role", "show", guest, role["id"]).record["Role"] == "administrator"
     service("mkdir", f"{guest}:/in it/")
     assert (folder / "in it").is_dir()
+    other = service.json("collection", "create", "guest", storage, f"/shares/{folder.name}/", "By the other name", "--private")["id"]
+    service("gcs", "collection", "delete", other)
     assert "success" in service("gcs", "collection", "delete", guest).text.lower()
     assert "EndpointNotFound" in service("ls", f"{guest}:/", status=1).errors
 

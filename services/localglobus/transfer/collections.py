@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from services.localglobus.errors import ApiError
 from services.localglobus.transfer.connectors import Connector
 from services.localglobus.transfer.paths import folder, normalise
 from services.localglobus.transfer.times import now_text
+
+HEARD_S = 30.0
+"""A node asks for orders every twenty seconds at least; one not heard for longer is gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,7 @@ class Collection:
     created_at: str
     node: str
     node_url: str
+    node_seen_at: float | None
     gcs_address: str
     timeout_mins: int
     requires_mfa: bool
@@ -66,9 +71,19 @@ class Collection:
         return self.kind == "mapped"
 
     @property
+    def is_personal(self) -> bool:
+        """Whether it is on a host of the Connect Personal kind, which has no GCS Manager."""
+        return not self.gcs_address
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether its node was heard a moment ago."""
+        return self.node_seen_at is not None and time.time() - self.node_seen_at < HEARD_S
+
+    @property
     def needs_data_access(self) -> bool:
-        """Whether callers must have consented to `data_access`: mapped and not high assurance."""
-        return self.is_mapped and not self.is_high_assurance
+        """Whether callers must have consented to `data_access`: mapped, by a GCS Manager, and not high assurance."""
+        return self.is_mapped and not self.is_high_assurance and not self.is_personal
 
     @property
     def connector(self) -> Connector:
@@ -87,7 +102,7 @@ class Collection:
 SELECT = (
     "SELECT collection.id, collection.endpoint_id, gateway_id, kind, mapped_id, collection.display_name, description,"
     " collection.organization, base_path, collection.owner_id, user_credential_id, is_public, collection.is_high_assurance,"
-    " has_anonymous_writes, rule_version, collection.created_at, node, node_url, gcs_address, coalesce(texts, '{}') AS texts,"
+    " has_anonymous_writes, rule_version, collection.created_at, node, node_url, node_seen_at, gcs_address, coalesce(texts, '{}') AS texts,"
     " coalesce(timeout_mins, 15840) AS timeout_mins, coalesce(requires_mfa, 0) AS requires_mfa,"
     " coalesce(engine, 'https') AS engine, coalesce(forces_encryption, 0) AS forces_encryption,"
     " gateway_bucket.endpoint AS s3_endpoint FROM collection"
@@ -209,12 +224,13 @@ def create_mapped(
     is_public: bool = True,
     is_high_assurance: bool = False,
     gateway_id: str | None = None,
+    collection_id: str | None = None,
 ) -> str:
     """Makes a mapped collection over the endpoint's storage, through its first gateway or another one; returns its id."""
     endpoint = find_endpoint(db, endpoint_id=endpoint_id)
     if endpoint is None:
         raise not_found(endpoint_id)
-    collection_id = str(uuid.uuid4())
+    collection_id = collection_id or str(uuid.uuid4())
     db.execute(
         "INSERT INTO collection (id, endpoint_id, gateway_id, kind, display_name, description, organization, base_path, owner_id,"
         " is_public, is_high_assurance, created_at) VALUES (?, ?, ?, 'mapped', ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -224,7 +240,7 @@ def create_mapped(
             endpoint.owner_id, is_public, is_high_assurance, now_text(),
         ),
     )  # fmt: skip
-    _register(db, get(db, collection_id))
+    register(db, get(db, collection_id))
     return collection_id
 
 
@@ -256,13 +272,18 @@ def create_guest(
         ),
     )  # fmt: skip
     grant_role(db, subject_id=collection_id, principal=owner_id, role="administrator")
-    _register(db, get(db, collection_id))
+    register(db, get(db, collection_id))
     return collection_id
 
 
-def _register(db: sqlite3.Connection, collection: Collection) -> None:
-    """Makes the collection known to Auth: a resource server with its scopes, and the client as which its node signs browsers in."""
-    scopes.register_collection(db, collection.id, title=collection.display_name, is_mapped=collection.is_mapped)
+def register(db: sqlite3.Connection, collection: Collection) -> None:
+    """Makes the collection known to Auth: a resource server with its scopes, and the client as which its node signs browsers in.
+
+    Safe to repeat, when the node is elsewhere.
+    """
+    scopes.register_collection(
+        db, collection.id, title=collection.display_name, is_mapped=collection.is_mapped and not collection.is_personal
+    )
     clients.create(db, client_id=collection.id, name=collection.display_name, is_public=True, redirect_uris=[collection.redirect_uri])
 
 

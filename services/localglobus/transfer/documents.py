@@ -25,7 +25,7 @@ def result(code: str, message: str, *, resource: str, data_type: str = "result",
 def endpoint_document(collection: Collection, *, owner_name: str, roles: Iterable[str], can_manage_rules: bool) -> dict[str, Any]:
     """Returns a collection as an `endpoint` document; `owner_id` is the GCS endpoint, as Globus has it for version 5."""
     is_guest = not collection.is_mapped
-    return {
+    document = {
         **_empty_endpoint(),
         "id": collection.id,
         "canonical_name": f"{collection.owner_id}#{collection.id}",
@@ -61,6 +61,24 @@ def endpoint_document(collection: Collection, *, owner_name: str, roles: Iterabl
         "my_effective_roles": sorted(roles),
         "local_user_info_available": collection.is_mapped,
         "DATA": [server_document(collection.node_url)],
+    }
+    return {**document, **_personal_part(collection)} if collection.is_personal else document
+
+
+def _personal_part(collection: Collection) -> dict[str, Any]:
+    """What is otherwise on a host of the Connect Personal kind: it belongs to a person, and is there or not."""
+    return {
+        "entity_type": "GCP_mapped_collection" if collection.is_mapped else "GCP_guest_collection",
+        "owner_id": collection.owner_id,
+        "gcs_manager_url": None,
+        "gcs_version": None,
+        "https_server": None,
+        "tlsftp_server": None,
+        "is_globus_connect": collection.is_mapped,
+        "gcp_connected": collection.is_connected if collection.is_mapped else None,
+        "gcp_paused": False if collection.is_mapped else None,
+        "local_user_info_available": False,
+        "DATA": [{**server_document(collection.node_url), "is_connected": collection.is_connected}] if collection.node_url else [],
     }
 
 

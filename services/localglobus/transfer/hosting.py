@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.localglobus.errors import ApiError
-from services.localglobus.transfer import collections, describing, operations
+from services.localglobus.transfer import collections, describing, operations, personal
 from services.localglobus.transfer.collections import Collection, Endpoint
 from services.localglobus.transfer.documents import server_document
 from services.localglobus.transfer.permissions import (
@@ -23,7 +23,7 @@ from services.localglobus.transfer.permissions import (
     roles_of,
     roles_on_endpoint,
 )
-from services.localglobus.transfer.requests import done, read_document, store_of, transfer_caller
+from services.localglobus.transfer.requests import done, nodes_of, read_document, store_of, transfer_caller
 from services.localglobus.transfer.seeing import describe_collection
 
 MOST_SHARED = 1000
@@ -38,9 +38,11 @@ async def update_endpoint(request: Request) -> Response:
 
 
 async def delete_endpoint(request: Request) -> Response:
-    """A guest collection, by its administrator; what a GCS Manager or a demo world holds is not Transfer's to delete."""
+    """A guest collection or a Connect Personal host, by its administrator; what a GCS Manager holds is not Transfer's to delete."""
     caller = await transfer_caller(request)
-    await store_of(request).write(_delete, request.path_params["endpoint_id"], person_behind(caller))
+    node = await store_of(request).write(_delete, request.path_params["endpoint_id"], person_behind(caller))
+    if node is not None:
+        nodes_of(request).forget(node)
     return done(request, "EndpointDeleted", "Endpoint deleted successfully")
 
 
@@ -103,14 +105,6 @@ async def one_server(request: Request) -> Response:
     return JSONResponse(server_document(node_url))
 
 
-async def create_shared_endpoint(request: Request) -> Response:
-    """For hosts of the Connect Personal kind, of which there are none: on version 5 the GCS Manager makes guest collections."""
-    caller = await transfer_caller(request)
-    asked = await read_document(request, data_type="shared_endpoint")
-    await store_of(request).read(_found, str(asked.get("host_endpoint")), person_behind(caller))
-    raise ApiError("NotSupported", "The host is a Globus Connect Server version 5: its guest collections are made by its GCS Manager", 409)
-
-
 def _found(db: sqlite3.Connection, endpoint_id: str, person: Person) -> Collection | Endpoint:
     endpoint = collections.find_endpoint(db, endpoint_id=endpoint_id.lower())
     return endpoint or operations.visible(db, endpoint_id, person)[0]
@@ -128,12 +122,17 @@ def _update(db: sqlite3.Connection, endpoint_id: str, person: Person, asked: Map
     change(db, found.id, asked)
 
 
-def _delete(db: sqlite3.Connection, endpoint_id: str, person: Person) -> None:
+def _delete(db: sqlite3.Connection, endpoint_id: str, person: Person) -> str | None:
+    """Returns the node that went with it."""
     found = _found(db, endpoint_id, person)
     require_role(_held(db, endpoint_id, person), ADMIN_ROLES, "delete it")
+    if isinstance(found, Collection) and found.is_personal and found.is_mapped:
+        personal.delete(db, found)
+        return found.node
     if isinstance(found, Endpoint) or found.is_mapped:
         raise ApiError("PermissionDenied", "Endpoints and mapped collections are deleted at their GCS Manager", 403)
     collections.delete(db, found.id)
+    return None
 
 
 def _hosted(db: sqlite3.Connection, endpoint_id: str, person: Person) -> list[Collection]:
@@ -167,5 +166,4 @@ routes = [
     Route(f"{ENDPOINT}/shared_endpoint_list", list_shared, methods=["GET"]),
     Route(f"{ENDPOINT}/server_list", list_servers, methods=["GET"]),
     Route(f"{ENDPOINT}/server/{{server_id:int}}", one_server, methods=["GET"]),
-    Route("/v0.10/shared_endpoint", create_shared_endpoint, methods=["POST"]),
 ]

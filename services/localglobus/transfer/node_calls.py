@@ -34,8 +34,20 @@ class NodeCalls:
     def secret(self, node: str) -> str:
         """Returns the node's secret, which `DIR/dtn-<node>.secret` holds; it does not change while the program runs."""
         if node not in self._secrets:
-            self._secrets[node] = (self._folder / f"dtn-{node}.secret").read_text().strip()
+            self._secrets[node] = self.secret_path(node).read_text().strip()
         return self._secrets[node]
+
+    def secret_path(self, node: str) -> Path:
+        return self._folder / f"dtn-{node}.secret"
+
+    def names(self) -> list[str]:
+        """Returns the names of all nodes that have a secret."""
+        return [path.stem.removeprefix("dtn-") for path in sorted(self._folder.glob("dtn-*.secret"))]
+
+    def forget(self, node: str) -> None:
+        """A node that calls from now on is unknown. Safe to repeat."""
+        self.secret_path(node).unlink(missing_ok=True)
+        self._secrets.pop(node, None)
 
     async def call(self, collection: Collection, verb: str, **asked: Any) -> dict[str, Any]:
         """Returns the node's answer. Raises `ApiError`: 404, 403, 400 as the disk says, 502 `ExternalError` if the node is out of reach."""
@@ -73,6 +85,10 @@ class NodeCalls:
 
 
 def _unreachable(collection: Collection, verb: str) -> ApiError:
+    if collection.is_personal:
+        return ApiError(
+            f"ExternalError.{VERBS[verb]}.GCDisconnected", f"The Globus Connect Personal of {collection.display_name} is not connected", 502
+        )
     return ApiError(f"ExternalError.{VERBS[verb]}.ConnectFailed", f"The data host of {collection.display_name} does not answer", 502)
 
 

@@ -155,7 +155,7 @@ def search(db: sqlite3.Connection, person: Person, *, scope: str, words: Sequenc
             "administered-by-me": bool(rights.roles),
             "recently-used": collection.id in recent and (collection.is_public or rights.is_any),
             "in-use": collection.id in in_use,
-            "my-gcp-endpoints": False,
+            "my-gcp-endpoints": is_owner and collection.is_personal,
         }
         if scope not in matches:
             raise ApiError("BadRequest", f"Unknown filter_scope {scope!r}", 400)

@@ -239,6 +239,8 @@ def _refusal(db: sqlite3.Connection, task: sqlite3.Row) -> tuple[str, str] | Non
         collection = collections.find(db, collection_id)
         if collection is None:
             return "ENDPOINT_ERROR", f"The collection {collection_id} is gone"
+        if not collection.node_url:
+            return "CONNECT_FAILED", f"{collection.display_name} was never connected"
         rights = rights_of(db, collection, person)
         if not rights.grants:
             return "PERMISSION_DENIED", f"You have no access to {collection.display_name}"

@@ -23,6 +23,7 @@ from services.localglobus.transfer import (
     monitoring_routes,
     operations,
     pausing,
+    personal,
     roles,
     task_routes,
 )
@@ -239,6 +240,7 @@ routes = [
     Route(f"{OPERATION}/mkdir", make_folder, methods=["POST"]),
     Route(f"{OPERATION}/rename", rename, methods=["POST"]),
     *hosting.routes,
+    *personal.routes,
     *bookmarks.routes,
     *monitoring_routes.routes,
     *task_routes.routes,
