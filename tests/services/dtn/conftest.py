@@ -6,7 +6,6 @@ import os
 import select
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.embedded.addresses import free_port
 from tests.services.dtn.s3_server import KEYS, S3Server
 from tests.services.dtn.scripted_control import ScriptedControl
 
@@ -34,9 +34,7 @@ class NodeProcess:
 
     def __init__(self, control, folder, name, *, options=("--faults",)):
         self.control, self.folder, self.name, self.options = control, folder, name, options
-        with socket.socket() as probe:
-            probe.bind((HOSTS.get(name, OTHER_HOST), 0))
-            port = probe.getsockname()[1]
+        port = free_port()  # not of the system's choice: while the node is down, some connection of its own would take that
         self.address = f"{HOSTS.get(name, OTHER_HOST)}:{port}"
         self.url = f"https://{self.address}"
         self.data, self.state = folder / name, folder / f"{name}.state"

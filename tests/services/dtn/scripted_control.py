@@ -5,7 +5,6 @@ It holds no rule of its own: what a token may do, which orders there are and wha
 
 import hashlib
 import ipaddress
-import socket
 import threading
 import time
 import uuid
@@ -19,6 +18,8 @@ from cryptography.x509.oid import NameOID
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+
+from services.embedded.addresses import free_port
 
 
 class LocalCA:
@@ -83,7 +84,7 @@ class ScriptedControl:
         self.finished = {}
         self.actions = {}
         self.lock = threading.Lock()
-        self.port = _free_port("127.0.0.2")
+        self.port = free_port()
         self.url = f"http://127.0.0.2:{self.port}"
         self.server = None
 
@@ -313,9 +314,3 @@ class ScriptedControl:
         if expected is None or expected["challenge"] != verifier:
             return JSONResponse({"error": "invalid_grant"}, 400)
         return JSONResponse({"access_token": expected["token"], "expires_in": 3600, "token_type": "Bearer", "scope": "https"})
-
-
-def _free_port(host):
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
