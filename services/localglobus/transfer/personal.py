@@ -72,7 +72,7 @@ async def create_share(request: Request) -> Response:
 
 def delete(db: sqlite3.Connection, host: Collection) -> None:
     """Removes a host with the guest collections on it; its files stay where they are."""
-    for each in collections.all_collections(db, endpoint_id=host.endpoint_id):
+    for each in sorted(collections.all_collections(db, endpoint_id=host.endpoint_id), key=lambda each: each.is_mapped):
         collections.delete(db, each.id)
     for table in ("user_credential", "identity_mapping"):
         db.execute(f"DELETE FROM {table} WHERE gateway_id = ?", (host.gateway_id,))  # noqa: S608 (our own names)
