@@ -23,6 +23,7 @@ class Visitor:
     who: str
     decision: str = "allow"
     seen: list[str] = field(default_factory=list)
+    token: str = ""
     page: httpx.Response = field(default_factory=lambda: httpx.Response(200))
 
     def open(self, address: str) -> httpx.Response:
@@ -31,8 +32,9 @@ class Visitor:
 
     def send(self, address: str, fields: dict) -> httpx.Response:
         """A form of the page that is open, with its token; lists are fields given several times."""
-        token = read_token(self.page)
-        return self._follow(self.browser.post(address, data={"form_token": token, **fields}))
+        if "form_token" in self.page.text:
+            self.token = read_token(self.page)
+        return self._follow(self.browser.post(address, data={"form_token": self.token, **fields}))
 
     def press(self, act: str, **fields) -> httpx.Response:
         """A button of the file manager."""
@@ -92,10 +94,31 @@ def visit(person: Callable[[str], Visitor]) -> Callable[[str, str], httpx.Respon
     return lambda who, address: person(who.removesuffix("@")).open(address)
 
 
+@pytest.fixture
+def admin(sites: Sites) -> Iterator[httpx.Client]:
+    """A browser in which nobody is signed in."""
+    with httpx.Client(base_url=sites.globus.url, trust_env=False, follow_redirects=True) as browser:
+        yield browser
+
+
+def act(admin: httpx.Client, page: str, **fields: str) -> httpx.Response:
+    """What a button of an admin page does."""
+    shown = admin.get("/admin/identities")  # it has a form, whatever there is
+    return admin.post("/admin/act", data={"form_token": read_token(shown), "back": f"/admin/{page}", **fields})
+
+
+@pytest.fixture
+def cut_off(admin: httpx.Client) -> Iterator[None]:
+    """The campus node is disconnected for the time of a test, so that its tasks wait."""
+    act(admin, "collections", act="disconnect", node="campus")
+    yield
+    act(admin, "collections", act="connect", node="campus")
+
+
 def find(pattern: str, text: str) -> str:
     """What the group of a pattern holds in a text that must have it."""
     found = re.search(pattern, text)
-    assert found is not None, f"{pattern} is not in {text}"
+    assert found is not None, f"{pattern} is not in {text[-2000:]}"
     return found[1]
 
 
