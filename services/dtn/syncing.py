@@ -6,6 +6,7 @@ Levels as Globus has them: 0 the destination exists, 1 sizes are equal, 2 the so
 from services.dtn.copy_state import CopyState
 from services.dtn.digests import digest_of
 from services.dtn.journal import FileEntry
+from services.dtn.paths import is_plain_name
 from services.dtn.small_files import Had
 
 
@@ -67,6 +68,8 @@ def delete_extra(state: CopyState) -> None:
         while waiting:
             folder = waiting.pop()
             for entry in state.storage.list_folder(folder)[1]:
+                if not is_plain_name(entry["name"]):  # nobody could have copied it here
+                    continue
                 is_folder = entry["type"] == "dir" and entry["link_target"] is None
                 path = folder + entry["name"] + ("/" if is_folder else "")
                 if not state.journal.has_destination(path):
