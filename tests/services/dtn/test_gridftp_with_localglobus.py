@@ -22,7 +22,8 @@ def grid_log(tmp_path_factory):
     require_program("globus-gridftp-server", "apt-get install globus-gridftp-server-progs")
     folder = tmp_path_factory.mktemp("bin")
     shim, log = folder / "globus-gridftp-server", folder / "log"
-    shim.write_text(SHIM.format(program=shutil.which("globus-gridftp-server"), log=log))
+    program = shutil.which("globus-gridftp-server", path=f"{os.environ['PATH']}:/usr/sbin")
+    shim.write_text(SHIM.format(program=program, log=log))
     shim.chmod(0o755)
     log.touch()
     return log
