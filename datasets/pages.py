@@ -62,6 +62,7 @@ def catalogue(request: HttpRequest) -> HttpResponse:
         "results": results,
         "rows": [(hit.dataset, marked(hit.excerpt)) for hit in results.hits],
         "facets": [(name, TITLES[name], _shown_values(results.facets[name])) for name in FACETS],
+        "decades": _decades(query, results.facets["decade"]),
         "chips": _chips(query),
         "drops": [(_filter_words(query, name), query.without(name).url(), count) for name, count in results.found_without.items() if count],
         "sorts": [(name, words) for name, words in SORTS.items() if name != "relevance" or query.words],
@@ -276,6 +277,19 @@ def _chips(query: SearchQuery) -> list[Chip]:
     if query.box:
         chips.append(Chip(_filter_words(query, "box"), query.without("box").url()))
     return chips
+
+
+def _decades(query: SearchQuery, values: list[search.FacetValue]) -> list[tuple[str, int, str, bool]]:
+    """The bars of the histogram: words, count, where a click leads (to that decade, or back), whether it is chosen."""
+    return [
+        (
+            one.words,
+            one.count,
+            (query.without("decade", one.value) if one.is_chosen else query.with_value("decade", one.value)).url(),
+            one.is_chosen,
+        )
+        for one in values
+    ]
 
 
 def _shown_values(values: list[search.FacetValue]) -> list[search.FacetValue]:
