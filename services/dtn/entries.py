@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from services.dtn.errors import NodeError, from_os_error
+from services.dtn.errors import InvalidPathError, NodeError, from_os_error
 from services.dtn.filters import FilterRule, is_included
+from services.dtn.paths import is_plain_name
 
 Entry = dict[str, Any]
 
@@ -31,7 +32,8 @@ def walk(storage: Listed, path: str, rules: Sequence[FilterRule] = ()) -> Iterat
     """Yield an ENTRY with `path` for everything below a folder, folders before what they hold, the folder itself first.
 
     Symbolic links are left out, as Globus does by default (`recursive_symlinks: ignore`). Memory is one folder at a time. A folder
-    that cannot be read, but for the first, comes once more with its `error` alone; what is beside it follows all the same.
+    that cannot be read, but for the first, comes once more with its `error` alone, and so does what has a name that no path can hold;
+    what is beside it follows all the same.
     """
     top = path.rstrip("/") + "/"
     _, entry = storage.stat(top)
@@ -45,7 +47,7 @@ def walk(storage: Listed, path: str, rules: Sequence[FilterRule] = ()) -> Iterat
             error = raised if isinstance(raised, NodeError) else from_os_error(raised, path=folder)
             if folder == top:
                 raise error from raised
-            yield {"path": folder, "error": {"code": error.code, "message": error.message, "http_status": error.http_status}}
+            yield _unreadable(folder, error)
             continue
         folders = []
         for found in sorted(entries, key=lambda one: str(one["name"])):
@@ -55,7 +57,14 @@ def walk(storage: Listed, path: str, rules: Sequence[FilterRule] = ()) -> Iterat
                 continue
             is_folder = found["type"] == "dir"
             found_path = f"{folder}{found['name']}" + ("/" if is_folder else "")
+            if not is_plain_name(found["name"]):
+                yield _unreadable(found_path, InvalidPathError("A path holds no carriage return or line feed."))
+                continue
             if is_folder:
                 folders.append(found_path)
             yield {**found, "path": found_path}
         waiting.extend(reversed(folders))
+
+
+def _unreadable(path: str, error: NodeError) -> Entry:
+    return {"path": path, "error": {"code": error.code, "message": error.message, "http_status": error.http_status}}
