@@ -20,7 +20,7 @@ from services.localglobus.auth import scopes
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
 from services.localglobus.gcs_documents import collection_document, endpoint_document, envelope, info_document
-from services.localglobus.gcs_requests import endpoint_of_request, manager, require_endpoint_admin
+from services.localglobus.gcs_requests import answer_list, endpoint_of_request, manager, require_endpoint_admin
 from services.localglobus.transfer import assurance, collections, connectors, data_paths, describing, operations
 from services.localglobus.transfer.collections import Collection, Endpoint
 from services.localglobus.transfer.paths import normalise
@@ -65,7 +65,7 @@ async def list_collections(request: Request) -> Response:
         for collection, mapped in await store_of(request).read(_known, endpoint, caller)
         if (not kinds or f"{collection.kind}_collections" in kinds) and (mapped_id is None or collection.mapped_id == mapped_id)
     ]
-    return JSONResponse(envelope(found))
+    return answer_list(request, found)
 
 
 async def create_collection(request: Request) -> Response:

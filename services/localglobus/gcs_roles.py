@@ -14,7 +14,7 @@ from starlette.routing import Route
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
 from services.localglobus.gcs_documents import envelope, role_document
-from services.localglobus.gcs_requests import manager
+from services.localglobus.gcs_requests import answer_list, manager
 from services.localglobus.transfer import collections
 from services.localglobus.transfer.collections import Endpoint
 from services.localglobus.transfer.permissions import ADMIN_ROLES, person_behind, roles_of, roles_on_endpoint
@@ -28,7 +28,7 @@ async def list_roles(request: Request) -> Response:
     caller, endpoint = await manager(request)
     collection_id = request.query_params.get("collection_id", request.query_params.get("collection"))
     rows = await store_of(request).read(_roles, endpoint, caller, collection_id)
-    return JSONResponse(envelope([role_document(row, endpoint) for row in rows]))
+    return answer_list(request, [role_document(row, endpoint) for row in rows])
 
 
 async def create_role(request: Request) -> Response:

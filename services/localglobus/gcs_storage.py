@@ -18,7 +18,7 @@ from starlette.routing import Route
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
 from services.localglobus.gcs_documents import credential_document, envelope, gateway_document
-from services.localglobus.gcs_requests import manager, require_endpoint_admin
+from services.localglobus.gcs_requests import answer_list, manager, require_endpoint_admin
 from services.localglobus.transfer import assurance, collections, connectors
 from services.localglobus.transfer.assurance import Assurance
 from services.localglobus.transfer.collections import Endpoint
@@ -28,7 +28,7 @@ from services.localglobus.transfer.requests import read_document, store_of
 
 async def list_gateways(request: Request) -> Response:
     _, endpoint = await manager(request)
-    return JSONResponse(envelope(await store_of(request).read(_gateways, endpoint)))
+    return answer_list(request, await store_of(request).read(_gateways, endpoint))
 
 
 async def create_gateway(request: Request) -> Response:
@@ -65,7 +65,7 @@ async def list_credentials(request: Request) -> Response:
     caller, endpoint = await manager(request)
     gateway_id = request.query_params.get("storage_gateway", endpoint.gateway_id)
     rows = await store_of(request).read(_credentials, endpoint, caller)
-    return JSONResponse(envelope([credential_document(row) for row in rows if row["gateway_id"] == gateway_id]))
+    return answer_list(request, [credential_document(row) for row in rows if row["gateway_id"] == gateway_id])
 
 
 async def create_credential(request: Request) -> Response:

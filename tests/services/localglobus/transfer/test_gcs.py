@@ -14,6 +14,7 @@ from globus_sdk import (
     TransferClient,
     UserCredentialDocument,
 )
+from globus_sdk.gare import to_gare
 from globus_sdk.scopes import GCSCollectionScopes, GCSEndpointScopes, TransferScopes
 from globus_sdk.services.gcs import GCSRoleDocument
 
@@ -75,6 +76,28 @@ def test_creation_asks_for_the_consent_of_the_mapped_collection(sites, document)
     with pytest.raises(GCSAPIError) as refused:
         sites.manager("graph", has_consent=False).create_collection(document)
     assert (refused.value.http_status, refused.value.code) == (403, "ConsentRequired")
+    endpoint = sites.manager("graph").endpoint_client_id
+    wanted = f"{GCSEndpointScopes(endpoint).manage_collections}[{GCSCollectionScopes(sites.collection('storage')).data_access}]"
+    assert refused.value.info.consent_required.required_scopes == [wanted]
+    assert to_gare(refused.value).authorization_parameters.required_scopes == [wanted]
+
+
+def test_lists_are_paged_by_a_marker(sites):
+    manager = sites.manager("demo")
+    everything = [each["id"] for each in manager.get_collection_list()]
+    assert len(everything) >= 4
+    assert [each["id"] for each in manager.paginated.get_collection_list(page_size=1).items()] == everything
+    first = manager.get_collection_list(page_size=3)
+    assert (first["has_next_page"], first["marker"], len(list(first))) == (True, everything[2], 3)
+    assert manager.get_collection_list(page_size=3, marker=everything[-1])["data"] == []
+    roles = manager.get_role_list(sites.collection("share"))["data"]
+    assert [each["id"] for each in manager.paginated.get_role_list(sites.collection("share"), page_size=1).items()] == [
+        each["id"] for each in roles
+    ]
+    for wrong in ({"page_size": 0}, {"page_size": "many"}, {"marker": "none"}):
+        with pytest.raises(GCSAPIError) as refused:
+            manager.get_collection_list(**wrong)
+        assert (refused.value.http_status, refused.value.code) == (400, "bad_request")
 
 
 def test_folder_must_be_there_and_confined(sites, document):
