@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
+from services.localglobus.numbers import read_whole
 from services.localglobus.transfer import accepting, listing, operations, pausing, submitting, tasks
 from services.localglobus.transfer.documents import event_document, skipped_document, successful_document, task_document
 from services.localglobus.transfer.requests import done, most_active, nodes_of, read_document, store_of, transfer_caller
@@ -140,12 +141,12 @@ async def _marker_page(request: Request, data_type: str, status: str, describe: 
 
 async def results_page(request: Request, data_type: str, status: str, describe: Any) -> Response:
     """A page of what became of a task's files, for somebody who may see the task."""
-    text = request.query_params.get("marker") or "0"
-    if not text.isascii() or not text.isdigit():
+    marker = read_whole(request.query_params.get("marker") or "0")
+    if marker is None:
         raise ApiError("BadRequest", "marker must be one that a former page gave", 400)
-    rows = await store_of(request).read(_results, request.path_params["task_id"], status, int(text))
+    rows = await store_of(request).read(_results, request.path_params["task_id"], status, marker)
     next_marker = rows[-1]["id"] if len(rows) == MARKER_PAGE else None
-    return JSONResponse({"DATA_TYPE": data_type, "marker": int(text), "next_marker": next_marker, "DATA": [describe(row) for row in rows]})
+    return JSONResponse({"DATA_TYPE": data_type, "marker": marker, "next_marker": next_marker, "DATA": [describe(row) for row in rows]})
 
 
 def offset_page(data_type: str, page: listing.Page, query: listing.Query) -> Response:

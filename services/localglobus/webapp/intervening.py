@@ -12,6 +12,7 @@ from services.localglobus import faults
 from services.localglobus import groups as group_store
 from services.localglobus.auth import consents, identities
 from services.localglobus.errors import ApiError
+from services.localglobus.numbers import read_whole
 from services.localglobus.settings import Settings
 from services.localglobus.store import Connection
 from services.localglobus.transfer import access, collections, tasks
@@ -80,16 +81,17 @@ def withdraw_consent(db: Connection, form: Form) -> str:
     if not form.text("consent"):
         gone = db.execute("delete from consent where identity_id = ?", (form.text("identity"),)).rowcount
         return f"{count(gone, 'consent')} withdrawn."
-    if not form.text("consent").isdecimal() or not consents.withdraw(db, int(form.text("consent")), identity_id=form.text("identity")):
+    consent_id = read_whole(form.text("consent"))
+    if consent_id is None or not consents.withdraw(db, consent_id, identity_id=form.text("identity")):
         raise ApiError("NotFound", "There is no such consent (any more)", 404)
     return "The consent is withdrawn with all below it. Tokens that rest on it stop at once."
 
 
 def revoke_token(db: Connection, form: Form) -> str:
     """A token by its number, and with a refresh token all that came from it."""
-    if not form.text("token").isdecimal():
+    number = read_whole(form.text("token"))
+    if number is None:
         raise ApiError("BadRequest", "A token is named by its number", 400)
-    number = int(form.text("token"))
     gone = db.execute(
         "update token set revoked_at = ? where (id = ? or refresh_id = ?) and revoked_at is null", (int(time.time()), number, number)
     )
