@@ -4,17 +4,22 @@ Questions about rights are asked on the event loop (`ask_access`, `ask_ticket`, 
 threads (`lease`, `items`, `heartbeat`, `results`, `finish`), where pulling happens.
 """
 
+import hashlib
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
 from services.dtn.errors import NodeError, UnauthorizedError, UnavailableError
-from services.dtn.rights import Access, Rule, rules_from
+from services.dtn.rights import Access, Rule, Rules, rules_from
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 LEASE_SLACK_S = 10.0
+MOST_TICKETS = 64  # whose paths are kept
 
 
 class ControlError(NodeError):
@@ -24,6 +29,34 @@ class ControlError(NodeError):
     code = "ControlRefused"
 
 
+@dataclass
+class Heard:
+    """What control told last of a ticket: its paths, and the mark under which it knows them."""
+
+    mark: str | None = None
+    rules: Rules = field(default_factory=Rules)
+
+
+@dataclass(frozen=True)
+class TicketQuestion:
+    """What a ticket opens. The paths of a task may be very many: they are told again only when they are others."""
+
+    body: dict[str, Any]
+    heard: Heard
+
+    def opened(self, answer: dict[str, Any], asked_at: float) -> Access:
+        is_active, paths, mark = bool(answer["active"]), answer.get("paths"), answer.get("mark")
+        rules = Rules()
+        if is_active and paths is None and mark is not None and mark == self.heard.mark:
+            rules = self.heard.rules
+        elif is_active and paths is not None:
+            rules = Rules(Rule(str(path), "r") for path in paths)
+            self.heard.rules, self.heard.mark = rules, mark
+        elif is_active:  # another answer came between
+            raise UnavailableError("Control's answer is of an older question.")
+        return Access(is_active=is_active, identity=None, username=None, rules=rules, asked_at=asked_at, task_id=answer.get("task_id"))
+
+
 class Control:
     def __init__(self, url: str, secret: str, *, ca_file: str | None = None) -> None:
         self.url = url.rstrip("/")
@@ -31,6 +64,8 @@ class Control:
         verify = httpx.create_ssl_context(verify=ca_file or True, trust_env=False)
         self._sync = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT, verify=verify, trust_env=False)
         self._async = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=TIMEOUT, verify=verify, trust_env=False)
+        self._lock = threading.Lock()
+        self._heard: OrderedDict[bytes, Heard] = OrderedDict()
         self._public = httpx.AsyncClient(base_url=self.url, timeout=TIMEOUT, verify=verify, trust_env=False)
 
     def register(self, *, name: str, instance: str, node_url: str, csr: str | None) -> dict[str, Any]:
@@ -62,13 +97,22 @@ class Control:
 
     async def ask_ticket(self, collection: str, ticket: str | None) -> Access:
         """Return what a pull ticket opens here: reading, below its paths."""
-        asked_at = time.monotonic()
-        return _ticket_access(await self._ask("/dtn/v1/tickets/check", {"collection": collection, "ticket": ticket}), asked_at)
+        asked_at, question = time.monotonic(), self._ticket_question(collection, str(ticket))
+        return question.opened(await self._ask("/dtn/v1/tickets/check", question.body), asked_at)
 
     def check_ticket(self, collection: str, ticket: str) -> Access:
         """The same for threads, when source and destination are one node."""
-        asked_at = time.monotonic()
-        return _ticket_access(self._post("/dtn/v1/tickets/check", {"collection": collection, "ticket": ticket}), asked_at)
+        asked_at, question = time.monotonic(), self._ticket_question(collection, ticket)
+        return question.opened(self._post("/dtn/v1/tickets/check", question.body), asked_at)
+
+    def _ticket_question(self, collection: str, ticket: str) -> TicketQuestion:
+        digest = hashlib.sha256(f"{collection} {ticket}".encode()).digest()
+        with self._lock:
+            heard = self._heard.setdefault(digest, Heard())
+            self._heard.move_to_end(digest)
+            while len(self._heard) > MOST_TICKETS:
+                self._heard.popitem(last=False)
+        return TicketQuestion({"collection": collection, "ticket": ticket, "known": heard.mark}, heard)
 
     async def exchange_code(self, form: Mapping[str, str]) -> dict[str, Any]:
         """Trade an authorization code for tokens, as the collection's public client (RFC 7636). Raises UnauthorizedError."""
@@ -138,10 +182,3 @@ def _read(response: httpx.Response) -> dict[str, Any]:
         raise ControlError(f"Control answers {status}: {said.get('message', '')}", code=said.get("code"), http_status=status)
     read: dict[str, Any] = answer
     return read
-
-
-def _ticket_access(answer: dict[str, Any], asked_at: float) -> Access:
-    is_active = bool(answer["active"])
-    paths = answer.get("paths") or []
-    rules = tuple(Rule(str(path), "r") for path in paths) if is_active else ()
-    return Access(is_active=is_active, identity=None, username=None, rules=rules, asked_at=asked_at, task_id=answer.get("task_id"))

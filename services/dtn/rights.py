@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from services.dtn.errors import ForbiddenError, UnavailableError
@@ -33,6 +34,29 @@ class Rule:
         return self.path.startswith(folder.rstrip("/") + "/")
 
 
+class Rules(tuple[Rule, ...]):
+    """Rules of one bearer, maybe very many: a task may name each of its files."""
+
+    @cached_property
+    def _exact(self) -> frozenset[str]:
+        return frozenset(rule.path.rstrip("/") or "/" for rule in self)
+
+    @cached_property
+    def _folders(self) -> frozenset[str]:
+        return frozenset(rule.path for rule in self if rule.path.endswith("/"))
+
+    def cover(self, path: str) -> bool:
+        """Tell whether any rule covers the path; the cost is that of its depth, not of the number of rules."""
+        if path in self._exact or "/" in self._folders:
+            return True
+        at = path.find("/", 1)
+        while at >= 0:
+            if path[: at + 1] in self._folders:
+                return True
+            at = path.find("/", at + 1)
+        return False
+
+
 @dataclass(frozen=True)
 class Access:
     """What one bearer may do in one collection, as control said at `asked_at` (monotonic seconds)."""
@@ -46,7 +70,11 @@ class Access:
     session: Mapping[str, Any] | None = None  # what the bearer's session lacks, as `authorization_parameters`
 
     def may_read(self, path: str) -> bool:
-        return any(rule.covers(path) for rule in self.rules)
+        return self._known_rules.cover(path)
+
+    @cached_property
+    def _known_rules(self) -> Rules:
+        return self.rules if isinstance(self.rules, Rules) else Rules(self.rules)
 
     def may_write(self, path: str) -> bool:
         return any("w" in rule.permissions and rule.covers(path) for rule in self.rules)
@@ -56,8 +84,8 @@ class Access:
         return self.may_read(path) or (is_folder and any(rule.lies_below(path) for rule in self.rules))
 
 
-def rules_from(answer: list[dict[str, Any]]) -> tuple[Rule, ...]:
-    return tuple(Rule(str(rule["path"]), str(rule["permissions"])) for rule in answer)
+def rules_from(answer: list[dict[str, Any]]) -> Rules:
+    return Rules(Rule(str(rule["path"]), str(rule["permissions"])) for rule in answer)
 
 
 def access_from(rules: list[dict[str, Any]]) -> Access:

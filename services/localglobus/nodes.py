@@ -157,7 +157,11 @@ async def check_ticket(request: Request) -> Response:
     asked = await read_document(request)
     collection_id = str(asked.get("collection"))
     await store_of(request).read(_own, node, collection_id)
-    return JSONResponse(await store_of(request).read(orders.check_ticket, collection_id=collection_id, ticket=str(asked.get("ticket"))))
+    ticket, known = str(asked.get("ticket")), asked.get("known")
+    found = await store_of(request).read(
+        orders.check_ticket, collection_id=collection_id, ticket=ticket, known=known if isinstance(known, str) else None
+    )
+    return JSONResponse(found)
 
 
 def _node(request: Request) -> str:

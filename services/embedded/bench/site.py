@@ -18,7 +18,9 @@ from services.embedded.visitor import Visitor
 
 TRANSFER = "urn:globus:auth:scope:transfer.api.globus.org:all"
 SCOPES = "https://auth.globus.org/scopes/"
-LOOK_S = 0.02
+LOOK_S = 0.04
+SELDOM_S = 0.2
+"""How often the task is asked for before anything has arrived: each question costs processor time that the copy lacks."""
 
 
 class BenchError(Exception):
@@ -148,13 +150,18 @@ class Site:
         said: dict[str, Any] = answer.json()
         return said
 
-    def copy(self, name: str, *, is_folder: bool, timeout_s: float = 600) -> float:
-        """Copy `data/bench/<name>` of the archive to Ada's home as a verified transfer task; seconds from submission to its end."""
+    def copy(self, name: str, *, is_folder: bool, timeout_s: float = 600, options: dict[str, Any] | None = None) -> float:
+        """Copy `data/bench/<name>` of the archive to Ada's home as a verified transfer task; seconds from submission to its end.
+
+        A file is known to have come when it has its name: only then is the task looked at closely.
+        """
+        arrived = self.campus_root / "home/ada" / name
         item = {"DATA_TYPE": "transfer_item", "source_path": f"/bench/{name}", "destination_path": f"/~/{name}", "recursive": is_folder}
         number = self._ask(self._ada, "GET", "/v0.10/submission_id")["value"]
         document = {
             "DATA_TYPE": "transfer", "submission_id": number, "source_endpoint": self.archive_collection,
             "destination_endpoint": self.campus_collection, "verify_checksum": True, "notify_on_succeeded": False, "DATA": [item],
+            **(options or {}),
         }  # fmt: skip
         began = time.monotonic()
         task_id = self._ask(self._ada, "POST", "/v0.10/transfer", document)["task_id"]
@@ -165,7 +172,10 @@ class Site:
                 return seconds
             if task["status"] == "FAILED" or seconds > timeout_s:
                 raise BenchError(f"the copy of {name} ended as {task['status']}: {task.get('nice_status')} {task.get('fatal_error')}")
-            time.sleep(LOOK_S)
+            look_at = time.monotonic() + SELDOM_S
+            while not is_folder and not arrived.exists() and time.monotonic() < look_at:
+                time.sleep(LOOK_S / 4)
+            time.sleep(LOOK_S if is_folder else LOOK_S / 4)
 
 
 @contextlib.contextmanager

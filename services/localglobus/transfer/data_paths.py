@@ -34,8 +34,10 @@ def change(db: sqlite3.Connection, collection: Collection, asked: Mapping[str, A
     db.execute("INSERT OR REPLACE INTO data_path VALUES (?, ?, ?)", (collection.id, engine, forces))
 
 
-def engine_between(source: Collection, destination: Collection) -> str:
-    return "gridftp" if source.engine == destination.engine == "gridftp" else "https"
+def engine_between(source: Collection, destination: Collection, options: Mapping[str, Any]) -> str:
+    """GridFTP where both say so; its servers know no bandwidth cap, so a task that has one goes by HTTPS."""
+    is_capped = options.get("most_bytes_per_s") is not None
+    return "gridftp" if source.engine == destination.engine == "gridftp" and not is_capped else "https"
 
 
 def is_private(source: Collection, destination: Collection, options: Mapping[str, Any]) -> bool:

@@ -185,8 +185,11 @@ def note_fault(db: sqlite3.Connection, task: sqlite3.Row, code: str, description
     db.execute("UPDATE task SET is_ok = 0, nice_status = ?, nice_details = ? WHERE id = ?", (code, description, task["id"]))
 
 
-def check_ticket(db: sqlite3.Connection, *, collection_id: str, ticket: str) -> dict[str, Any]:
-    """Says what a pull ticket opens now: the source paths of an active task that its owner may still read."""
+def check_ticket(db: sqlite3.Connection, *, collection_id: str, ticket: str, known: str | None = None) -> dict[str, Any]:
+    """Says what a pull ticket opens now: the source paths of an active task that its owner may still read.
+
+    Paths are told only to a node that does not hold them as they are: it says by `known` which `mark` it heard last.
+    """
     collection = collections.find(db, collection_id)
     row = db.execute(
         "SELECT task.* FROM ticket JOIN task ON task.id = ticket.task_id JOIN copy_order ON copy_order.task_id = task.id"
@@ -194,10 +197,16 @@ def check_ticket(db: sqlite3.Connection, *, collection_id: str, ticket: str) -> 
         (_digest(ticket), collection_id, now_text()),
     ).fetchone()
     if row is None or collection is None or authority.missing_consent(db, row) or pausing.reason(db, row) is not None:
-        return {"active": False, "task_id": None, "paths": [], "rule_version": 0 if collection is None else collection.rule_version}
+        version = 0 if collection is None else collection.rule_version
+        return {"active": False, "task_id": None, "paths": [], "mark": None, "rule_version": version}
     rights = rights_of(db, collection, person_of(db, row["owner_id"]))
-    paths = [path for (path,) in db.execute("SELECT source_path FROM task_item WHERE task_id = ?", (row["id"],)) if rights.may_read(path)]
-    return {"active": True, "task_id": row["id"], "paths": paths, "rule_version": collection.rule_version}
+    mark = _digest(json.dumps([row["id"], rules_document(rights)]))
+    paths = None if mark == known else _readable_paths(db, row["id"], rights)
+    return {"active": True, "task_id": row["id"], "paths": paths, "mark": mark, "rule_version": collection.rule_version}
+
+
+def _readable_paths(db: sqlite3.Connection, task_id: str, rights: Rights) -> list[str]:
+    return [path for (path,) in db.execute("SELECT source_path FROM task_item WHERE task_id = ?", (task_id,)) if rights.may_read(path)]
 
 
 def _own(db: sqlite3.Connection, node: str, order_id: str) -> sqlite3.Row:
@@ -275,7 +284,7 @@ def _order(db: sqlite3.Connection, order_id: str, task: sqlite3.Row) -> dict[str
         "id": order_id,
         "task_id": task["id"],
         "kind": "copy" if task["destination_id"] else "delete",
-        "engine": _engine(db, task),
+        "engine": _engine(db, task, options),
         "lease_s": LEASE_S,
         "source": _source(db, task) if task["destination_id"] else None,
         "destination": _destination(db, task),
@@ -290,10 +299,10 @@ def _order(db: sqlite3.Connection, order_id: str, task: sqlite3.Row) -> dict[str
     }
 
 
-def _engine(db: sqlite3.Connection, task: sqlite3.Row) -> str:
+def _engine(db: sqlite3.Connection, task: sqlite3.Row, options: Mapping[str, Any]) -> str:
     if not task["destination_id"]:
         return "https"
-    return data_paths.engine_between(collections.get(db, task["source_id"]), collections.get(db, task["destination_id"]))
+    return data_paths.engine_between(collections.get(db, task["source_id"]), collections.get(db, task["destination_id"]), options)
 
 
 def _is_private(db: sqlite3.Connection, task: sqlite3.Row, options: Mapping[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from services.localglobus.transfer.tasks import LIFETIME, MOST_ITEMS, NOTIFY_FLA
 from services.localglobus.transfer.times import now_text, parse_future
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
+LEAST_BANDWIDTH = 1024
 
 
 def read_transfer(
@@ -31,6 +32,7 @@ def read_transfer(
         "sync_level": sync_level,
         "filter_rules": _filter_rules(document),
         "recursive_symlinks": _symlinks(document),
+        "most_bytes_per_s": _bandwidth(document),
         **_flags(document, TRANSFER_FLAGS, default=False),
         **_flags(document, NOTIFY_FLAGS, default=True),
     }
@@ -71,6 +73,14 @@ def read_items(document: Mapping[str, Any], code: str, what: str) -> list[Mappin
     if not all(isinstance(item, dict) for item in items):
         raise ApiError("BadRequest", "Every item must be a document", 400)
     return items
+
+
+def _bandwidth(document: Mapping[str, Any]) -> int | None:
+    """Returns the cap of the task's bandwidth, which Globus has not: an addition of ours."""
+    cap = document.get("most_bytes_per_s")
+    if cap is not None and (isinstance(cap, bool) or not isinstance(cap, int) or not LEAST_BANDWIDTH <= cap < 2**63):
+        raise ApiError("BadRequest", f"most_bytes_per_s must be a whole number of at least {LEAST_BANDWIDTH}, or null", 400)
+    return cap
 
 
 def _transfer_item(item: Mapping[str, Any], homes: tuple[str | None, str | None]) -> Item:

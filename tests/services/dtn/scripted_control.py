@@ -79,6 +79,7 @@ class ScriptedControl:
         self.codes = {}
         self.token_forms = []
         self.access_asked = []
+        self.unchanged_tickets = []
         self.batches = {}
         self.heartbeats = {}
         self.finished = {}
@@ -258,7 +259,11 @@ class ScriptedControl:
         found = self.tickets.get(asked["ticket"])
         if found is None or found["collection"] != asked["collection"]:
             found = {"active": False, "paths": [], "task_id": None}
-        return self._refuses(request) or JSONResponse({**found, "rule_version": 1})
+        mark = hashlib.sha256(repr(found["paths"]).encode()).hexdigest()
+        if found["active"] and asked.get("known") == mark:
+            self.unchanged_tickets.append(asked["ticket"])
+            found = {**found, "paths": None}
+        return self._refuses(request) or JSONResponse({**found, "mark": mark, "rule_version": 1})
 
     async def _lease(self, request):
         import asyncio

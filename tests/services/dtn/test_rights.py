@@ -4,8 +4,10 @@ import asyncio
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from services.dtn.rights import FRESH_S, REFUSED_S, Access, AccessBook, Rule
+from services.dtn.rights import FRESH_S, REFUSED_S, Access, AccessBook, Rule, Rules
 
 
 @pytest.mark.parametrize(
@@ -32,3 +34,13 @@ def test_an_answer_that_refuses_is_soon_asked_anew(age_s, wanted, n_asked):
 
     asyncio.run(ask_twice())
     assert len(asked) == n_asked
+
+
+names = st.lists(st.sampled_from(["a", "b", "ab", "a b"]), max_size=4)
+paths = st.builds(lambda parts, end: "/" + "/".join(parts) + (end if parts else ""), names, st.sampled_from(["", "/"]))
+
+
+@given(st.lists(paths, max_size=5), paths)
+def test_many_rules_cover_what_one_of_them_covers(rule_paths, path):
+    rules = Rules(Rule(one, "r") for one in rule_paths)
+    assert rules.cover(path) == any(rule.covers(path) for rule in rules)

@@ -211,6 +211,9 @@ def test_ticket_is_good_for_the_sources_of_its_task_as_long_as_it_runs(control, 
     archive, ticket = control.env["CAUSEWAY_ARCHIVE_COLLECTION"], order["source"]["ticket"]
     found = node.say("tickets/check", collection=archive, ticket=ticket).json()
     assert (found["active"], found["task_id"], found["paths"]) == (True, task_id, ["/a", "/folder/"])
+    again = node.say("tickets/check", collection=archive, ticket=ticket, known=found["mark"]).json()
+    assert (again["active"], again["paths"], again["mark"]) == (True, None, found["mark"]), "what is known is not told again"
+    assert node.say("tickets/check", collection=archive, ticket=ticket, known="older").json()["paths"] == found["paths"]
     other = node.say("tickets/check", collection=control.env["CAUSEWAY_SHARE_COLLECTION"], ticket=ticket).json()
     assert (other["active"], other["paths"]) == (False, [])
     assert node.say("tickets/check", collection=archive, ticket="guess").json()["active"] is False

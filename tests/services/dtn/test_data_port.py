@@ -1,0 +1,144 @@
+"""The data port: what a ticket opens there and nothing else does, what it answers, and that rights are of the moment."""
+
+import hashlib
+import http.client
+import re
+import socket
+import ssl
+
+import pytest
+
+from tests.services.dtn.conftest import HOSTS, new_collection
+
+MIB = 1 << 20
+TICKET = {"Authorization": "Ticket data"}
+
+
+@pytest.fixture
+def port(control, archive, files):
+    """The port that the node tells, and a ticket for `/open/` and `/one.txt`."""
+    collection, folder = files
+    (folder / "open").mkdir()
+    (folder / "closed").write_text("secret")
+    (folder / "open/a.nc").write_bytes(b"0123456789" * 100)
+    control.tickets["data"] = {"collection": collection, "paths": ["/open/", "/one.txt"], "active": True, "task_id": "t"}
+    with archive.client() as client:
+        told = client.head("/.dtn/").headers["alt-svc"]
+    return int(re.fullmatch(r'causeway-data=":(\d+)"', told)[1])
+
+
+@pytest.fixture
+def connection(port, archive):
+    made = http.client.HTTPSConnection(HOSTS["archive"], port, context=archive.trust(), timeout=30)
+    yield made
+    made.close()
+
+
+def ask(connection, method, path, body=None, **fields):
+    connection.request(method, path, body=body, headers={**TICKET, **fields})
+    answer = connection.getresponse()
+    return answer.status, answer, answer.read()
+
+
+def test_a_file_and_ranges_of_it_come_with_a_ticket(connection, files):
+    collection, folder = files
+    status, answer, body = ask(connection, "GET", f"/{collection}/open/a.nc")
+    assert (status, body) == (200, (folder / "open/a.nc").read_bytes())
+    etag = answer.headers["ETag"]
+    status, answer, body = ask(connection, "GET", f"/{collection}/open/a.nc", Range="bytes=5-14", **{"If-Match": etag})
+    assert (status, body, answer.headers["Content-Range"]) == (206, b"5678901234", "bytes 5-14/1000")
+    assert ask(connection, "GET", f"/{collection}/open/a.nc", Range="bytes=2000-")[0] == 416
+    assert ask(connection, "GET", f"/{collection}/open/a.nc", Range="bytes=0-1,4-5")[0] == 400
+    assert ask(connection, "GET", f"/{collection}/open/a.nc", **{"If-Match": '"other"'})[0] == 412
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("closed", 403), ("open/absent", 404), ("open/", 400), ("open/../closed", 400), ("open/%2e%2e/closed", 400),
+        ("open/link", 403), ("open/out", 403), ("open/.x.0123456789ab.part", 404), ("one.txt", 404), ("openly", 403), ("", 403),
+    ],
+)  # fmt: skip
+def test_nothing_else_is_opened(connection, files, path, status):
+    collection, folder = files
+    (folder / "open/link").symlink_to("../closed")
+    (folder / "open/out").symlink_to("/etc/passwd")
+    (folder / "open/.x.0123456789ab.part").write_text("unfinished")
+    (folder / "openly").write_text("secret")
+    found, _, body = ask(connection, "GET", f"/{collection}/{path}")
+    assert found == status
+    assert b"secret" not in body
+
+
+@pytest.mark.parametrize("given", ["Bearer ada-token", "Ticket other", "Ticket ", ""])
+def test_tokens_and_unknown_tickets_open_nothing(control, connection, files, given):
+    collection, _ = files
+    control.grant(collection, "ada-token", ("/", "rw"))
+    assert ask(connection, "GET", f"/{collection}/open/a.nc", Authorization=given)[0] == 401
+    assert ask(connection, "GET", f"/{collection}/closed", Authorization=given)[0] == 401
+
+
+def test_it_neither_writes_nor_tells(control, archive, connection, files):
+    collection, folder = files
+    for method, path in [("PUT", "/open/new"), ("DELETE", "/open/a.nc"), ("PROPFIND", "/open/"), ("HEAD", "/open/a.nc")]:
+        fresh = http.client.HTTPSConnection(connection.host, connection.port, context=archive.trust(), timeout=30)
+        assert ask(fresh, method, f"/{collection}{path}")[0] == 404
+        fresh.close()
+    for path in ("/.dtn/v1/walk", "/.dtn/v1/operations/ls", "/.dtn/faults"):
+        assert ask(connection, "POST", path, body="{}", Authorization=f"Bearer {control.secret}")[0] == 404
+    assert sorted(path.name for path in (folder / "open").iterdir()) == ["a.nc"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET / HTTP/1.0\r\n\r\n", b"GET /\r\n\r\n", b"GET /\xff HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nName : x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", b"x" * 40_000,
+        b"POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n",
+    ],
+)  # fmt: skip
+def test_what_is_no_request_is_refused_and_the_connection_ends(archive, port, sent):
+    plain = socket.create_connection((HOSTS["archive"], port), timeout=30)
+    with archive.trust().wrap_socket(plain, server_hostname=HOSTS["archive"]) as stream:
+        stream.sendall(sent)
+        answer = b""
+        while block := stream.recv(1 << 16):
+            answer += block
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_its_certificate_is_the_nodes_own(port):
+    with socket.create_connection((HOSTS["archive"], port), timeout=30) as plain, pytest.raises(ssl.SSLCertVerificationError):
+        ssl.create_default_context().wrap_socket(plain, server_hostname=HOSTS["archive"])
+
+
+def test_a_right_that_is_taken_back_ends_a_file_under_way(control, archive, connection, files):
+    collection, folder = files
+    with (folder / "open/large.nc").open("wb") as stream:
+        stream.truncate(64 * MIB)
+    archive.order_fault("get", after_bytes=8 * MIB, delay_s=1.5)
+    connection.request("GET", f"/{collection}/open/large.nc", headers=TICKET)
+    answer = connection.getresponse()
+    answer.read(MIB)
+    control.tickets["data"]["paths"] = ["/one.txt"]
+    with pytest.raises(http.client.IncompleteRead) as broken:
+        answer.read()
+    assert len(broken.value.partial) < 16 * MIB
+    connection.close()
+    assert ask(connection, "GET", f"/{collection}/open/large.nc")[0] == 403
+
+
+def test_a_copy_asks_for_its_bytes_there_and_what_a_ticket_opens_is_told_once(control, archive, campus, request):
+    source, there = new_collection(control, archive, request.node.name)
+    destination, here = new_collection(control, campus, request.node.name)
+    content = hashlib.sha256(b"block").digest() * (MIB // 32)
+    (there / "large").write_bytes(content * 40)
+    for number in range(30):
+        (there / f"{number}").write_text(str(number))
+    archive.order_fault("get", times=30)
+    archive.order_fault("get", after_bytes=20 * MIB, delay_s=2)
+    order = control.order((archive.url, source), destination, [(f"/{path.name}", f"/{path.name}") for path in there.iterdir()])
+    assert control.wait_for_end(order)["status"] == "SUCCEEDED"
+    assert (here / "large").read_bytes() == content * 40
+    assert f"ticket-{order}" in control.unchanged_tickets
