@@ -119,10 +119,11 @@ def _validate(connection: Connection, value: str, client_id: str, secret: str | 
 
 
 async def revoke(request: Request) -> Response:
-    """Always `{"active": false}`. Holding the token is right enough: the CLI names its template here and gives no secret."""
+    """Always `{"active": false}`. Holding the token is right enough: the CLI names its template here and gives no secret.
+
+    Without a token nothing is revoked: the CLI of a client, which has no refresh tokens, asks so at its logout.
+    """
     form = await _read_form(request)
-    if "token" not in form:
-        raise OAuthError("invalid_request", "token is missing")
     await _store(request).write(_revoke, form, request.headers.get("authorization"))
     return JSONResponse({"active": False}, headers=NO_STORE)
 
@@ -130,7 +131,7 @@ async def revoke(request: Request) -> Response:
 def _revoke(connection: Connection, form: Mapping[str, str], authorization: str | None) -> None:
     if authorization:
         clients.authenticate(connection, *clients.read_credentials(authorization, form))
-    tokens.revoke(connection, form["token"])
+    tokens.revoke(connection, form.get("token", ""))
 
 
 async def userinfo(request: Request) -> Response:
