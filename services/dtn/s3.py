@@ -149,7 +149,12 @@ class Bucket:
             answer = self._client.upload_part_copy(
                 Bucket=self.name, Key=key, UploadId=upload_id, PartNumber=number, CopySource=origin, CopySourceRange=f"bytes={start}-{last}"
             )
-            parts.append({"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]})
+            tag = answer.get("CopyPartResult", {}).get("ETag")
+            if tag is None:
+                raise NodeError(
+                    "This S3 server copies no parts; larger objects than 5 GiB cannot get here.", code="EndpointError", http_status=502
+                )
+            parts.append({"PartNumber": number, "ETag": tag})
         self._client.complete_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts})
 
     def delete(self, keys: Sequence[str]) -> None:

@@ -1,7 +1,8 @@
 """Reading by WebDAV (RFC 4918, class 1 without locks and without writing by it): what rclone and file managers need to mount a collection.
 
 PROPFIND of a file or a folder with `Depth: 0` or `1`, under the same rules as a listing; bytes come by GET. Every answer carries the same
-live properties, whichever were asked for: the body of the question is not read, so no XML from outside is parsed here.
+live properties, whichever were asked for: the body of the question is not read, so no XML from outside is parsed here. Who may write a
+folder is told its free space (RFC 4331).
 """
 
 import asyncio
@@ -63,6 +64,8 @@ def _find(collection: Collection, path: str, caller: Caller, *, has_children: bo
     is_folder = entry["type"] == "dir"
     if not all(access.may_see(one, is_folder=is_folder) for one in (path, real_path)):
         return None
+    if is_folder and access.may_write(path):
+        entry = {**entry, "free_bytes": collection.storage.free_bytes()}
     rows = [(_named(path, entry), entry)]
     if has_children and is_folder:
         folder = path.rstrip("/") + "/"
@@ -99,6 +102,8 @@ def _properties(collection: Collection, path: str, entry: Entry) -> Iterator[tup
     yield "getlastmodified", format_datetime(datetime.fromisoformat(entry["last_modified"]), usegmt=True)
     if entry["type"] == "dir":
         yield "resourcetype", "<D:collection/>"
+        if entry.get("free_bytes") is not None:
+            yield "quota-available-bytes", entry["free_bytes"]
         return
     yield "resourcetype", ""
     yield "getcontentlength", entry["size"]

@@ -9,7 +9,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from services.dtn.objects import open_bucket
+from services.dtn.s3_accounts import Account
 from tests.services.dtn.conftest import NodeProcess
+from tests.services.dtn.s3_server import KEYS
 
 MIB = 1 << 20
 ADA = {"Authorization": "Bearer ada-token"}
@@ -295,6 +298,38 @@ def test_rules_of_an_operation_hold_in_a_bucket(vault, opened):
     assert vault.ask("delete", collection=collection, path="/a/x.txt", rules=only_b).status_code == 403
     assert vault.ask("ls", collection=collection, path="/a/", rules=only_b).status_code == 403
     assert bucket.names() == ["a/x.txt"]
+
+
+# --- settings of an account ----------------------------------------------------------------------------------------------------------
+
+
+def open_by(s3, tmp_path, bucket, **settings):
+    keys = dict(zip(("access_key_id", "secret_access_key"), KEYS, strict=True))
+    return open_bucket(Account(endpoint=s3.url, **keys, **settings), bucket, "data/", tmp_path / "spool")
+
+
+@pytest.mark.parametrize("size", [5, 9 * MIB])
+def test_a_key_of_the_key_management_is_asked_for_on_every_write(s3, opened, tmp_path, size):
+    _, bucket = opened
+    storage = open_by(s3, tmp_path, bucket.bucket, encryption="aws:kms", kms_key_id="alias/archive")
+    s3.requests.clear()
+    with storage.target("/in/a.nc") as target:
+        upload = target.begin("0123456789ab", total=size)
+        upload.append(b"x" * size)
+        upload.commit()
+        upload.close()
+    begun = [headers for method, path, headers in s3.requests if path.endswith("?uploads")]
+    writes = [*begun, *(headers for method, path, headers in s3.requests if method == "PUT" and "partNumber" not in path)]
+    assert {(headers[SSE], headers[f"{SSE}-aws-kms-key-id"]) for headers in writes} == {("aws:kms", "alias/archive")}
+    assert len(begun) == (1 if size > 8 * MIB else 0)
+
+
+def test_a_folder_is_kept_by_an_empty_object_of_its_name(s3, opened, tmp_path):
+    """As other programs keep folders in S3; the server of these tests forgets the slash, so only what was asked is seen."""
+    _, bucket = opened
+    open_by(s3, tmp_path, bucket.bucket).mkdir("/plain")
+    (asked,) = s3.asked("PUT", f"{bucket.bucket}/data/plain/")
+    assert (asked["content-length"], asked[SSE]) == ("0", "AES256")
 
 
 # --- what can go wrong ---------------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,16 @@ def test_rclone_lists_and_copies_a_collection(rclone, opened, tmp_path):
         digests = {hashlib.sha256((above / name).read_bytes()).hexdigest() for above in (folder / "open", tmp_path / "copied")}
         assert len(digests) == 1
     assert rclone("cat", "--offset", "2", "--count", "2", "node:open/sub folder/ü.csv") == "b\n"
+
+
+def test_who_may_write_is_told_the_free_space(control, client, opened):
+    base, folder = opened
+    control.grant(base.strip("/"), "ben-token", ("/", "rw"))
+    free = "quota-available-bytes"
+    assert free not in ask(client, f"{base}/").text
+    told = ET.fromstring(ask(client, f"{base}/", Authorization="Bearer ben-token").content)
+    (found,) = [int(one.text) for one in told.iter(f"{DAV}{free}")]
+    assert abs(found - shutil.disk_usage(folder).free) < found // 2
 
 
 def test_properties_of_a_file_and_a_folder(client, opened):
