@@ -66,7 +66,7 @@ class CopyState:
     # --- the end of a file -------------------------------------------------------------------------------------------------------
 
     def put_in_place(self, entry: FileEntry, partial: Unfinished, digest: str, expected: str | None) -> None:
-        """Give a file that is there whole its name, if its digest is right. Raises PullError CHECKSUM_MISMATCH."""
+        """Give a file that is there whole its name, if its digest is right. Raises the PullError of a mismatch."""
         mismatch = self.mismatch(entry, digest, expected)
         if mismatch is not None:
             self.discard(entry, partial)
@@ -88,7 +88,8 @@ class CopyState:
         if expected is not None and expected != digest:
             return PullError("CHECKSUM_MISMATCH", f"{entry.source_path} arrived with another checksum than the source has.")
         if entry.checksum and entry.checksum.lower() != digest:
-            return PullError("CHECKSUM_MISMATCH", f"{entry.source_path} does not have the checksum that was asked for.", is_final=True)
+            words = f"{entry.source_path} does not have the checksum that was asked for."
+            return PullError("EXTERNAL_CHECKSUM_MISMATCH", words, is_final=True)
         return None
 
     def discard(self, entry: FileEntry, partial: Unfinished) -> None:

@@ -126,6 +126,18 @@ def test_a_single_file_and_what_is_beside_it(control, ends, archive):
     control.wait(lambda: not servers_of(archive))
 
 
+def test_a_file_with_another_name_elsewhere_is_not_read(control, ends, archive):
+    """A hard link may lie outside: refused by the source's node, as over HTTPS."""
+    source, source_folder, target, target_folder = ends
+    outside = archive.data / "outside"
+    outside.write_bytes(b"not in any collection")
+    (source_folder / "inside").hardlink_to(outside)
+    order = control.order(source, target, [("/inside", "/inside")], engine="gridftp", skip_source_errors=True)
+    assert control.wait_for_end(order)["status"] == "SUCCEEDED"
+    assert [result["error_code"] for result in control.results(order)] == ["PERMISSION_DENIED"]
+    assert not list(target_folder.iterdir())
+
+
 def test_wrong_bytes_are_fetched_anew(control, ends, campus):
     source, source_folder, target, target_folder = ends
     (source_folder / "file").write_bytes(b"right" * 1000)
@@ -142,7 +154,7 @@ def test_another_checksum_than_the_item_names_is_final(control, ends):
     (source_folder / "file").write_bytes(b"bytes")
     order = control.order(source, target, [("/file", "/file")], engine="gridftp", checksums={"/file": "0" * 64})
     end = control.wait_for_end(order)
-    assert (end["status"], end["fatal_error"]["code"]) == ("FAILED", "CHECKSUM_MISMATCH")
+    assert (end["status"], end["fatal_error"]["code"]) == ("FAILED", "EXTERNAL_CHECKSUM_MISMATCH")
     assert list(target_folder.iterdir()) == []
 
 

@@ -108,7 +108,7 @@ def test_external_checksum_is_what_must_arrive(folder, copy):
     good = copy(("from/a", "right", {"external_checksum": right, "checksum_algorithm": "SHA256"}), verify_checksum=True)
     assert good["status"] == "SUCCEEDED"
     bad = copy(("from/a", "wrong", {"external_checksum": "0" * 64, "checksum_algorithm": "SHA256"}), verify_checksum=True)
-    assert (bad["status"], bad["fatal_error"]["code"]) == ("FAILED", "VERIFY_CHECKSUM")
+    assert (bad["status"], bad["fatal_error"]["code"]) == ("FAILED", "EXTERNAL_CHECKSUM_MISMATCH")
     assert not (folder / "wrong").exists()
 
 
