@@ -124,6 +124,16 @@ def describe(
     return dataset
 
 
+def read_creators(text: str) -> list[dict[str, str]]:
+    """One creator a line: name; ORCID; affiliation, the last two as known."""
+    creators = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        name, *more = [part.strip() for part in line.split(";")]
+        orcid = next((part for part in more if part[:4].isdecimal()), "")
+        creators.append({"name": name, "orcid": orcid, "affiliation": next((part for part in more if part != orcid), "")})
+    return creators
+
+
 @transaction.atomic
 def place(
     version: Version, *, user: Visitor, base_path: str, collection_id: uuid.UUID | None = None, bucket: str = "", is_primary: bool = True

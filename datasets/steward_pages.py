@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from datasets import checking, datacite, dois, granting, ingesting, protecting, publishing, registering, terms
+from datasets import bulk, checking, datacite, dois, granting, ingesting, protecting, publishing, registering, terms
 from datasets.access import check_curator, check_role_counts
 from datasets.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from datasets.files import FileQuery, measure
@@ -82,6 +82,43 @@ def register(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def load_table(request: HttpRequest) -> HttpResponse:
+    """`pages/steward_table.html`: a CSV table is checked (`act` check) or loaded (`act` load); `loaded` says what came of it."""
+    _check_role(request.user)
+    table, loaded, errors = _table_of(request), None, {}
+    if request.method == "POST":
+        try:
+            loaded = bulk.load(table, user=request.user, is_dry_run=request.POST.get("act") != "load")
+        except InvalidError as error:
+            errors = error.fields
+        if loaded and loaded.is_done:
+            messages.success(request, f"{len(loaded.new)} datasets are registered, {len(loaded.changed)} changed.")
+            return redirect("datasets:steward")
+    context = {"table": table, "loaded": loaded, "errors": errors, "columns": bulk.COLUMNS, "most": bulk.MOST_ROWS}
+    return render(request, "pages/steward_table.html", context, status=400 if errors or (loaded and loaded.wrong) else 200)
+
+
+def _table_of(request: HttpRequest) -> str:
+    file = request.FILES.get("file")
+    if file is None:
+        return request.POST.get("table", "")
+    return str(file.read(4 * bulk.LONGEST), "utf-8", errors="replace")
+
+
+@never_cache
+@login_required
+@require_safe
+def download_table(request: HttpRequest) -> HttpResponse:
+    """Her datasets in the columns that `load_table` reads."""
+    _check_role(request.user)
+    mine = Dataset.objects.curated_by(request.user).order_by("slug").prefetch_related("creators", "subjects", "versions__locations")
+    headers = {"Content-Disposition": 'attachment; filename="datasets.csv"'}
+    return HttpResponse(bulk.as_table(list(mine[: bulk.MOST_ROWS])), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+@never_cache
+@login_required
 @require_safe
 def desk(request: HttpRequest, slug: str) -> HttpResponse:
     """`pages/steward_desk.html`: everything that a steward does to one dataset."""
@@ -123,7 +160,7 @@ def _describe(request: HttpRequest, dataset: Dataset) -> str:
     if "subjects" in asked:
         fields["subjects"] = [name.strip() for name in asked["subjects"].split(",") if name.strip()]
     if "creators" in asked:
-        fields["creators"] = _creators(asked["creators"])
+        fields["creators"] = registering.read_creators(asked["creators"])
     registering.describe(dataset, user=request.user, **fields)
     return "The description is saved."
 
@@ -336,16 +373,6 @@ def _draft(dataset: Dataset) -> Version:
 
 def _newest_scan(dataset: Dataset) -> ScanRun | None:
     return ScanRun.objects.filter(version__dataset=dataset).select_related("version").order_by("-asked_at", "-id").first()
-
-
-def _creators(text: str) -> list[dict[str, str]]:
-    """One creator a line: name; ORCID; affiliation, the last two as known."""
-    creators = []
-    for line in filter(None, map(str.strip, text.splitlines())):
-        name, *more = [part.strip() for part in line.split(";")]
-        orcid = next((part for part in more if part[:4].isdecimal()), "")
-        creators.append({"name": name, "orcid": orcid, "affiliation": next((part for part in more if part != orcid), "")})
-    return creators
 
 
 def _number(text: str, name: str) -> float | None:

@@ -210,6 +210,9 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("terms/", "GET", "/terms/", (302, 302, 302, 302, 302)),
     ("terms/", "POST", "/terms/", (302, 302, 302, 302, 302)),
     ("steward/datasets/<slug:slug>/scan-progress/", "GET", "/steward/datasets/open/scan-progress/", (302, 403, 403, 200, 200)),
+    ("steward/table/", "GET", "/steward/table/", (302, 403, 403, 200, 200)),
+    ("steward/table/", "POST", "/steward/table/", (302, 403, 403, 400, 400)),
+    ("steward/table.csv", "GET", "/steward/table.csv", (302, 403, 403, 200, 200)),
     ("steward/register/", "GET", "/steward/register/", (302, 403, 403, 200, 200)),
     ("steward/register/", "POST", "/steward/register/", (302, 403, 403, 400, 400)),
 ]
