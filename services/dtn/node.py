@@ -130,7 +130,7 @@ class Node:
         for one in listed:
             storage = self._storage_of(str(one["base_path"]), one.get("storage") or {})
             if storage is None:
-                logger.warning("no account for a collection's bucket", extra={"facts": {"collection": one["id"]}})
+                logger.warning("collection not served: no account for its bucket", extra={"facts": {"collection": one["id"]}})
                 continue
             taken[str(one["id"])] = Collection(
                 id=str(one["id"]),
@@ -152,8 +152,11 @@ class Node:
         account = next((one for one in self.settings.accounts if one.serves(endpoint, bucket)), None)
         if account is None or not bucket:
             return None
-        from services.dtn.objects import open_bucket  # boto3 costs a node without buckets its quick start
-
+        try:
+            from services.dtn.objects import open_bucket  # boto3 costs a node without buckets its quick start
+        except ModuleNotFoundError as error:
+            logger.warning("no bucket can be served", extra={"facts": {"missing": error.name}})
+            return None
         return open_bucket(account, bucket, f"{prefix}/" * bool(prefix), self.settings.state / "spool")
 
     def _folder_of(self, base_path: str) -> Path:
