@@ -6,8 +6,10 @@ Routes come from the program itself, so that a new one is met without being list
 import copy
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -56,7 +58,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Surface:
-    """`routes` by API; `ids` that there are, by kind; `documents` by the end of a path; `tokens` by name; names of the pages' fields.
+    """`routes` by API; `ids` that there are, by kind; `documents` by the end of a path; `tokens` by name; the pages' forms.
 
     A token is what stands in the Authorization field, or `Cookie: ...` for a browser that is signed in.
     """
@@ -65,7 +67,7 @@ class Surface:
     ids: Mapping[str, list[str]]
     documents: Mapping[str, list[dict[str, Any]]]
     tokens: Mapping[str, str]
-    fields: list[str]
+    forms: "list[Form]"
 
     def requests(self) -> st.SearchStrategy[Call]:
         known = [(api, route) for api, routes in self.routes.items() for route in routes]
@@ -79,7 +81,7 @@ class Surface:
         for name in route.param_convertors:
             value = draw(st.sampled_from(surface.ids.get(name, [""])) | texts)
             path = path.replace(f"{{{name}}}", quote(value.encode("utf-8", "surrogatepass"), safe=""))
-        query = draw(st.lists(st.tuples(st.sampled_from([*QUERIES.split(), *surface.fields]), surface.values() | texts), max_size=4))
+        query = draw(st.lists(st.tuples(st.sampled_from(QUERIES.split()), surface.values() | texts), max_size=4))
         parts = [f"{name}={quote(value.encode('utf-8', 'surrogatepass'), safe='')}" for name, value in query]
         content, content_type = draw(surface.bodies(route.path_format)) if method in {"POST", "PUT", "PATCH"} else (b"", "")
         token = draw(
@@ -90,20 +92,55 @@ class Surface:
     def _calls(self, api: str, route: Route) -> st.SearchStrategy[Call]:
         return Surface._draw(self, api, route)
 
+    def _filled(self, form: "Form") -> st.SearchStrategy[list[tuple[str, str]]]:
+        """The form as a browser sends it, some fields odd or left out."""
+        by_name: dict[str, list[str]] = {}
+        for name, value in form.fields:
+            by_name.setdefault(name, []).extend([value] if value else [])
+        by_name["form_token"] = self.ids["form_token"]
+        free = self.values() | texts | st.sampled_from(["", "identity", "r", "1"])
+        each = [st.tuples(st.just(name), st.sampled_from(values) if values else free) for name, values in by_name.items()]
+        return st.tuples(*each).map(list) | st.lists(st.one_of(each), max_size=8)
+
     def values(self) -> st.SearchStrategy[str]:
         return st.sampled_from([value for found in self.ids.values() for value in found])
 
     def bodies(self, path: str) -> st.SearchStrategy[tuple[bytes, str]]:
         shapes = [shape for end, found in self.documents.items() if path.endswith(end) for shape in found]
         documents = (st.sampled_from(shapes).flatmap(mutated) if shapes else odd).map(lambda value: (as_json(value), "application/json"))
-        forms = st.lists(
-            st.tuples(st.sampled_from([*FORMS.split(), *self.fields]), st.sampled_from(GRANTS) | self.values() | texts), max_size=6
-        ).map(as_form)
+        forms = st.lists(st.tuples(st.sampled_from(FORMS.split()), st.sampled_from(GRANTS) | self.values() | texts), max_size=6).map(
+            as_form
+        )
+        shown = [form for form in self.forms if form.fits(path)]
+        filled = st.sampled_from(shown).flatmap(self._filled).map(as_form) if shown else forms
         raw = st.binary(max_size=60) | st.sampled_from([b"", b"{", b"[" * 3000, b'{"a":1,"a":2}', b"\xff\xfe", b"[1e999]", b'"\\ud800"'])
         kinds = st.sampled_from(
             ["application/json", "text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", ""]
         )
-        return documents | documents | forms | st.tuples(raw, kinds)
+        return documents | documents | forms | filled | filled | st.tuples(raw, kinds)
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form of a page: where it goes to, and its fields with the values that its buttons and hidden fields have."""
+
+    action: str
+    fields: tuple[tuple[str, str], ...]
+
+    def fits(self, path: str) -> bool:
+        return re.fullmatch(self.action, re.sub(r"{[^}]*}", "x", path)) is not None
+
+
+def read_forms(templates: Path, *, but: str) -> list[Form]:
+    """The forms of all templates, except for the one named."""
+    found = []
+    for template in sorted(templates.rglob("*.html")):
+        for form in re.finditer(r'<form[^>]*method="post"[^>]*action="([^"]*)"[^>]*>(.*?)</form>', template.read_text(), re.DOTALL):
+            action = re.sub(r"\\{\\{.*?\\}\\}", "[^/]+", re.escape(form[1]).replace("\\ ", " "))
+            fields = re.findall(r'name="([a-z_]+)"(?: value="([^"{]+)")?', form[2])
+            if template.name != but:
+                found.append(Form(action, tuple(dict.fromkeys(fields))))
+    return found
 
 
 def mutated(shape: dict[str, Any]) -> st.SearchStrategy[Any]:
