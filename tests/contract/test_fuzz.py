@@ -17,7 +17,7 @@ from tests.contract.fuzzing import Call, Surface, read_forms, texts
 from tests.services.localglobus.conftest import CHECKOUT, FormReader, use
 from tests.services.localglobus.transfer.conftest import NODES, make_sites
 
-CALLS = 1000
+CALLS = 700
 FOLDER, FILE = "/fuzz/", "/fuzz/a.txt"
 
 
