@@ -25,7 +25,8 @@ def start_bound(sites, node):
 
     def start():
         for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
-            ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+            if ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 and os.geteuid() == 0:
+                pytest.skip("root cannot give up capabilities here (no CAP_SETPCAP)")
         sites.start_node(node)
 
     with ThreadPoolExecutor(1) as thread:
