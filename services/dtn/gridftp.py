@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from services.dtn.gridftp_control import GridLostError, GridReplyError
+from services.dtn.gridftp_control import GridLostError
 from services.dtn.gridftp_ends import Ends
 from services.dtn.gridftp_transfers import Listener, Pair, TransferError
 from services.dtn.journal import FileEntry, Journal
@@ -89,18 +89,14 @@ class GridCopy(Copy):
         try:
             pair = self._pair() or self._make_pair(entry)
             source_path = self._ends.source_folder + entry.source_path
-            done = self._begin(entry, partial, done, pair, source_path)
+            done = self._begin(entry, partial, done)
             path = self._host_path(entry)
             if sum(done.values()) < (entry.size or 0) or not done:
                 self._move(entry, partial, done, pair, source_path, path)
             self._strike_write(entry, partial)
             expected, digest = pair.checksums(source_path if self._state.options.verify_checksum else None, path, size=entry.size or 0)
-            if pair.source.facts(source_path).etag != entry.etag:
-                raise PullError("FILE_CHANGED", f"{entry.source_path} changed at the source while it was copied.", is_source=True)
+            self._ask_source(entry, etag=entry.etag)
             self._state.put_in_place(entry, partial, digest, expected)
-        except (GridReplyError, GridLostError) as error:  # of the source's facts
-            self._drop_pair()
-            raise self._fault(entry, TransferError(error, None)) from error
         except TransferError as error:
             self._drop_pair()
             raise self._fault(entry, error) from error
@@ -110,25 +106,26 @@ class GridCopy(Copy):
                 self._state.schedule.put_back([entry])
             raise
 
-    def _begin(
-        self, entry: FileEntry, partial: Unfinished, done: dict[int, int], pair: Pair, source_path: str
-    ) -> dict[int, int]:  # fmt: skip
+    def _begin(self, entry: FileEntry, partial: Unfinished, done: dict[int, int]) -> dict[int, int]:
         """Learn what the file is now, and make the unfinished one unless parts of the same file are in it."""
-        try:
-            facts = pair.source.facts(source_path)
-        except GridReplyError as error:  # the channels are as they were
-            raise self._fault(entry, TransferError(error, None)) from error
-        if facts.kind != "file":
-            raise PullError("IsDirectory", f"{entry.source_path} is a folder.", is_final=True, is_source=True)
-        if done and facts.etag == entry.etag:
+        size, mtime_ns, etag = self._ask_source(entry)
+        if done and etag == entry.etag:
             return done
         if done:
             self._state.discard(entry, partial)
-        entry.size, entry.etag = facts.size, facts.etag
-        entry.mtime_ns = entry.mtime_ns if entry.mtime_ns is not None else facts.mtime_ns
+        entry.size, entry.etag = size, etag
+        entry.mtime_ns = entry.mtime_ns if entry.mtime_ns is not None else mtime_ns
         self._state.journal.set_facts(entry)
         partial.create(entry.size)
         return {}
+
+    def _ask_source(self, entry: FileEntry, *, etag: str | None = None) -> tuple[int, int, str]:
+        """Return size, time and tag of a file, as the source's node sees it: what that would not give is not copied past it either.
+
+        Raises PullError, FILE_CHANGED where it is no longer the one with `etag`.
+        """
+        with self._state.source.fetch(entry.source_path, offset=0, length=1, etag=etag, wants_digest=False) as fetched:
+            return fetched.size, fetched.mtime_ns, fetched.etag
 
     def _move(
         self, entry: FileEntry, partial: Unfinished, done: dict[int, int], pair: Pair, source_path: str, path: str

@@ -1,4 +1,4 @@
-"""One control channel to a GridFTP server: secured by GSI, commands and replies, facts and checksums of files.
+"""One control channel to a GridFTP server: secured by GSI, commands and replies, checksums of files.
 
 FTP security is RFC 2228 (`AUTH GSSAPI`, `ADAT`, `ENC`); the tokens of GSI are the records of a TLS handshake, here those of the standard
 library's `ssl` on memory buffers, followed by one byte that says whether a proxy credential is delegated (GFD.24). Extensions of GridFTP
@@ -6,14 +6,12 @@ are GFD.20 and GFD.47. For one thread; `gridftp_transfers.py` joins two of these
 """
 
 import base64
-import re
 import select
 import socket
 import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from services.dtn.gridftp_credentials import Identity
@@ -23,7 +21,6 @@ REPLY_S = 60.0
 LOOK_S = 0.2  # how often a wait looks at what else happens
 RECORD_BYTES = 64 << 10
 PROTECTED = {b"631", b"632", b"633"}  # replies that hold another one
-FACT = re.compile(r"([\w.]+)=([^;]*);")
 
 
 class GridReplyError(Exception):
@@ -53,16 +50,6 @@ class Reply:
         if self.code // 100 not in classes:
             raise GridReplyError(self.code, self.text)
         return self
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a server says of a file; `etag` tells it from the same name at another time."""
-
-    kind: str
-    size: int
-    mtime_ns: int
-    etag: str
 
 
 @dataclass(frozen=True)
@@ -207,14 +194,6 @@ class ControlChannel:
         return None
 
     # --- files -------------------------------------------------------------------------------------------------------------------
-
-    def facts(self, path: str) -> Facts:
-        """Return what is at a path (RFC 3659, section 7)."""
-        _, _, entry = self.ask(f"MLST {path}").text.partition("\n ")
-        found = dict(FACT.findall(entry.partition("; ")[0].lower() + ";"))
-        modified = datetime.strptime(found["modify"][:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-        etag = f"{found['size']}-{found['modify']}-{found.get('unique', '')}"
-        return Facts(found["type"], int(found["size"]), int(modified.timestamp()) * 10**9, etag)
 
     def ask_checksum(self, path: str) -> None:
         """Let the server begin to read a whole file; `checksum` returns what it found."""

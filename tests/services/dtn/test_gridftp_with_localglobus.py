@@ -114,6 +114,13 @@ def test_one_end_alone_goes_by_https(sites, grid_log):
     assert not told(grid_log, "alone by https")
 
 
+def test_a_task_with_a_bandwidth_cap_goes_by_https(gridftp, grid_log):
+    (gridftp.root("campus") / "home/ada/capped").write_bytes(b"slowly")
+    _, task = run_copy(gridftp, "/home/ada/capped", "/with a cap", additional_fields={"most_bytes_per_s": 10_000_000})
+    assert task["status"] == "SUCCEEDED"
+    assert not told(grid_log, "with a cap")
+
+
 @pytest.mark.parametrize("way", ["asked", "forced"])
 def test_private_when_asked_or_forced(gridftp, grid_log, way):
     (gridftp.root("campus") / f"home/ada/{way}").write_bytes(b"not for others")
@@ -154,19 +161,17 @@ def test_the_checksum_that_the_item_names(gridftp):
     assert not (gridftp.root("archive") / "shares/named").exists()
 
 
-def test_a_task_that_is_cancelled_stops_its_servers(gridftp, grid_log):
+def test_a_task_that_is_cancelled_stops_its_servers(gridftp):
     """A file that is not there keeps the task, and the servers, until then."""
     demo = gridftp.service("demo", data_access="campus")
     asked = TransferData(gridftp.collection("campus"), gridftp.collection("share"))
     asked.add_item("/home/ada/never", "/never")
     task_id = demo.submit_transfer(asked)["task_id"]
-    wait_until(lambda: told(grid_log, "MLST") and any("never" in line for line in told(grid_log, "MLST")))
-    wait_until(lambda: list((gridftp.folder / "archive.state/gridftp/servers").iterdir()))
+    running = {node: gridftp.folder / f"{node}.state/gridftp/servers" for node in ("archive", "campus")}
+    wait_until(lambda: all(list(servers.glob("*")) for servers in running.values()))
     demo.cancel_task(task_id)
     wait_until(lambda: demo.get_task(task_id)["status"] == "FAILED")
-    for node in ("archive", "campus"):
-        servers = gridftp.folder / f"{node}.state/gridftp/servers"
-        wait_until(lambda servers=servers: not list(servers.iterdir()))
+    wait_until(lambda: not any(list(servers.glob("*")) for servers in running.values()))
 
 
 def test_strangers_start_no_servers(gridftp):
