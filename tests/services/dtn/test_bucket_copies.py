@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import random
+import time
 
 import pytest
 
@@ -212,3 +214,39 @@ def test_a_cancelled_copy_leaves_no_parts(control, archive, disk, bucket):
     control.actions[order] = "cancel"
     assert control.wait_for_end(order)["status"] == "FAILED"
     assert (here.names(), here.uploads()) == ([], [])
+
+
+def left_over(bucket):
+    return [name for name in bucket.names() if name.endswith(".part")] + bucket.uploads()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("into_bucket", [True, False], ids=["into the bucket", "out of it"])
+def test_random_kills_of_either_node_deliver_everything_once(control, archive, vault, disk, bucket, seed, into_bucket):
+    chance = random.Random(seed)
+    (on_disk, folder), (in_bucket, there) = disk, bucket
+    files = {f"set/{number % 7}/{number}.csv": os.urandom(chance.randrange(3000)) for number in range(400)}
+    files |= {f"set/large {number}.nc": os.urandom(30 * MIB + number) for number in range(4)}
+    for key, content in files.items():
+        if into_bucket:
+            (folder / key).parent.mkdir(parents=True, exist_ok=True)
+            (folder / key).write_bytes(content)
+        else:
+            there.put(key, content)
+    source, destination = ((archive.url, on_disk), in_bucket) if into_bucket else ((vault.url, in_bucket), on_disk)
+    order = control.order(source, destination, [("/set/", "/copy/", True)])
+    for _ in range(20):
+        time.sleep(chance.uniform(0.05, 1.5))
+        if order in control.finished:
+            break
+        killed = chance.choice([archive, vault])
+        killed.kill()
+        time.sleep(chance.uniform(0, 0.5))
+        killed.start()
+    assert control.wait_for_end(order, 240)["status"] == "SUCCEEDED"
+    check_results(control, order, files)
+    for key, content in files.items():
+        target = "copy/" + key.removeprefix("set/")
+        assert (there.read(target) if into_bucket else (folder / target).read_bytes()) == content
+    assert left_over(there) == []
+    assert list((vault.state / "spool").iterdir()) == []

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from services.dtn.objects import open_bucket
-from services.dtn.s3_accounts import Account
+from services.dtn.s3_accounts import Account, AccountsError, read_accounts
 from tests.services.dtn.conftest import NodeProcess
 from tests.services.dtn.s3_server import KEYS
 
@@ -377,3 +377,31 @@ def test_a_bucket_without_an_account_is_not_served(control, vault):
     storage = {"connector": "s3", "endpoint": "http://127.0.0.6:9"}
     collection = control.add_collection("vault", base_path="/other/", storage=storage)
     assert vault.ask("ls", collection=collection, path="/").json()["code"] == "EndpointNotFound"
+
+
+def test_without_a_file_the_environment_makes_one_account(monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    assert read_accounts(None) == []
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://s3.example.org/")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    (account,) = read_accounts(None)
+    assert account.region == "eu-central-1"
+    assert account.serves("https://s3.example.org", "any")
+    assert not account.serves(None, "any")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[[account]]\nsecret = 1\n", "account = 5\n", "[[account", '[[account]]\nencryption = "none"\n', '[account]\nregion = "x"\n'],
+)
+def test_a_file_that_is_no_list_of_accounts_is_refused(tmp_path, text):
+    file = tmp_path / "accounts.toml"
+    file.write_text(text)
+    file.chmod(0o600)
+    with pytest.raises(AccountsError):
+        read_accounts(file)
+
+
+def test_an_account_shows_no_secret(tmp_path):
+    assert "hidden" not in repr(Account(access_key_id="AKIA", secret_access_key="hidden", session_token="hidden"))
