@@ -27,6 +27,8 @@ from services.dtn.uploads import UploadBook
 
 logger = logging.getLogger("dtn")
 ASK_AGAIN_S = 1.0  # how long control's "no such collection" holds
+READERS = 8
+FAR_READERS = 32  # a question to a bucket waits for the network, and keeps its thread meanwhile
 LEAST_GAP_S = 0.05  # between two such questions, whatever ids strangers make up
 
 
@@ -63,7 +65,7 @@ class Node:
         self.settings = settings
         self.credentials = credentials
         self.instance = str(uuid.uuid4())
-        self.readers = ThreadPoolExecutor(8, thread_name_prefix="files")
+        self.readers = ThreadPoolExecutor(FAR_READERS if settings.accounts else READERS, thread_name_prefix="files")
         self.hashers = ThreadPoolExecutor(2, thread_name_prefix="digests")
         self.control = Control(settings.control_url, settings.secret, ca_file=str(settings.control_ca) if settings.control_ca else None)
         self.tokens = AccessBook(self.control.ask_access)
