@@ -28,21 +28,24 @@ class Listed(Protocol):
     def stat(self, path: str) -> tuple[str, Entry]: ...
 
 
-def walk(storage: Listed, path: str, rules: Sequence[FilterRule] = ()) -> Iterator[Entry]:
+def walk(
+    storage: Listed, path: str, rules: Sequence[FilterRule] = (), *, follows_links: bool = False, may_see: MaySee = everything
+) -> Iterator[Entry]:
     """Yield an ENTRY with `path` for everything below a folder, folders before what they hold, the folder itself first.
 
-    Symbolic links are left out, as Globus does by default (`recursive_symlinks: ignore`). Memory is one folder at a time. A folder
+    Symbolic links are left out, as Globus does by default (`recursive_symlinks: ignore`); with `follows_links` (`copy`) they are what they
+    lead to, but for those that lead out, back to a folder on the way, or to what may not be seen. Memory is one folder at a time. A folder
     that cannot be read, but for the first, comes once more with its `error` alone, and so does what has a name that no path can hold;
     what is beside it follows all the same.
     """
     top = path.rstrip("/") + "/"
     _, entry = storage.stat(top)
     yield {**entry, "path": top}
-    waiting = [top]
+    waiting: list[tuple[str, tuple[str, ...]]] = [(top, ())]
     while waiting:
-        folder = waiting.pop()
+        folder, above = waiting.pop()
         try:
-            _, entries = storage.list_folder(folder)
+            real_path, entries = storage.list_folder(folder, may_see=may_see)
         except (NodeError, OSError) as raised:
             error = raised if isinstance(raised, NodeError) else from_os_error(raised, path=folder)
             if folder == top:
@@ -50,8 +53,10 @@ def walk(storage: Listed, path: str, rules: Sequence[FilterRule] = ()) -> Iterat
             yield _unreadable(folder, error)
             continue
         folders = []
+        way = (*above, real_path)
         for found in sorted(entries, key=lambda one: str(one["name"])):
-            if found["link_target"] is not None or found["type"] not in {"file", "dir"}:
+            is_link = found["link_target"] is not None
+            if (is_link and not follows_links) or found["type"] not in {"file", "dir"}:
                 continue
             if not is_included(found["name"], found["type"], rules):
                 continue
@@ -60,8 +65,10 @@ def walk(storage: Listed, path: str, rules: Sequence[FilterRule] = ()) -> Iterat
             if not is_plain_name(found["name"]):
                 yield _unreadable(found_path, InvalidPathError("A path holds no carriage return or line feed."))
                 continue
+            if is_folder and is_link and storage.stat(found_path)[0].rstrip("/") + "/" in way:
+                continue
             if is_folder:
-                folders.append(found_path)
+                folders.append((found_path, way if follows_links else ()))
             yield {**found, "path": found_path}
         waiting.extend(reversed(folders))
 

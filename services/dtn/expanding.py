@@ -69,7 +69,8 @@ def _expand_folder(state: CopyState, item: Item) -> PullError | None:
     """Note what is below a folder; returns the fault of one that could not be read and is not passed over."""
     rows: list[tuple[str, str, str, int | None, int | None, str | None]] = []
     fault: PullError | None = None
-    for entry in state.source.walk(item.source_path.rstrip("/") + "/", state.options.filter_rules):
+    top, options = item.source_path.rstrip("/") + "/", state.options
+    for entry in state.source.walk(top, options.filter_rules, follows_links=options.follows_links):
         source_path = str(entry["path"])
         path = _target(item, source_path)
         if "error" in entry:

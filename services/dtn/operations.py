@@ -147,7 +147,7 @@ async def walk_tree(request: Request, node: Node) -> Response:
         await asyncio.sleep(fault.delay_s)
         fault.strike()
     guard = Guard(node.tickets, collection.id, ticket, paths=paths)
-    lines = _walk_lines(collection.storage, path, asked)
+    lines = _walk_lines(collection.storage, path, asked, access)
 
     async def body() -> Any:
         try:
@@ -160,9 +160,12 @@ async def walk_tree(request: Request, node: Node) -> Response:
     return StreamingResponse(body(), media_type="application/x-ndjson")
 
 
-def _walk_lines(storage: Storage, path: str, asked: Answer) -> Iterator[bytes]:
+def _walk_lines(storage: Storage, path: str, asked: Answer, access: Access) -> Iterator[bytes]:
     batch: list[str] = []
-    with closing(walk(storage, path, filters_from(asked.get("filter_rules")))) as entries:  # type: ignore[type-var]  # a generator
+    follows_links = asked.get("follows_links") is True
+    may_see = access.may_see if follows_links else everything
+    found = walk(storage, path, filters_from(asked.get("filter_rules")), follows_links=follows_links, may_see=may_see)
+    with closing(found) as entries:  # type: ignore[type-var]  # a generator
         for entry in entries:
             batch.append(json.dumps(entry))
             if len(batch) == 500:

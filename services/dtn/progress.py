@@ -22,6 +22,7 @@ class Options:
     recursive: bool
     ignore_missing: bool
     most_bytes_per_s: int | None = None
+    follows_links: bool = False
 
     @classmethod
     def read(cls, asked: dict[str, Any]) -> "Options":
@@ -38,6 +39,7 @@ class Options:
             recursive=bool(asked.get("recursive", True)),
             ignore_missing=bool(asked.get("ignore_missing")),
             most_bytes_per_s=int(asked.get("most_bytes_per_s") or 0) or None,
+            follows_links=asked.get("recursive_symlinks") == "copy",
         )
 
 

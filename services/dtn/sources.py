@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 from services.dtn.digests import from_field
-from services.dtn.entries import Entry, walk
+from services.dtn.entries import Entry, everything, walk
 from services.dtn.errors import NodeError, from_os_error
 from services.dtn.filters import filters_from
 from services.dtn.node import Collection, Node
@@ -101,7 +101,7 @@ class Source(Protocol):
         """Whether it cannot be changed by what is written meanwhile, so that a folder may be copied while it is walked."""
         ...
 
-    def walk(self, path: str, filter_rules: Sequence[dict[str, Any]]) -> Iterator[Entry]:
+    def walk(self, path: str, filter_rules: Sequence[dict[str, Any]], *, follows_links: bool) -> Iterator[Entry]:
         """Yield everything below a folder, folders before what they hold."""
         ...
 
@@ -158,9 +158,10 @@ class RemoteSource:
         is_near = (self._round_trip_s or 0) < NEAR_S
         return min(self._workers, max(1, (os.cpu_count() or 1) // 2)) if is_near else self._workers
 
-    def walk(self, path: str, filter_rules: Sequence[dict[str, Any]]) -> Iterator[Entry]:
-        asked = json.dumps({"collection": self._collection, "path": path, "filter_rules": list(filter_rules)}).encode()
-        with self._request("POST", self._node.path.rstrip("/") + "/.dtn/v1/walk", body=asked, path=path) as response:
+    def walk(self, path: str, filter_rules: Sequence[dict[str, Any]], *, follows_links: bool) -> Iterator[Entry]:
+        asked = {"collection": self._collection, "path": path, "filter_rules": list(filter_rules), "follows_links": follows_links}
+        url = self._node.path.rstrip("/") + "/.dtn/v1/walk"
+        with self._request("POST", url, body=json.dumps(asked).encode(), path=path) as response:
             blocks = _Blocks(response)
             while not (entry := json.loads(blocks.line())).get("end"):
                 yield entry
@@ -385,11 +386,12 @@ class LocalSource:
         self._lock = threading.Lock()
         self._access: Access | None = None
 
-    def walk(self, path: str, filter_rules: Sequence[dict[str, Any]]) -> Iterator[Entry]:
-        self.require(path)
+    def walk(self, path: str, filter_rules: Sequence[dict[str, Any]], *, follows_links: bool) -> Iterator[Entry]:
+        may_see = self.require(path).may_see if follows_links else everything
         with _disk_faults():
             self.require(self._collection.storage.stat(path.rstrip("/") + "/")[0])
-            for entry in walk(self._collection.storage, path, filters_from(filter_rules)):
+            rules = filters_from(filter_rules)
+            for entry in walk(self._collection.storage, path, rules, follows_links=follows_links, may_see=may_see):
                 self.require(entry["path"])
                 yield entry
 
@@ -435,17 +437,18 @@ class LocalSource:
     def release(self) -> None:
         """Nothing is kept between files."""
 
-    def require(self, path: str) -> None:
-        """Raise unless the ticket still opens `path`; control's answer is kept for a second."""
+    def require(self, path: str) -> Access:
+        """Return what the ticket opens; raise unless that holds `path`. Control's answer is kept for a second."""
         with self._lock:
             if self._access is None or time.monotonic() - self._access.asked_at > FRESH_S:
                 try:
                     self._access = self._node.control.check_ticket(self._collection.id, self._ticket)
                 except NodeError as error:
                     raise PullError("ENDPOINT_ERROR", error.message, is_shared=True, is_source=True) from error
-            is_allowed = self._access.may_read(path)
-        if not is_allowed:
+            access = self._access
+        if not access.may_read(path):
             raise PullError("PERMISSION_DENIED", f"{path}: the ticket does not open this.", is_source=True)
+        return access
 
 
 class _LocalFile:

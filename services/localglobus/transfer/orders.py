@@ -201,12 +201,15 @@ def check_ticket(db: sqlite3.Connection, *, collection_id: str, ticket: str, kno
         return {"active": False, "task_id": None, "paths": [], "mark": None, "rule_version": version}
     rights = rights_of(db, collection, person_of(db, row["owner_id"]))
     mark = _digest(json.dumps([row["id"], rules_document(rights)]))
-    paths = None if mark == known else _readable_paths(db, row["id"], rights)
+    paths = None if mark == known else _readable_paths(db, row, rights)
     return {"active": True, "task_id": row["id"], "paths": paths, "mark": mark, "rule_version": collection.rule_version}
 
 
-def _readable_paths(db: sqlite3.Connection, task_id: str, rights: Rights) -> list[str]:
-    return [path for (path,) in db.execute("SELECT source_path FROM task_item WHERE task_id = ?", (task_id,)) if rights.may_read(path)]
+def _readable_paths(db: sqlite3.Connection, task: sqlite3.Row, rights: Rights) -> list[str]:
+    """The items of a task; where its links are followed, all that its owner may read, for a link may lead there."""
+    if json.loads(task["options"]).get("recursive_symlinks") == "copy":
+        return [grant.path for grant in rights.grants]
+    return [path for (path,) in db.execute("SELECT source_path FROM task_item WHERE task_id = ?", (task["id"],)) if rights.may_read(path)]
 
 
 def _own(db: sqlite3.Connection, node: str, order_id: str) -> sqlite3.Row:
@@ -291,6 +294,7 @@ def _order(db: sqlite3.Connection, order_id: str, task: sqlite3.Row) -> dict[str
         "options": {
             **{name: options.get(name, None if name == "sync_level" else False) for name in names},
             "filter_rules": options.get("filter_rules") or [],
+            "recursive_symlinks": options.get("recursive_symlinks", "ignore"),
             "encrypt_data": _is_private(db, task, options),
             "deadline": task["deadline"],
         },

@@ -31,7 +31,7 @@ def read_transfer(
     options = {
         "sync_level": sync_level,
         "filter_rules": _filter_rules(document),
-        "recursive_symlinks": _symlinks(document),
+        "recursive_symlinks": _symlinks(document, source, destination),
         "most_bytes_per_s": _bandwidth(document),
         **_flags(document, TRANSFER_FLAGS, default=False),
         **_flags(document, NOTIFY_FLAGS, default=True),
@@ -100,12 +100,14 @@ def _transfer_item(item: Mapping[str, Any], homes: tuple[str | None, str | None]
     return Item(source_path=source_path, destination_path=destination_path, is_recursive=is_recursive, checksum=_checksum(item))
 
 
-def _symlinks(document: Mapping[str, Any]) -> str:
-    """Returns what to do with symbolic links in folders. Raises `ApiError` 400 for what nodes do not do, rather than leave links out."""
+def _symlinks(document: Mapping[str, Any], *ends: Collection) -> str:
+    """Returns what becomes of symbolic links in folders: left out, or copied as what they lead to. Raises `ApiError` 400."""
     asked = document.get("recursive_symlinks") or "ignore"
-    if asked != "ignore":
-        raise ApiError("BadRequest", "recursive_symlinks must be 'ignore': these collections do not support symbolic links", 400)
-    return "ignore"
+    if asked not in ("ignore", "copy"):
+        raise ApiError("BadRequest", "recursive_symlinks must be 'ignore' or 'copy': these collections keep no symbolic links", 400)
+    if asked == "copy" and any(each.engine != "https" for each in ends):
+        raise ApiError("BadRequest", "recursive_symlinks must be 'ignore' on this data path", 400)
+    return str(asked)
 
 
 def _checksum(item: Mapping[str, Any]) -> str | None:

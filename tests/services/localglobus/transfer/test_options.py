@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 
 import pytest
 from globus_sdk import DeleteData, TransferAPIError, TransferData
@@ -126,15 +127,78 @@ def test_full_disk_is_waited_for_or_fails_at_once_when_asked(sites, portal, fold
     wait_until(lambda: portal.get_task(task_id)["status"] == "SUCCEEDED")
 
 
-def test_symbolic_links_in_folders_are_left_out_and_nothing_else_can_be_asked(sites, portal, folder, copy):
+def link_about(sites, folder):
+    """Links of every kind in `/<folder>/from/`: to a file, to a folder, back up, out of the collection, and to what is not there."""
     (folder / "from/a").write_text("a")
-    (folder / "from/link").symlink_to("a")
+    (folder / "beside").mkdir()
+    (folder / "beside/b").write_text("b")
+    for name, target in {"file": "a", "tree": "../beside", "back": "..", "out": sites.root("archive") / "data", "none": "nowhere"}.items():
+        (folder / "from" / name).symlink_to(target)
+
+
+def arrived(folder):
+    return sorted(path.relative_to(folder / "to").as_posix() for path in (folder / "to").rglob("*"))
+
+
+def test_symbolic_links_in_folders_are_left_out(sites, folder, copy):
+    link_about(sites, folder)
     task = copy()
-    assert (task["files"], task["recursive_symlinks"]) == (1, "ignore")
-    assert not (folder / "to/link").exists()
-    with pytest.raises(TransferAPIError) as refused:
-        copy(additional_fields={"recursive_symlinks": "copy"})
-    assert (refused.value.http_status, refused.value.code) == (400, "BadRequest")
+    assert (task["status"], task["files"], task["recursive_symlinks"]) == ("SUCCEEDED", 1, "ignore")
+    assert arrived(folder) == ["a", "deep"]
+
+
+def test_symbolic_links_in_folders_are_copied_as_what_they_lead_to(sites, folder, copy):
+    link_about(sites, folder)
+    (folder / "from/back").unlink()
+    task = copy(additional_fields={"recursive_symlinks": "copy"})
+    assert (task["status"], task["recursive_symlinks"]) == ("SUCCEEDED", "copy")
+    assert arrived(folder) == ["a", "deep", "file", "tree", "tree/b"]
+    assert not any(path.is_symlink() for path in (folder / "to").rglob("*"))
+    assert [(folder / "to" / name).read_text() for name in ("file", "tree/b")] == ["a", "b"]
+
+
+def test_links_are_followed_neither_in_circles_nor_where_the_owner_may_not_read(sites, folder, copy):
+    ada, share = sites.person("ada"), sites.collection("share")
+    (folder / "from/a").write_text("a")
+    (folder / "from/circle").symlink_to(".")
+    (folder / "from/deep/up").symlink_to("..")
+    (folder / "closed").mkdir()
+    (folder / "closed/secret").write_text("secret")
+    (folder / "from/link").symlink_to("../closed")
+    (folder / "from/file").symlink_to("../closed/secret")
+    rule = {"DATA_TYPE": "access", "principal_type": "identity", "principal": sites.identity("ada@university.example")}
+    for name, permissions in (("from", "r"), ("to", "rw")):
+        wish = {**rule, "path": f"/{folder.name}/{name}/", "permissions": permissions}
+        sites.service("portal").add_endpoint_acl_rule(share, wish)
+    task = copy(client=ada, additional_fields={"recursive_symlinks": "copy"})
+    assert task["status"] == "SUCCEEDED"
+    assert arrived(folder) == ["a", "deep"]
+
+
+def test_links_are_followed_between_two_nodes(sites, folder):
+    campus, ada = sites.collection("campus"), sites.person("ada", data_access="campus")
+    home = sites.root("campus") / "home/ada" / folder.name
+    (home / "from").mkdir(parents=True)
+    (home / "real").write_text("real")
+    (home / "from/link").symlink_to("../real")
+    (home / "from/out").symlink_to("/etc")
+    rule = {"DATA_TYPE": "access", "principal_type": "identity", "principal": sites.identity("ada@university.example")}
+    wish = {**rule, "path": f"/{folder.name}/", "permissions": "rw"}
+    sites.service("portal").add_endpoint_acl_rule(sites.collection("share"), wish)
+    asked = TransferData(campus, sites.collection("share"), additional_fields={"recursive_symlinks": "copy"})
+    asked.add_item(f"/~/{folder.name}/from/", f"/{folder.name}/to/", recursive=True)
+    task_id = ada.submit_transfer(asked)["task_id"]
+    wait_until(lambda: ada.get_task(task_id)["status"] == "SUCCEEDED")
+    assert arrived(folder) == ["link"]
+    assert (folder / "to/link").read_text() == "real"
+    shutil.rmtree(home)
+
+
+def test_links_are_never_kept_as_links(sites, portal, copy):
+    for wish in ("keep", "follow", 3):
+        with pytest.raises(TransferAPIError) as refused:
+            copy(additional_fields={"recursive_symlinks": wish})
+        assert (refused.value.http_status, refused.value.code) == (400, "BadRequest")
     asked = TransferData(sites.collection("share"), sites.collection("share"))
     asked["DATA"] = [{"DATA_TYPE": "transfer_symlink_item", "source_path": "/a", "destination_path": "/b"}]
     with pytest.raises(TransferAPIError) as refused:
