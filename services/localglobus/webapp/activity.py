@@ -59,9 +59,16 @@ async def activity(request: Request, calls: Calls) -> Response:
         "total": found["total"],
         "next": offset + PAGE_SIZE if offset + PAGE_SIZE < found["total"] else None,
         "previous": max(0, offset - PAGE_SIZE) if offset else None,
-        "renew_s": RENEW_S * 2 if any(not task["completion_time"] for task in found["DATA"]) and not offset else None,
+        "renew_s": RENEW_S * 2
+        if any(not task["completion_time"] for task in found["DATA"]) and not (offset or is_still(request))
+        else None,
     }
     return await draw(request, calls, "activity.html", context)
+
+
+def is_still(request: Request) -> bool:
+    """Whether the person has asked the page not to renew itself."""
+    return request.query_params.get("still") == "1"
 
 
 async def console(request: Request, calls: Calls) -> Response:
@@ -95,7 +102,7 @@ async def one_task(request: Request, calls: Calls) -> Response:
         "is_open": task["completion_time"] is None,
         "tab": tab,
         "tabs": TABS,
-        "renew_s": RENEW_S if task["completion_time"] is None and tab in ("overview", "event_log") else None,
+        "renew_s": RENEW_S if task["completion_time"] is None and tab in ("overview", "event_log") and not is_still(request) else None,
         **await _READERS[tab](request, calls, task, base),
     }
     return await draw(request, calls, "task.html", context)

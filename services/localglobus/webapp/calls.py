@@ -2,7 +2,7 @@
 
 So every act of a page is an API call with its checks, consents, pauses and rate limit. Like Globus's own web app this one is agreed to
 without asking; `data_access` to a mapped collection is not, and its consents are asked on the way (`consenting.py`). Tokens are
-kept in memory alone and end with their session.
+kept in memory alone, each for the sign-in that it was made for.
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ class Calls:
 
 
 def quote(part: str) -> str:
-    """Returns a text from a person as one segment of a path."""
+    """Returns a text from a person as one segment of a path. Raises `ApiError` 404 for what would be more or less than one."""
+    if not part or part in (".", "..") or "/" in part:
+        raise ApiError("ClientError.NotFound", f"There is nothing with the id '{part}'", 404)
     return urllib.parse.quote(part, safe="")
 
 

@@ -29,6 +29,10 @@ def test_an_open_task_is_changed_and_canceled_by_its_owner_alone(sites, slow_tas
     ada, cy = person("ada"), person("cy")
     page = ada.open(f"/activity/{task_id}")
     assert 'http-equiv="refresh"' in page.text
+    assert 'http-equiv="refresh"' in ada.open("/activity").text
+    for address in (f"/activity/{task_id}", "/activity"):
+        assert 'http-equiv="refresh"' not in ada.open(f"{address}?still=1").text
+    page = ada.open(f"/activity/{task_id}")
     assert "Cancel the task" in page.text
     page = ada.send(f"/activity/{task_id}", {"act": "update", "label": f"{label} again", "deadline": "2099-05-06 07:08:09"})
     assert f"{label} again" in page.text
