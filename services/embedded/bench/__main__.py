@@ -49,8 +49,11 @@ def read_arguments() -> argparse.Namespace:
     transfer = benches.add_parser("transfer", help="copies and downloads of data transfer nodes")
     transfer.add_argument("--quick", action="store_true", help="64 MiB, 500 files, one run")
     transfer.add_argument("--data", type=Path, help="folder for temporary data, on the disk to be measured (default /dev/shm)")
-    transfer.add_argument("--only", default="", metavar="WORD", help="large, small, many, gridftp, https, at_rest or through_control")
-    transfer.add_argument("--many", type=int, default=0, metavar="N", help="also one task of N small files (1000000: 10 GiB of memory)")
+    transfer.add_argument(
+        "--only", default="", metavar="WORD", help="large, small, many, gridftp, https, at_rest, through_control or network"
+    )
+    transfer.add_argument("--many", type=int, default=0, metavar="N", help="also one task of N small files (a million: 10 GiB)")
+    transfer.add_argument("--million", action="store_const", dest="many", const=1_000_000, help="--many 1000000, which takes minutes")
     transfer.add_argument("--runs", type=int, help="runs of which the median is told (default 5)")
     return parser.parse_args()
 

@@ -4,7 +4,8 @@ import contextlib
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +59,28 @@ class Program:
             self.process.stdout.close()
 
 
+@dataclass(frozen=True)
+class Far:
+    """Where the archive node is when another path leads to it: what its command begins with, its address there, and ours."""
+
+    prefix: list[str]
+    host: str
+    near: str
+
+
 class Site:
     """The programs `globus`, `archive` and `campus`, their data roots, and Ada's and the demo client's tokens."""
 
-    def __init__(self, folder: Path, *, is_counted: bool = False) -> None:
+    def __init__(self, folder: Path, *, is_counted: bool = False, far: Far | None = None, workers: int = 8) -> None:
         self.folder = folder
         self.addresses = Addresses(free_port())
+        self._far, self._workers = far, workers
+        self.archive_url = self.addresses.archive if far is None else f"https://{far.host}:{self.addresses.port}"
         self.archive_root, self.campus_root = folder / "archive", folder / "campus"
         (self.archive_root / "data/bench").mkdir(parents=True)
         (self.campus_root / "home/ada").mkdir(parents=True)
-        self.relay = Relay(("127.0.0.2", self.addresses.port)) if is_counted else None
+        is_relayed = is_counted or far is not None
+        self.relay = Relay(("127.0.0.2", self.addresses.port), host=far.near if far else "127.0.0.1") if is_relayed else None
         self._running = contextlib.ExitStack()
         try:
             self._start()
@@ -79,21 +92,16 @@ class Site:
         data = self.folder / "globus"
         self.globus = self._program(
             "localglobus", "--data", data, "--host", "127.0.0.2", "--port", self.addresses.port,
-            "--node", f"archive={self.addresses.archive}", "--node", f"campus={self.addresses.campus}", "--portal-url", self.addresses.web,
+            "--node", f"archive={self.archive_url}", "--node", f"campus={self.addresses.campus}", "--portal-url", self.addresses.web,
+            *(("--allow-host", self._far.host) if self._far else ()),
         )  # fmt: skip
         control = self.addresses.localglobus
         if self.relay is not None:
             self._running.callback(self.relay.stop)
             control = self.relay.url
-        self.archive, self.campus = (
-            self._program(
-                "dtn", "--name", name, "--data", root, "--url", url, "--control", control, "--secret-file", data / f"dtn-{name}.secret"
-            )
-            for name, root, url in (
-                ("archive", self.archive_root, self.addresses.archive),
-                ("campus", self.campus_root, self.addresses.campus),
-            )
-        )
+        prefix = self._far.prefix if self._far else []
+        self.archive = self._node("archive", self.archive_root, self.archive_url, control=control, prefix=prefix)
+        self.campus = self._node("campus", self.campus_root, self.addresses.campus, control=control)
         self.ca_file = data / "ca.pem"
         self._env = read_environment(data / "env") | read_environment(data / "portal.env")
         self._http = self._running.enter_context(httpx.Client(base_url=self.addresses.localglobus, trust_env=False, timeout=30))
@@ -102,8 +110,16 @@ class Site:
         self._ask(self.client_token(TRANSFER), "POST", f"/v0.10/endpoint/{self.archive_collection}/access", rule)
         self._ada = self._sign_in(f"{TRANSFER}[*{SCOPES}{self.campus_collection}/data_access]")
 
-    def _program(self, name: str, *options: object) -> Program:
-        program = Program([*module(f"services.{name}"), *(str(word) for word in options)], log=self.folder / f"{name}.log")
+    def _node(self, name: str, root: Path, url: str, *, control: str, prefix: Sequence[str] = ()) -> Program:
+        secret = self.folder / "globus" / f"dtn-{name}.secret"
+        return self._program(
+            "dtn", "--name", name, "--data", root, "--url", url, "--control", control, "--secret-file", secret, "--workers", self._workers,
+            prefix=prefix,
+        )  # fmt: skip
+
+    def _program(self, name: str, *options: object, prefix: Sequence[str] = ()) -> Program:
+        command = [*prefix, *module(f"services.{name}"), *(str(word) for word in options)]
+        program = Program(command, log=self.folder / f"{name}.log")
         self._running.callback(program.stop)
         return program
 
@@ -122,7 +138,7 @@ class Site:
 
     def file_url(self, name: str) -> str:
         """The HTTPS address of `data/bench/<name>` below the archive's root."""
-        return f"{self.addresses.archive}/{self.archive_collection}/bench/{name}"
+        return f"{self.archive_url}/{self.archive_collection}/bench/{name}"
 
     def _sign_in(self, scope: str) -> str:
         """Ada's token, by the pages and a code. Nothing listens at the portal's address: the code is in the address that fails."""
@@ -179,9 +195,9 @@ class Site:
 
 
 @contextlib.contextmanager
-def site_at(folder: Path, *, is_counted: bool = False) -> Iterator[Site]:
+def site_at(folder: Path, *, is_counted: bool = False, far: Far | None = None, workers: int = 8) -> Iterator[Site]:
     """A running site in a folder of its own, removed at the end."""
-    site = Site(folder, is_counted=is_counted)
+    site = Site(folder, is_counted=is_counted, far=far, workers=workers)
     try:
         yield site
     finally:

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from services.embedded.bench import rivals
+from services.embedded.bench import network, rivals
 from services.embedded.bench.rows import Row, alone, compared, figure, noted, skipped
 from services.embedded.bench.site import BenchError, Site, site_at
 
@@ -37,7 +37,7 @@ class TransferBench:
             for each in (self.large, self.large_and_gridftp, self.small, self.small_and_gridftp, self.many, self.https):
                 if only in each.__name__:
                     yield from each(site)
-        for other in (self.at_rest, self.through_control):
+        for other in (self.at_rest, self.through_control, self.network):
             if only in other.__name__:
                 yield from other()
 
@@ -76,7 +76,7 @@ class TransferBench:
         """A long task against a short one: files a second must not sink, nor memory grow."""
         name = f"{self._n_many} files of 1 KiB in one task"
         if not self._n_many:
-            yield skipped("1000000 files of 1 KiB in one task", "asked for by --many 1000000", goal=">=0.8", unit="files/s")
+            yield skipped("1000000 files of 1 KiB in one task", "asked for by --million", goal=">=0.8", unit="files/s")
             return
         seconds = [self._copy_small(site) for _ in range(self._runs)]
         short = self._n_files / statistics.median(seconds)
@@ -140,6 +140,10 @@ class TransferBench:
             passed = site.relay.n_bytes - before
             note = f"{passed} bytes between localglobus and both nodes, both directions"
             yield alone("bytes through localglobus, of bytes delivered", [100 * passed / self._size_bytes], unit="%", goal="<1", note=note)
+
+    def network(self) -> Iterator[Row]:
+        clean_mib = self._size_bytes // MIB
+        yield from network.rows(self._folder, clean_mib=clean_mib, lossy_mib=64 if clean_mib >= 1024 else 32, runs=self._runs)
 
     def _copy_large(self, site: Site) -> float:
         os.utime(site.archive_root / "data/bench/large")

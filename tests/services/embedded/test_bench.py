@@ -1,9 +1,12 @@
 """What `script/bench` prints can be read by programs, and it leaves nothing behind; how fast anything is, is not judged here."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+from services.embedded.bench.delaybox import Direction
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -18,3 +21,21 @@ def test_bytes_pass_the_local_globus_by_and_the_bench_leaves_nothing(tmp_path):
     assert 0 < row["ours"] < 1
     assert "tcp " in row["note"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_line_delays_loses_and_holds_to_its_rate_and_queue():
+    for line, until, n_bytes in [
+        ({"one_way_s": 0.01}, 100.005, 0),
+        ({"one_way_s": 0.01}, 100.02, 10_000),
+        ({"one_way_s": 0.01, "loss": 1.0}, 200, 0),
+        ({"one_way_s": 0.01, "bytes_per_s": 100_000}, 100.0301, 2_000),  # 10 ms for each after the other
+        ({"one_way_s": 0.01, "bytes_per_s": 100_000, "queue_bytes": 4_500}, 200, 4_000),
+    ]:
+        out, into = os.pipe()
+        direction = Direction(into=-1, out=into, **{"loss": 0.0, "bytes_per_s": 0.0, "queue_bytes": 1 << 20, **line})
+        for number in range(10):
+            direction.take(bytes([number]) * 1000, 100.0)
+        direction.deliver(until)
+        os.close(into)
+        with os.fdopen(out, "rb") as delivered:
+            assert len(delivered.read()) == n_bytes, line

@@ -1,0 +1,69 @@
+"""Two paths to the same node, in network namespaces: a clean one, and one through a firewall that loses packets and has a small MTU.
+
+What the engine does is told apart from what the path does: on the same lossy path several streams against one, and the same question by
+two ways of congestion control. A short file is sent where a long one would take minutes; speeds are compared, not seconds.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+from services.embedded.bench.netns import Line, allowed, joined_by, why_not
+from services.embedded.bench.rows import Row, figure, noted, skipped
+from services.embedded.bench.site import BenchError
+
+CLEAN = Line("20 ms, MTU 9000, no loss, no cap", round_trip_ms=20, mtu=9000)
+FIREWALLED = Line("20 ms, MTU 1500, 0.05 % loss each way, 200 Mbit/s, 256 KiB queue", round_trip_ms=20, mtu=1500, loss=0.0005, mbit=200)
+GOALS = {"paths": ">=10", "streams": ">=3"}
+
+
+def rows(folder: Path, *, clean_mib: int, lossy_mib: int, runs: int) -> Iterator[Row]:
+    """Print what can be measured here; what cannot is skipped by its name."""
+    missing = why_not()
+    for congestion in ("cubic", "bbr"):
+        names = {
+            "paths": f"{clean_mib} MiB DTN to DTN over a clean path, against HTTPS through a firewalled path, {congestion}",
+            "streams": f"firewalled path, DTN to DTN on 4 streams against 1, {congestion}",
+            "engine": f"firewalled path, DTN to DTN (8 streams) against one HTTPS download, {congestion}",
+        }
+        with allowed(congestion) as is_allowed:
+            if missing or not is_allowed:
+                why = missing or f"the kernel has no {congestion}, or does not permit it"
+                for which, name in names.items():
+                    yield skipped(name, why, goal=GOALS.get(which, ""), unit="Mbit/s")
+                continue
+            yield from _measured(folder, names, congestion, clean_mib, lossy_mib, runs)
+
+
+def _measured(folder: Path, names: dict[str, str], congestion: str, clean_mib: int, lossy_mib: int, runs: int) -> Iterator[Row]:
+    clean = _speeds(folder, CLEAN, congestion, "copy", mib=clean_mib, runs=runs)
+    legacy = _speeds(folder, FIREWALLED, congestion, "get", mib=lossy_mib, runs=runs)
+    yield _row(names["paths"], clean, legacy, GOALS["paths"], f"ours: {CLEAN.words}; against: {FIREWALLED.words}, {lossy_mib} MiB")
+    four = _speeds(folder, FIREWALLED, congestion, "copy", mib=lossy_mib, runs=runs, workers=4)
+    one = _speeds(folder, FIREWALLED, congestion, "copy", mib=lossy_mib, runs=runs, workers=1)
+    goal = GOALS["streams"] if congestion == "cubic" else ""
+    yield _row(names["streams"], four, one, goal, f"both: {FIREWALLED.words}, {lossy_mib} MiB; the path is the same: this is the engine")
+    eight = _speeds(folder, FIREWALLED, congestion, "copy", mib=lossy_mib, runs=runs)
+    yield _row(names["engine"], eight, legacy, "", f"both: {FIREWALLED.words}, {lossy_mib} MiB; the path is the same: this is the engine")
+
+
+def _row(name: str, ours: list[float], against: list[float], goal: str, note: str) -> Row:
+    spread = f"ours {min(ours):.4g}-{max(ours):.4g}; rival {min(against):.4g}-{max(against):.4g}; delay box in user space"
+    ratio = median(ours) / median(against)
+    return Row(name, figure(median(ours)), figure(median(against)), figure(ratio), goal, "Mbit/s", len(ours), noted(note, spread))
+
+
+def _speeds(folder: Path, line: Line, congestion: str, what: str, *, mib: int, runs: int, workers: int = 8) -> list[float]:
+    """Mbit/s of each run over a path of its own."""
+    with joined_by(line) as pair:
+        pair.set_congestion_control(congestion)
+        command = pair.in_near(
+            sys.executable, "-m", "services.embedded.bench.far", str(folder / "network"), "--namespaces", pair.near, pair.far,
+            "--what", what, "--workers", str(workers), "--mib", str(mib), "--runs", str(runs),
+        )  # fmt: skip
+        ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        raise BenchError(f"over {line.words}: {ran.stderr.strip()[-1500:]}")
+    return [mib * 8 * 1.048576 / float(seconds) for seconds in ran.stdout.split()]
