@@ -40,7 +40,7 @@ def test_a_researcher_asks_on_the_page_of_the_dataset(as_person, dataset, ada, b
     shown = client.get(dataset.get_absolute_url()).content.decode()
     assert "Look at your request" in shown
     assert form not in shown
-    assert "Waits for a steward" in client.get(made.get_absolute_url()).content.decode()
+    assert "a steward has not decided yet" in client.get(made.get_absolute_url()).content.decode()
     assert dataset.title in client.get("/access-requests/").content.decode()
 
 
