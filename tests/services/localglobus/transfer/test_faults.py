@@ -51,3 +51,17 @@ def test_switch_is_read_and_cleared(sites):
 
 def test_switch_is_closed_unless_asked_for(globus):
     assert httpx.get(f"{globus.url}/faults", trust_env=False).status_code == 404
+
+
+def test_other_services_fail_as_told_too(sites):
+    asked = {"http_status": 503, "code": "ServiceUnavailable", "message": "busy"}
+    for kind, method, path in (
+        ("search.query", "POST", "/v1/index/none/search"),
+        ("search.ingest", "POST", "/v1/index/none/ingest"),
+        ("timer.create", "POST", "/v2/timer"),
+        ("timer.get", "GET", "/jobs/none"),
+    ):
+        sites.fault(kind=kind, error=asked)
+        statuses = [httpx.request(method, sites.globus.url + path, trust_env=False).status_code for _ in range(2)]
+        assert statuses[0] == 503, kind
+        assert statuses[1] < 500, kind
