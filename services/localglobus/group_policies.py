@@ -37,7 +37,8 @@ def read_policies(connection: Connection, group_id: str, caller: Caller) -> dict
 
 
 def set_policies(connection: Connection, group_id: str, caller: Caller, asked: dict[str, Any]) -> dict[str, Any]:
-    """Replace policies as an admin; what is not named stays. Raises ApiError 400, 403, 404."""
+    """Replace policies as an admin; what is not named, or null, stays. Raises ApiError 400, 403, 404."""
+    asked = {name: value for name, value in asked.items() if value is not None}
     group, members = groups.find(connection, group_id, caller)
     if groups.rank_of(members, caller) < 3:
         raise ApiError("FORBIDDEN", "only an admin may set policies", 403)
