@@ -40,6 +40,10 @@ FINAL_CODES = frozenset({"InvalidPath", "IsDirectory"})
 NAMED_CODES = frozenset(CODES.values())
 
 
+class PausedError(StoppedError):
+    """A transfer was broken off because the order rests; it goes on later."""
+
+
 class GridCopy(Copy):
     """One copy order at work, by third-party transfers."""
 
@@ -75,7 +79,11 @@ class GridCopy(Copy):
             if number and (self.is_paused or self._pair() is None):
                 self._state.schedule.put_back(entries[number:])
                 return
-            self._pull(entry)
+            try:
+                self._pull(entry)
+            except PausedError:
+                self._state.schedule.put_back(entries[number + 1 :])
+                raise
 
     def _pull_first(self, entry: FileEntry, partial: Unfinished) -> dict[int, int]:
         self._transfer(entry, partial, {})
@@ -100,9 +108,9 @@ class GridCopy(Copy):
         except TransferError as error:
             self._drop_pair()
             raise self._fault(entry, error) from error
-        except StoppedError:
+        except StoppedError as stopped:
             self._drop_pair()
-            if self.is_paused:
+            if isinstance(stopped, PausedError):
                 self._state.schedule.put_back([entry])
             raise
 
@@ -201,8 +209,10 @@ class GridCopy(Copy):
 
     def _look(self) -> None:
         """End a transfer that is not to go on."""
-        if self.stop.is_set() or self.is_paused or self._state.is_late():
+        if self.stop.is_set() or self._state.is_late():
             raise StoppedError
+        if self.is_paused:
+            raise PausedError
 
     def _fault(self, entry: FileEntry, error: TransferError) -> PullError:
         """Say what went wrong in the words of an order. What names a cause counts more than that the other end broke off."""

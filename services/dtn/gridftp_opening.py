@@ -65,7 +65,7 @@ class Openings:
         async with self._starting:
             opening = self._open.get(key)
             if opening is None or not _fits(opening, user, authority, access):
-                self._close(key)
+                await self._close(key)
                 server = await loop.run_in_executor(self._node.readers, self._start, key, collection, access, user, authority)
                 opening = self._open[key] = _Opening(server, user, authority, access)
                 opening.watch = asyncio.create_task(self._watch(key, collection, ticket))
@@ -92,13 +92,13 @@ class Openings:
             if access.rules != opening.access.rules:
                 break
         if self._open.get(key) is opening:
-            self._close(key)
+            await self._close(key)
 
-    def _close(self, key: str) -> None:
+    async def _close(self, key: str) -> None:
         opening = self._open.pop(key, None)
         if opening is None:
             return
-        opening.server.stop()
+        await asyncio.get_running_loop().run_in_executor(self._node.readers, opening.server.stop)
         if opening.watch is not None and opening.watch is not asyncio.current_task():
             opening.watch.cancel()
         logger.info("gridftp server ended", extra={"facts": {"user": opening.user}})

@@ -5,6 +5,7 @@ import hashlib
 import os
 import signal
 import sqlite3
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -93,13 +94,17 @@ def signal_servers(node, number):
 
 
 @pytest.fixture
-def stalled(control, ends, archive):
-    """A copy of a large file whose source stands still, after some of it has come: (order, source folder, target folder)."""
+def stalled(control, ends, archive, request):
+    """A copy of a large file whose source stands still, after some of it has come: (order, source folder, target folder).
+
+    A parameter is the number of seconds that the order may take.
+    """
     source, source_folder, target, target_folder = ends
     with (source_folder / "large").open("wb") as file:
         file.write(os.urandom(1 << 20))
         file.truncate(LARGE)
-    order = control.order(source, target, [("/large", "/large")], engine="gridftp")
+    options = {"deadline": (datetime.now(UTC) + timedelta(seconds=request.param)).isoformat()} if hasattr(request, "param") else {}
+    order = control.order(source, target, [("/large", "/large")], engine="gridftp", **options)
     control.wait(lambda: any(path.stat().st_size for path in target_folder.glob(".large.*.part")))
     signal_servers(archive, signal.SIGSTOP)
     assert order not in control.finished, "the machine is too fast for this size"
@@ -281,3 +286,38 @@ def test_paused_and_resumed(control, stalled, archive, campus):
     assert control.wait_for_end(order, 60)["status"] == "SUCCEEDED"
     assert whole(source_folder, target_folder)
     assert control.faults(order) == []
+
+
+@pytest.mark.parametrize("stalled", [15], indirect=True)
+def test_the_deadline_ends_a_transfer_in_the_middle(control, stalled, campus):
+    order, _, target_folder = stalled
+    end = control.wait_for_end(order, 60)
+    assert (end["status"], end["fatal_error"]["code"]) == ("FAILED", "EXPIRED")
+    control.wait(lambda: not servers_of(campus))
+    assert not (target_folder / "large").exists()
+
+
+def test_many_small_files_paused_among_them(control, ends, archive):
+    source, source_folder, target, target_folder = ends
+    for number in range(300):
+        (source_folder / f"{number}").write_bytes(b"%d" % number)
+    order = control.order(source, target, [("/", "/", True)], engine="gridftp")
+    control.wait(lambda: len(list(target_folder.glob("[0-9]*"))) >= 5)
+    signal_servers(archive, signal.SIGSTOP)
+    control.actions[order] = "pause"
+    beats = len(control.heartbeats[order])
+    control.wait(lambda: len(control.heartbeats[order]) >= beats + 3)
+    signal_servers(archive, signal.SIGCONT)
+    del control.actions[order]
+    assert control.wait_for_end(order, 60)["status"] == "SUCCEEDED"
+    assert {path.name: path.read_bytes() for path in target_folder.iterdir()} == {f"{number}": b"%d" % number for number in range(300)}
+    assert len(control.results(order)) == 300
+
+
+def test_from_a_node_to_itself(control, ends, archive):
+    source, source_folder, _, _ = ends
+    target, target_folder = new_collection(control, archive, "itself")
+    (source_folder / "file").write_bytes(b"both ends here")
+    order = control.order(source, target, [("/file", "/file")], engine="gridftp")
+    assert control.wait_for_end(order)["status"] == "SUCCEEDED"
+    assert (target_folder / "file").read_bytes() == b"both ends here"
