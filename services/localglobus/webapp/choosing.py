@@ -19,6 +19,7 @@ LISTS = {
     "mine": "Yours",
     "shared": "Shared with you",
     "administered": "Administered by you",
+    "computers": "Your computers",
 }
 """The lists by their name in addresses."""
 FILTER_SCOPES = {
@@ -26,6 +27,7 @@ FILTER_SCOPES = {
     "mine": "my-endpoints",
     "shared": "shared-with-me",
     "administered": "administered-by-me",
+    "computers": "my-gcp-endpoints",
 }
 EMPTY = {
     "usable": "Nothing is shared with you yet. When someone gives you access to a folder, its collection is listed here.",
@@ -34,6 +36,7 @@ EMPTY = {
     "mine": "You own no collection. “Share” in the file manager makes a guest collection of a folder.",
     "shared": "Nobody has shared a folder with you or one of your groups.",
     "administered": "You look after no collection.",
+    "computers": "You have registered no computer of your own.",
 }
 
 

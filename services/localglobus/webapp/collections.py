@@ -10,7 +10,7 @@ from starlette.responses import Response
 from services.localglobus.errors import ApiError
 from services.localglobus.webapp import choosing, panes
 from services.localglobus.webapp.calls import Calls, Document, quote
-from services.localglobus.webapp.naming import GUEST, kind_of, name_principal, tabs_of
+from services.localglobus.webapp.naming import GUESTS, PERSONAL, kind_of, name_principal, tabs_of
 from services.localglobus.webapp.pages import draw, read_form, see, tell
 
 ROLES = {
@@ -51,7 +51,7 @@ async def one_collection(request: Request, calls: Calls) -> Response:
         return await _change(request, calls, collection)
     host = collection["mapped_collection_id"]
     mapped = await _find(calls, host) if host else None
-    pauses = await _pauses(calls, collection) if collection["https_server"] else []
+    pauses = await _pauses(calls, collection) if kind_of(collection) != "endpoint" else []
     context = {
         "collection": collection,
         "kind": kind_of(collection),
@@ -61,7 +61,7 @@ async def one_collection(request: Request, calls: Calls) -> Response:
         "pauses": pauses,
         "open_address": panes.folder_address(collection["id"]),
         "may_change": "administrator" in collection["my_effective_roles"],
-        "may_delete": "administrator" in collection["my_effective_roles"] and collection["entity_type"] == GUEST,
+        "may_delete": "administrator" in collection["my_effective_roles"] and collection["entity_type"] in (*GUESTS, PERSONAL),
     }
     return await draw(request, calls, "collection.html", context)
 
@@ -136,3 +136,18 @@ async def _change_roles(request: Request, calls: Calls, collection: Document) ->
     else:
         raise ApiError("BadRequest", "There is no such button on this page", 400)
     return see(f"/file-manager/collections/{collection['id']}/roles")
+
+
+async def personal(request: Request, calls: Calls) -> Response:
+    """GET shows the form for one's own computer; POST registers it and shows the setup key, which is told once."""
+    made = None
+    if request.method == "POST":
+        form = await read_form(request)
+        asked = {
+            "DATA_TYPE": "endpoint",
+            "is_globus_connect": True,
+            "display_name": form.text("display_name"),
+            "public": form.has("public"),
+        }
+        made = await calls.transfer("POST", "endpoint", asked=asked)
+    return await draw(request, calls, "personal.html", {"made": made, "control": request.app.state.settings.url})

@@ -102,7 +102,17 @@ def nodes_table(db: Connection, cut_off: Held[str]) -> Table:
         (held,) = db.execute("select count(*) from copy_order where node = ? and not is_finished", (node,)).fetchone()
         is_cut = node in cut_off
         button = Button(words="Connect again" if is_cut else "Disconnect", act="connect" if is_cut else "disconnect", fields={"node": node})
-        rows.append((text(node), shown, moment(heard_at), code(row["node_url"]), code(row["node_instance"]), number(held), acts(button)))
+        rows.append(
+            (
+                text(node, note=row["display_name"]),
+                shown,
+                moment(heard_at),
+                code(row["node_url"]),
+                code(row["node_instance"]),
+                number(held),
+                acts(button),
+            )
+        )
     return Table(
         title="Data transfer nodes",
         columns=("Node", "State", "Last heard", "Address", "Instance", "Open orders", ""),

@@ -22,7 +22,7 @@ from services.localglobus.transfer import collections
 from services.localglobus.transfer.permissions import person_of, rights_of
 from services.localglobus.webapp import choosing, panes
 from services.localglobus.webapp.calls import Calls, Document, quote
-from services.localglobus.webapp.naming import kind_of
+from services.localglobus.webapp.naming import MAPPED, kind_of
 from services.localglobus.webapp.pages import Form, draw
 from services.localglobus.webapp.panes import PAGE_SIZE, SIDES, Pane, View
 from services.localglobus.webapp.wording import explain
@@ -127,7 +127,7 @@ async def _pane_context(calls: Calls, view: View, side: str, found: Loaded, sent
         "next": view.paged(side, offset + PAGE_SIZE).address if offset + PAGE_SIZE < total else None,
         "previous": view.paged(side, offset - PAGE_SIZE).address if offset else None,
         "may_write": may_write,
-        "may_share": collection["entity_type"] == "GCSv5_mapped_collection" or bool(collection["acl_editable"]),
+        "may_share": collection["entity_type"] in MAPPED or bool(collection["acl_editable"]),
         "share_address": share_address(collection["id"], pane.path),
         "other": view.other(side),
     }
@@ -136,7 +136,9 @@ async def _pane_context(calls: Calls, view: View, side: str, found: Loaded, sent
 def _entry(view: View, side: str, collection: Document, entry: Document, ticked: set[str]) -> dict[str, Any]:
     is_folder = entry["type"] == "dir"
     inside = view.pane(side).path + entry["name"]
-    address = view.at(side, inside + "/").address if is_folder else collection["https_server"] + urllib.parse.quote(inside)
+    server = collection["https_server"]
+    file_address = server + urllib.parse.quote(inside) if server else ""  # somebody's own computer has none
+    address = view.at(side, inside + "/").address if is_folder else file_address
     value = ("d:" if is_folder else "f:") + entry["name"]
     return {
         **entry,

@@ -117,22 +117,22 @@ def release_order(db: Connection, form: Form) -> str:
 
 
 async def cut_node(request: Request, form: Form) -> str:
-    node = _node(request, form)
+    node = await _node(request, form)
     nodes_of(request).cut_off.add(node)
     ROOM.wake("orders")
     return f"{node} is disconnected: control does not answer it, and its folders cannot be reached."
 
 
 async def connect_node(request: Request, form: Form) -> str:
-    node = _node(request, form)
+    node = await _node(request, form)
     nodes_of(request).cut_off.discard(node)
     ROOM.wake("orders")
     return f"{node} is connected again."
 
 
-def _node(request: Request, form: Form) -> str:
-    settings: Settings = request.app.state.settings
-    if form.text("node") not in settings.nodes:
+async def _node(request: Request, form: Form) -> str:
+    known = await store_of(request).read(lambda db: {row["node"] for row in db.execute("select node from endpoint")})
+    if form.text("node") not in known:
         raise ApiError("NotFound", "There is no such node", 404)
     return form.text("node")
 

@@ -8,16 +8,20 @@ from services.localglobus.transfer.seeing import name_of
 from services.localglobus.webapp.calls import Calls, Document, quote
 from services.localglobus.webapp.wording import OPEN_PRINCIPALS
 
-GUEST = "GCSv5_guest_collection"
-MAPPED = "GCSv5_mapped_collection"
+GUESTS = frozenset({"GCSv5_guest_collection", "GCP_guest_collection"})
+MAPPED = frozenset({"GCSv5_mapped_collection", "GCP_mapped_collection"})
+PERSONAL = "GCP_mapped_collection"
+"""Somebody's own computer: endpoint and mapped collection in one."""
 TABS = {"overview": "Overview", "sharing": "Permissions", "shares": "Guest collections", "roles": "Roles"}
 
 
 def kind_of(collection: Document) -> str:
     """Returns the kind of an `endpoint` document in words."""
-    return {"GCSv5_guest_collection": "guest collection", "GCSv5_mapped_collection": "mapped collection", "GCSv5_endpoint": "endpoint"}.get(
-        collection["entity_type"], str(collection["entity_type"])
-    )
+    if collection["entity_type"] in GUESTS:
+        return "guest collection"
+    if collection["entity_type"] == PERSONAL:
+        return "personal computer" if collection["gcp_connected"] else "personal computer, not connected"
+    return "mapped collection" if collection["entity_type"] in MAPPED else "endpoint"
 
 
 def tabs_of(collection: Document) -> dict[str, str]:
@@ -26,8 +30,8 @@ def tabs_of(collection: Document) -> dict[str, str]:
     may_see_rules = bool({"administrator", "access_manager", "restricted_administrator"} & set(collection["my_effective_roles"]))
     shown = {
         "overview": True,
-        "sharing": collection["entity_type"] == GUEST and may_see_rules,
-        "shares": collection["entity_type"] == MAPPED,
+        "sharing": collection["entity_type"] in GUESTS and may_see_rules,
+        "shares": collection["entity_type"] in MAPPED,
         "roles": is_admin,
     }
     return {name: words for name, words in TABS.items() if shown[name]}

@@ -32,6 +32,7 @@ routes: list[BaseRoute] = [
     _page("/file-manager", acting.act, "POST"),
     _page("/file-manager/choose", files.choose),
     _page("/file-manager/share", sharing.share, "GET", "POST"),
+    _page("/file-manager/gcp", collections.personal, "GET", "POST"),
     _page(f"{COLLECTION}/sharing/add", sharing.add_rule, "GET", "POST"),
     _page(f"{COLLECTION}/sharing", sharing.rules, "GET", "POST"),
     _page(f"{COLLECTION}/shares", collections.guests),

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from services.localglobus.errors import ApiError
 from services.localglobus.webapp import panes
 from services.localglobus.webapp.calls import Calls, Document, quote
-from services.localglobus.webapp.naming import GUEST, MAPPED, name_principal, tabs_of
+from services.localglobus.webapp.naming import GUESTS, MAPPED, PERSONAL, name_principal, tabs_of
 from services.localglobus.webapp.pages import Form, draw, read_form, see, tell
 from services.localglobus.webapp.wording import PERMISSIONS
 
@@ -34,9 +34,9 @@ async def share(request: Request, calls: Calls) -> Response:
     query = request.query_params
     collection = await calls.transfer("GET", f"endpoint/{quote(query.get('collection_id', ''))}")
     path = query.get("path", "/")
-    if collection["entity_type"] == GUEST:
+    if collection["entity_type"] in GUESTS:
         return see(sharing_address(collection["id"], path=path))
-    if collection["entity_type"] != MAPPED:
+    if collection["entity_type"] not in MAPPED:
         raise ApiError("NotSupported", "Folders of collections are shared, not of endpoints", 409)
     found = (await calls.transfer("GET", f"endpoint/{collection['id']}/my_shared_endpoint_list"))["DATA"]
     context = {
@@ -52,6 +52,8 @@ async def share(request: Request, calls: Calls) -> Response:
 async def _make_guest(request: Request, calls: Calls) -> Response:
     form = await read_form(request)
     collection = await calls.transfer("GET", f"endpoint/{quote(form.text('collection_id'))}")
+    if collection["entity_type"] == PERSONAL:
+        return await _make_personal_guest(request, calls, collection, form)
     keywords = [word.strip() for word in form.text("keywords").split(",") if word.strip()]
     made = await calls.manager(
         collection,
@@ -69,6 +71,22 @@ async def _make_guest(request: Request, calls: Calls) -> Response:
         },
     )
     tell(request, calls.session, f"The guest collection {made['display_name']} was made. Nobody but you may use it yet.")
+    return see(sharing_address(made["id"]))
+
+
+async def _make_personal_guest(request: Request, calls: Calls, collection: Document, form: Form) -> Response:
+    """On somebody's own computer, which has no GCS Manager, a guest collection is made at Transfer."""
+    texts = {name: form.text(name) or None for name in ("description", "keywords")}
+    asked = {
+        "DATA_TYPE": "shared_endpoint",
+        "host_endpoint": collection["id"],
+        "host_path": next(iter(form.texts("path")), ""),
+        "display_name": form.text("display_name"),
+        "public": form.has("public"),
+        **texts,
+    }
+    made = await calls.transfer("POST", "shared_endpoint", asked=asked)
+    tell(request, calls.session, f"The guest collection {form.text('display_name')} was made. Nobody but you may use it yet.")
     return see(sharing_address(made["id"]))
 
 
