@@ -155,10 +155,8 @@ def _decide_right(user: Visitor, dataset: Dataset) -> Decision:
     grant = held.order_by("-principal_type", F("expires_at").desc(nulls_first=True), "granted_at").first()
     if grant is None:
         return refusal
-    label = grant.label
-    if not label and grant.principal_type == PrincipalType.IDENTITY:
-        label = user.name_of(grant.principal)
-    through = Through(grant.principal_type, grant.principal, label)
+    name = user.name_of(grant.principal) if grant.principal_type == PrincipalType.IDENTITY else ""
+    through = Through(grant.principal_type, grant.principal, name or grant.label)
     return Decision(is_allowed=True, reason=Reason.GRANT, through=through, until=grant.expires_at)
 
 

@@ -20,6 +20,7 @@ from markupsafe import Markup, escape
 from portal import health
 from transfers.access.pages import access_request_of, count_undecided
 from transfers.models import Selection
+from transfers.reconciling import rules_by_hand
 
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 SPANS = (("year", 31_557_600), ("month", 2_629_800), ("day", 86_400), ("hour", 3_600), ("minute", 60))
@@ -127,6 +128,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
             "count_basket": lambda: count_basket(request),
             "count_undecided": lambda: count_undecided(user),
             "access_request_of": lambda dataset: access_request_of(user, dataset),
+            "rules_by_hand": rules_by_hand,
         }
         return known | own | asked
     except DatabaseError:

@@ -7,8 +7,10 @@ from uuid import UUID
 
 from celery import shared_task
 from django.conf import settings
+from django.core.cache import cache
 from django.utils import timezone
 
+from datasets.models import Dataset, Location, LocationKind
 from transfers import globus
 from transfers.errors import ConsentNeededError, GlobusRefusedError
 from transfers.models import ArchiveRule, DataRequest, Drift
@@ -18,6 +20,7 @@ from transfers.words import Rule
 
 log = logging.getLogger(__name__)
 
+LATEST = "latest-comparison"
 SHARE_PATH = re.compile(rf"^{PARENT_FOLDER}([0-9a-f-]{{36}})/$")
 # While one of these, the rule and the folder of a share may rightly come and go.
 IN_MOTION = {Status.QUEUED, Status.STAGING, Status.COPYING, Status.GRANTING, Status.EXPIRING, Status.CANCELLING, Status.FAILED}
@@ -32,11 +35,37 @@ def reconcile(*, repair: bool = True) -> str:
         _compare_folders(run_id, UUID(settings.SHARE_COLLECTION))
     for request in DataRequest.objects.granted().filter(variant=Variant.COLLECTION):
         _compare_own_collection(run_id, request, repair=repair)
-    for collection_id in set(ArchiveRule.objects.values_list("collection_id", flat=True)):
-        _compare_archive(run_id, collection_id, repair=repair)
+    for collection_id in _archive_collections():
+        try:
+            _compare_archive(run_id, collection_id, repair=repair)
+        except (GlobusRefusedError, ConsentNeededError) as error:
+            log.warning("a collection could not be compared", extra={"collection_id": str(collection_id), "words": error.detail})
+    cache.set(LATEST, str(run_id), timeout=None)
     n_found = Drift.objects.filter(run_id=run_id).count()
     log.info("grants compared", extra={"run_id": str(run_id), "findings": n_found})
     return str(run_id)
+
+
+def _archive_collections() -> set[UUID]:
+    """Where published files lie, also where no rule of ours stands: on restricted files there should be none at all."""
+    published = Location.objects.filter(kind=LocationKind.COLLECTION, version__published_at__isnull=False)
+    named = {*ArchiveRule.objects.values_list("collection_id", flat=True), *published.values_list("collection_id", flat=True)}
+    return {collection_id for collection_id in named if collection_id}
+
+
+def rules_by_hand(dataset: Dataset) -> list[Drift]:
+    """What the latest comparison found on the folders of a dataset that the portal did not grant: somebody may read them through it."""
+    latest = cache.get(LATEST)  # a comparison that finds nothing leaves no row
+    if not latest:
+        return []
+    places = list(Location.objects.filter(version__dataset=dataset, kind=LocationKind.COLLECTION))
+    found = Drift.objects.filter(run_id=latest, finding=Drift.Finding.UNKNOWN, repaired_at=None)
+    return [one for one in found if any(_overlap(one, place) for place in places)]
+
+
+def _overlap(found: Drift, place: Location) -> bool:
+    is_same = found.collection_id == place.collection_id
+    return is_same and (found.path.startswith(place.base_path) or place.base_path.startswith(found.path))
 
 
 def _compare_shares(run_id: UUID, collection_id: UUID, *, repair: bool) -> None:

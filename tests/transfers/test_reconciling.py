@@ -50,6 +50,21 @@ def test_rule_added_by_hand_is_reported_and_left(world, real_ada):
     globus.remove_rule(collection_id, rule_id)
 
 
+def test_rule_by_hand_on_restricted_files_is_reported_though_no_rule_of_ours_stands_there(publish_real, real_ada, dee, client):
+    version = publish_real(policy="restricted")
+    place = version.primary_location
+    rule_id = globus.add_rule(place.collection_id, path=place.base_path, principal=real_ada.id)
+    (found,) = findings(path=place.base_path)
+    assert (found.finding, found.rule_id, found.repaired_at) == (Drift.Finding.UNKNOWN, rule_id, None)
+    client.force_login(dee)
+    page = client.get(f"/steward/datasets/{version.dataset.slug}/who-can-see/").content.decode()
+    assert "Rules that Causeway did not make" in page
+    assert str(real_ada.id) in page
+    globus.remove_rule(place.collection_id, rule_id)
+    reconciling.reconcile()
+    assert str(real_ada.id) not in client.get(f"/steward/datasets/{version.dataset.slug}/who-can-see/").content.decode()
+
+
 def test_read_rule_of_a_published_dataset_is_given_again(publish_real):
     dataset = publish_real().dataset
     opening.open_dataset(dataset)
