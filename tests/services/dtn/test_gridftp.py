@@ -3,8 +3,10 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import signal
 import sqlite3
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -321,3 +323,34 @@ def test_from_a_node_to_itself(control, ends, archive):
     order = control.order(source, target, [("/file", "/file")], engine="gridftp")
     assert control.wait_for_end(order)["status"] == "SUCCEEDED"
     assert (target_folder / "file").read_bytes() == b"both ends here"
+
+
+def test_a_file_that_vanishes_is_told_and_taken_when_it_is_back(control, stalled, archive):
+    order, source_folder, target_folder = stalled
+    away = (source_folder / "large").rename(source_folder / "away")
+    signal_servers(archive, signal.SIGCONT)
+    control.wait(lambda: "FILE_NOT_FOUND" in control.faults(order), 60)
+    assert not (target_folder / "large").exists()
+    away.rename(source_folder / "large")
+    assert control.wait_for_end(order, 60)["status"] == "SUCCEEDED"
+    assert whole(source_folder, target_folder)
+
+
+def test_a_full_disk_is_told_and_tried_again_when_there_is_room(control, ends):
+    source, source_folder, target, target_folder = ends
+    disk = target_folder / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a file system cannot be mounted here (root in a container without CAP_SYS_ADMIN, or no root)")
+    try:
+        (source_folder / "file").write_bytes(os.urandom(2 << 20))
+        (disk / "filler").write_bytes(bytes(3 << 20))
+        order = control.order(source, target, [("/file", "/disk/file")], engine="gridftp")
+        control.wait(lambda: "NO_SPACE" in control.faults(order))
+        assert not (disk / "file").exists()
+        (disk / "filler").unlink()
+        assert control.wait_for_end(order, 60)["status"] == "SUCCEEDED"
+        assert (disk / "file").read_bytes() == (source_folder / "file").read_bytes()
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
