@@ -68,7 +68,9 @@ def metered(page: Page) -> Page:
     @functools.wraps(page)
     async def answer(request: Request) -> Response:
         try:
-            request.app.state.meter.count(f"browser {request.cookies.get(COOKIE) or (request.client and request.client.host)}")
+            cookies: sessions.Cookies = request.app.state.cookies
+            known = cookies.read(request.cookies.get(COOKIE)) or (request.client.host if request.client else "")
+            request.app.state.meter.count(f"browser {known}")
         except ApiError as error:
             return refuse_in(request, "These pages are asked for too often.", wait_s=int(error.headers["Retry-After"]))
         return await page(request)

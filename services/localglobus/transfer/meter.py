@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from services.localglobus.errors import ApiError
 
 WINDOW_S = 10.0
+MOST_KNOWN = 10_000
 
 
 @dataclass
 class Meter:
-    """A bucket of requests for each identity, filled at `per_second`; 0 meters nothing."""
+    """A bucket of requests for each identity (or browser), filled at `per_second`; 0 meters nothing."""
 
     per_second: float
     _spent: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -31,4 +32,6 @@ class Meter:
             raise ApiError(
                 "RateLimitExceeded", f"More than {self.per_second:g} requests a second", 429, headers={"Retry-After": str(wait_s)}
             )
+        if len(self._spent) > MOST_KNOWN:
+            self._spent = {name: held for name, held in self._spent.items() if now - held[1] < WINDOW_S}
         self._spent[identity_id] = (spent + 1, now)

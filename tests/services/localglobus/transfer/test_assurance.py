@@ -51,10 +51,13 @@ class Guarded:
         token = self.sign_in(TransferScopes.all, **parameters)[TRANSFER]["access_token"]
         return TransferClient(authorizer=AccessTokenAuthorizer(token))
 
+    @property
+    def trust(self):
+        return ssl.create_default_context(cafile=self.sites.globus.data / "ca.pem")
+
     def https(self, **headers):
-        verify = ssl.create_default_context(cafile=self.sites.globus.data / "ca.pem")
         address = f"{self.sites.node_url('archive')}/{self.id}/notes.txt"
-        return httpx.get(address, headers=headers, verify=verify, trust_env=False)
+        return httpx.get(address, headers=headers, verify=self.trust, trust_env=False)
 
     def forget_sign_ins(self, seconds=3 * 3600):
         """As if Dee had signed in some hours ago."""
@@ -237,9 +240,12 @@ def test_the_node_asks_clients_and_browsers(guard):
     told = wait_until(refused).json()
     assert told["code"] == "AuthorizationRequired"
     assert told["authorization_parameters"]["session_required_identities"] == [identity]
+    put = httpx.put(
+        f"{guarded.sites.node_url('archive')}/{guarded.id}/new.txt", content=b"x", headers=bearer, verify=guarded.trust, trust_env=False
+    )
+    assert (put.status_code, put.json()["code"]) == (403, "AuthorizationRequired")
     first = guarded.https(Accept="text/html")  # a browser is sent to sign in
-    verify = ssl.create_default_context(cafile=guarded.sites.globus.data / "ca.pem")
-    with httpx.Client(verify=verify, trust_env=False, cookies=first.cookies) as page:
+    with httpx.Client(verify=guarded.trust, trust_env=False, cookies=first.cookies) as page:
         back = guarded.browser.authorize(first.headers["location"], DEE)
         page.get(f"{guarded.sites.node_url('archive')}/.dtn/callback", params=back)
         address = f"{guarded.sites.node_url('archive')}/{guarded.id}/notes.txt"
