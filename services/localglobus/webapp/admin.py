@@ -6,7 +6,6 @@ this browser and come from its own pages. What it does, it does past the rules o
 
 from __future__ import annotations
 
-import urllib.parse
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
@@ -17,6 +16,7 @@ from services.localglobus import faults, recent
 from services.localglobus.auth import identities
 from services.localglobus.certificates import is_loopback
 from services.localglobus.errors import ApiError
+from services.localglobus.hosts import is_ours
 from services.localglobus.settings import Settings
 from services.localglobus.store import Connection
 from services.localglobus.transfer.requests import nodes_of, store_of
@@ -46,8 +46,7 @@ Read = Callable[[Request], Awaitable[AdminPage]]
 def is_local(request: Request) -> bool:
     """Whether the request comes from this machine, for this machine, and from no page of another site."""
     peer = request.client.host if request.client else ""
-    host = urllib.parse.urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-    if not is_loopback(peer) or not is_loopback(host):
+    if not is_loopback(peer) or not is_ours(request.headers.get("host", "")):
         return False
     if any(name == "forwarded" or name.startswith("x-forwarded-") for name in request.headers):
         return False

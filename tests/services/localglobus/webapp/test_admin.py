@@ -30,21 +30,21 @@ def test_each_page_is_there_without_a_sign_in(admin, page):
     assert "default-src 'none'" in shown.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Host": "evil.example"},
-        {"Host": "evil.example:8000"},
-        {"Host": ""},
-        {"Host": "127.0.0.2.evil.example"},
-        {"X-Forwarded-For": "127.0.0.1"},
-        {"Forwarded": "for=127.0.0.1"},
-        {"X-Forwarded-Host": "127.0.0.2"},
-    ],
-)
-def test_a_rebound_name_or_a_proxy_is_refused(admin, headers):
-    assert admin.get("/admin/", headers=headers).status_code == 403
-    assert admin.get("/admin/tokens", headers=headers).status_code == 403
+REBOUND = ["evil.example", "evil.example:8000", "", "127.0.0.2.evil.example", "[::1", "192.0.2.1:8000"]
+
+
+@pytest.mark.parametrize("host", REBOUND)
+def test_a_name_that_is_not_ours_is_answered_nothing(admin, host):
+    for address in ("/admin/", "/v2/web/sign-in", "/file-manager", "/.well-known/openid-configuration"):
+        answer = admin.get(address, headers={"Host": host})
+        assert answer.status_code in {400, 421}
+        assert "local Globus" not in answer.text
+    assert admin.get("/admin/", headers={"Host": "localhost"}).status_code == 200
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Forwarded-Host"])
+def test_a_proxy_is_refused(admin, header):
+    assert admin.get("/admin/tokens", headers={header: "127.0.0.1"}).status_code == 403
 
 
 def test_a_peer_that_is_not_loopback_is_refused():
@@ -69,7 +69,6 @@ def test_a_peer_that_is_not_loopback_is_refused():
         {"Origin": "null"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
-        {"Host": "evil.example"},
     ],
 )
 def test_another_site_posts_nothing_even_with_the_token(admin, headers):
@@ -146,7 +145,7 @@ def test_calls_show_who_asked_and_what_was_refused(sites, admin):
     assert "404 EndpointNotFound" in call
     assert sites.globus.client("demo").client_id in call
     assert "409" in rows(admin.get("/admin/calls?failed=1&q=task_list"), "said by the fault switch")[0]
-    assert rows(admin.get("/admin/calls?nodes=1"), "/dtn/v1/orders/lease")
+    assert rows(admin.get("/admin/calls?nodes=1"), "/dtn/v1/"), "nodes have registered and ask for orders"
     assert "Bearer" not in admin.get("/admin/calls").text
 
 
