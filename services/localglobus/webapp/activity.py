@@ -72,10 +72,17 @@ def is_still(request: Request) -> bool:
 
 
 async def console(request: Request, calls: Calls) -> Response:
-    """Tasks of everybody on the collections that the person looks after."""
-    found = await calls.transfer("GET", f"{MANAGER}task_list", query={"limit": PAGE_SIZE})
+    """Tasks of everybody on the collections that the person looks after, the open ones first."""
+    last_key = request.query_params.get("last_key", "")
+    asked: dict[str, str | int] = {"limit": PAGE_SIZE, **({"last_key": last_key} if last_key else {})}
+    found = await calls.transfer("GET", f"{MANAGER}task_list", query=asked)
     watched = await calls.transfer("GET", f"{MANAGER}monitored_endpoints")
-    return await draw(request, calls, "console.html", {"tasks": found["DATA"], "watched": watched["DATA"]})
+    return await draw(
+        request,
+        calls,
+        "console.html",
+        {"tasks": found["DATA"], "watched": watched["DATA"], "next": found["last_key"] if found["has_next_page"] else ""},
+    )
 
 
 async def find_task(calls: Calls, task_id: str) -> tuple[Document, bool]:

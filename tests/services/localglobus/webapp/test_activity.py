@@ -57,6 +57,9 @@ def test_who_looks_after_a_collection_pauses_and_cancels_its_tasks(sites, slow_t
     ada, dee = person("ada"), person("dee")
     assert label in dee.open("/console").text
     assert label not in dee.open("/activity").text
+    for tab in ("event_log", "files", "skipped"):
+        assert dee.open(f"/activity/{task_id}/{tab}").status_code == 200
+    assert dee.open("/console?last_key=nonsense").status_code == 400
     page = dee.open(f"/activity/{task_id}")
     assert "ada@university.example" in page.text
     assert dee.send(f"/activity/{task_id}", {"act": "pause", "message": ""}).status_code == 400, "a message is due to the owner"
