@@ -29,7 +29,7 @@ def expand(state: CopyState, after_first: Callable[[], None]) -> None:
     waiting = state.journal.items(only_unexpanded=True)
     wait_s = FIRST_WAIT_S
     while waiting and not state.is_late():
-        waiting = [item for item in waiting if not _expand_item(state, item)]
+        waiting = [rest for item in waiting for rest in _expand_item(state, item)]
         if waiting:
             after_first()
             state.rest(wait_s)
@@ -38,21 +38,24 @@ def expand(state: CopyState, after_first: Callable[[], None]) -> None:
         _end_folder(state, item, item.source_path, "failed", PullError("EXPIRED", "The deadline passed before the folder could be read."))
 
 
-def _expand_item(state: CopyState, item: Item) -> bool:
-    """Return False when the folder, or one below it, is to be asked for again."""
+def _expand_item(state: CopyState, item: Item) -> list[Item]:
+    """Return what is to be asked for again: the folder itself, or those below it that could not be read."""
     try:
-        fault = _expand_folder(state, item)
+        unread = _expand_folder(state, item)
     except (PullError, NodeError, OSError) as raised:
+        state.raise_if_stopped()
         fault = as_fault(raised, item.destination_path)
-        if state.passes_over(fault) or fault.is_final:
-            _end_folder(state, item, item.source_path, "skipped" if state.passes_over(fault) else "failed", fault)
-            fault = None
-    if fault is not None:
-        state.progress.set_fault(fault.code, fault.description, item.source_path)
-        return False
-    state.journal.mark_expanded([item])
+        if not state.passes_over(fault) and not fault.is_final:
+            state.progress.set_fault(fault.code, fault.description, item.source_path)
+            return [item]
+        _end_folder(state, item, item.source_path, "skipped" if state.passes_over(fault) else "failed", fault)
+        unread = {}
+    for path, fault in unread.items():
+        state.progress.set_fault(fault.code, fault.description, path)
+    again = state.journal.split(item, [(path, _target(item, path)) for path in unread])
+    state.progress.add(directories=-len(again))  # counted when they are read
     state.schedule.wake()
-    return True
+    return again
 
 
 def _end_folder(state: CopyState, item: Item, path: str, status: str, error: PullError) -> None:
@@ -65,16 +68,16 @@ def _target(item: Item, path: str) -> str:
     return item.destination_path.rstrip("/") + "/" + path[len(item.source_path.rstrip("/")) + 1 :]
 
 
-def _expand_folder(state: CopyState, item: Item) -> PullError | None:
-    """Note what is below a folder; returns the fault of one that could not be read and is not passed over."""
+def _expand_folder(state: CopyState, item: Item) -> dict[str, PullError]:
+    """Note what is below a folder; returns the folders, with their faults, that could not be read and are not passed over."""
     rows: list[tuple[str, str, str, int | None, int | None, str | None]] = []
-    fault: PullError | None = None
+    unread: dict[str, PullError] = {}
     top, options = item.source_path.rstrip("/") + "/", state.options
     for entry in state.source.walk(top, options.filter_rules, follows_links=options.follows_links):
         source_path = str(entry["path"])
         path = _target(item, source_path)
         if "error" in entry:
-            fault = _fault_below(state, item, entry) or fault
+            unread[source_path] = _fault_of(entry)
         elif entry["type"] == "dir":
             state.storage.make_folder(path)
             rows.append(("dir", source_path, path, None, None, None))
@@ -85,16 +88,15 @@ def _expand_folder(state: CopyState, item: Item) -> PullError | None:
             _note(state, item, rows)
             rows = []
     _note(state, item, rows)
-    return fault
+    ended = {path: fault for path, fault in unread.items() if state.passes_over(fault) or fault.is_final}
+    for path, fault in ended.items():
+        _end_folder(state, item, path, "skipped" if state.passes_over(fault) else "failed", fault)
+    return {path: fault for path, fault in unread.items() if path not in ended}
 
 
-def _fault_below(state: CopyState, item: Item, entry: Entry) -> PullError | None:
-    said, path = entry["error"], str(entry["path"])
-    fault = source_fault(int(said["http_status"]), str(said["code"]), str(said["message"]), path=path)
-    if not state.passes_over(fault) and not fault.is_final:
-        return fault
-    _end_folder(state, item, path, "skipped" if state.passes_over(fault) else "failed", fault)
-    return None
+def _fault_of(entry: Entry) -> PullError:
+    said = entry["error"]
+    return source_fault(int(said["http_status"]), str(said["code"]), str(said["message"]), path=str(entry["path"]))
 
 
 def _note(state: CopyState, item: Item, rows: list[tuple[str, str, str, int | None, int | None, str | None]]) -> None:

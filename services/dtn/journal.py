@@ -152,6 +152,21 @@ class Journal:
             )
             db.executemany("UPDATE item SET is_expanded = 1 WHERE idx = ?", [(one.index,) for one in items])
 
+    def split(self, item: Item, below: Sequence[tuple[str, str]]) -> list[Item]:
+        """Note that an item is expanded but for folders (source_path, destination_path) below it, which become items of their own."""
+        with self._transaction() as db:
+            db.executemany(
+                "DELETE FROM entry WHERE item_idx = ? AND source_path = ? AND kind = 'dir'", [(item.index, one[0]) for one in below]
+            )
+            (last,) = db.execute("SELECT max(idx) FROM item").fetchone()
+            items = [Item(last + n, *paths, is_recursive=True, checksum=None) for n, paths in enumerate(below, start=1)]
+            db.executemany(
+                "INSERT INTO item (idx, source_path, destination_path, is_recursive) VALUES (?, ?, ?, 1)",
+                [(one.index, one.source_path, one.destination_path) for one in items],
+            )
+            db.execute("UPDATE item SET is_expanded = 1 WHERE idx = ?", (item.index,))
+        return items
+
     def mark_expanded(self, items: Iterable[Item]) -> None:
         with self._transaction() as db:
             db.executemany("UPDATE item SET is_expanded = 1 WHERE idx = ?", [(item.index,) for item in items])

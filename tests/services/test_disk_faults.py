@@ -151,6 +151,19 @@ def test_extra_files_stay_where_the_source_could_not_be_read(copy, secret):
     assert "DELETE_DESTINATION_EXTRA_SKIPPED" in [event["code"] for event in copy.ada.task_event_list(copy.task_id)]
 
 
+def test_a_folder_that_may_not_be_read_keeps_nothing_else_from_being_copied(copy):
+    closed = copy.there / "closed"
+    (closed / "below").mkdir(parents=True)
+    (closed / "below" / "late.nc").write_text("late")
+    closed.chmod(0)
+    copy.begin().wait_for_fault("PERMISSION_DENIED")
+    wait_until((copy.here / "good.txt").exists)
+    closed.chmod(0o755)
+    task = copy.wait_for_end()
+    assert (copy.here / "closed/below/late.nc").read_text() == "late"
+    assert (task["files"], task["files_transferred"], task["directories"]) == (2, 2, 3)
+
+
 def test_a_destination_that_may_not_be_written_is_told_and_tried_again(copy):
     copy.here.chmod(0o555)
     copy.begin().wait_for_fault("PERMISSION_DENIED")
