@@ -77,12 +77,12 @@ def surface(own, tmp_path_factory):
         tokens["browser"] = f"Cookie: localglobus_session={browser.cookies['localglobus_session']}"
         ids["form_token"] = [FormReader(browser.get("/v2/web/sign-in").text).fields["form_token"]]
     forms = read_forms(CHECKOUT / "services/localglobus/templates", but="admin-form-faults.html")  # faults that are ordered are answers
-    shapes = documents(own, share, identity, submission, endpoint)
+    shapes = transfer_documents(share, identity, submission) | other_documents(own, share, identity, endpoint)
     return Surface(routes(tmp_path_factory.mktemp("routes")), ids, shapes, tokens, forms)
 
 
-def documents(own, share, identity, submission, endpoint):
-    """Documents as the SDK sends them."""
+def transfer_documents(share, identity, submission):
+    """Documents of Transfer and Timers as the SDK sends them."""
     item = {"DATA_TYPE": "transfer_item", "source_path": FILE, "destination_path": "/fuzz/b.txt", "recursive": False}
     rule = {"DATA_TYPE": "filter_rule", "method": "exclude", "name": "*.x", "type": "file"}
     transfer = {
@@ -93,33 +93,19 @@ def documents(own, share, identity, submission, endpoint):
     access = {"DATA_TYPE": "access", "principal_type": "identity", "principal": identity, "path": FOLDER, "permissions": "r"}
     role = {"DATA_TYPE": "role", "principal_type": "identity", "principal": identity, "role": "access_manager"}
     pause = {"DATA_TYPE": "pause_rule", "endpoint_id": share, "message": "x", "start_time": "2100-01-01T00:00:00+00:00", "pause_ls": True}
-    urn = f"urn:globus:auth:identity:{identity}"
-    policy = {"project_id": str(uuid.uuid4()), "display_name": "x", "description": "y", "domain_constraints_include": ["a.example"]}
-    collection = {"DATA_TYPE": "collection#1.0.0", "collection_type": "guest", "mapped_collection_id": own.collection("storage")}
-    gateway = {"DATA_TYPE": "storage_gateway#1.0.0", "display_name": "x", "high_assurance": True, "authentication_timeout_mins": 30}
     related = {"collection": {"data": {"type": "Collection", "id": share}}}
-    credential = {"DATA_TYPE": "user_credential#1.0.0", "identity_id": identity, "storage_gateway_id": endpoint, "username": "x"}
     bookmark = {"DATA_TYPE": "bookmark", "name": "x", "endpoint_id": share, "path": "/", "pinned": True}
-    member = {"identity_id": identity, "role": "member"}
     timer = {
         "timer_type": "transfer", "name": "x",
         "schedule": {"type": "recurring", "interval_seconds": 60, "end": {"condition": "iterations", "iterations": 3}},
         "body": {name: value for name, value in transfer.items() if name != "submission_id"},
     }  # fmt: skip
-    search = {
-        "q": "x",
-        "limit": 3,
-        "filters": [{"type": "match_any", "field_name": "a", "values": ["b"]}],
-        "facets": [{"name": "f", "type": "terms", "field_name": "a"}],
-    }
-    ingest = {"ingest_type": "GMetaEntry", "ingest_data": {"subject": "s", "visible_to": ["public"], "content": {"a": 1}}}
     return {
         "/transfer": [transfer],
         "/delete": [{**delete, "DATA": [{"DATA_TYPE": "delete_item", "path": "/fuzz/c.txt"}]}],
         "/access": [access],
         "/access/{rule_id}": [access],
         "/role": [role],
-        "/roles": [{"DATA_TYPE": "role#1.0.0", "collection": share, "principal": urn, "role": "access_manager"}],
         "/mkdir": [{"DATA_TYPE": "mkdir", "path": "/fuzz/d/"}],
         "/rename": [{"DATA_TYPE": "rename", "old_path": FILE, "new_path": "/fuzz/e.txt"}],
         "/task/{task_id}": [{"DATA_TYPE": "task", "label": "x", "deadline": "2100-01-01T00:00:00+00:00"}],
@@ -132,6 +118,28 @@ def documents(own, share, identity, submission, endpoint):
         "/admin_cancel": [{"task_id_list": [submission], "message": "x"}],
         "/admin_pause": [{"task_id_list": [submission], "message": "x"}],
         "/admin_resume": [{"task_id_list": [submission]}],
+        "/timer": [{"timer": timer}],
+        "/jobs/": [timer],
+    }  # fmt: skip
+
+
+def other_documents(own, share, identity, endpoint):
+    """Documents of Auth, Groups, the GCS Manager, Search and the nodes."""
+    urn = f"urn:globus:auth:identity:{identity}"
+    policy = {"project_id": str(uuid.uuid4()), "display_name": "x", "description": "y", "domain_constraints_include": ["a.example"]}
+    collection = {"DATA_TYPE": "collection#1.0.0", "collection_type": "guest", "mapped_collection_id": own.collection("storage")}
+    gateway = {"DATA_TYPE": "storage_gateway#1.0.0", "display_name": "x", "high_assurance": True, "authentication_timeout_mins": 30}
+    credential = {"DATA_TYPE": "user_credential#1.0.0", "identity_id": identity, "storage_gateway_id": endpoint, "username": "x"}
+    member = {"identity_id": identity, "role": "member"}
+    search = {
+        "q": "x",
+        "limit": 3,
+        "filters": [{"type": "match_any", "field_name": "a", "values": ["b"]}],
+        "facets": [{"name": "f", "type": "terms", "field_name": "a"}],
+    }
+    ingest = {"ingest_type": "GMetaEntry", "ingest_data": {"subject": "s", "visible_to": ["public"], "content": {"a": 1}}}
+    return {
+        "/roles": [{"DATA_TYPE": "role#1.0.0", "collection": share, "principal": urn, "role": "access_manager"}],
         "/v2/groups": [{"name": "x", "description": "y", "parent_id": None}],
         "/groups/{group_id}": [{"add": [member], "invite": [member], "change_role": [member]}, {"name": "x"}],
         "/policies": [{"policy": policy}, {"is_high_assurance": False, "group_visibility": "private", "signup_fields": ["address1"]}],
@@ -145,8 +153,6 @@ def documents(own, share, identity, submission, endpoint):
         "/api/user_credentials": [credential],
         "/search": [search],
         "/ingest": [ingest],
-        "/timer": [{"timer": timer}],
-        "/jobs/": [timer],
         "/register": [{"protocol": 1, "name": "archive", "instance": str(uuid.uuid4()), "url": "https://127.0.0.3:1", "csr": "x"}],
         "/dtn/v1/access": [{"collection": share, "token": "x", "known_version": None}],
         "/heartbeat": [{"instance": "x", "counters": {"files": 1}, "fault": {"code": "X", "description": "y", "path": "/"}}],

@@ -48,6 +48,8 @@ def endpoint_document(collection: Collection, *, owner_name: str, roles: Iterabl
         "is_share": is_guest,
         "is_globus_connect": False,
         "high_assurance": collection.is_high_assurance,
+        "authentication_timeout_mins": collection.timeout_mins,
+        "authentication_assurance_timeout": collection.timeout_mins,
         "disable_anonymous_writes": not collection.has_anonymous_writes,
         "force_encryption": collection.forces_encryption,
         "public": collection.is_public,
@@ -116,7 +118,8 @@ def _own_words(texts: Mapping[str, Any]) -> dict[str, Any]:
 def _empty_endpoint() -> dict[str, Any]:
     """What every endpoint document has, with the values of something that has no such thing."""
     nothing = (
-        "authentication_assurance_timeout", "authentication_policy_id", "contact_email", "contact_info", "department", "description",
+        "authentication_assurance_timeout", "authentication_timeout_mins", "authentication_policy_id", "contact_email", "contact_info",
+        "department", "description",
         "default_directory", "disable_verify", "expire_time", "expires_in", "force_verify", "gcs_manager_url", "globus_connect_setup_key",
         "host_endpoint", "host_endpoint_display_name", "host_endpoint_id", "host_path",
         "https_server", "info_link", "keywords", "last_accessed_time",

@@ -109,7 +109,8 @@ def test_the_documents_say_what_is_asked_for(guard):
     assert gateway["allowed_domains"] == ["archive.example"]
     collection = guarded.manager.get_collection(guarded.id)
     assert (collection["high_assurance"], collection["authentication_timeout_mins"]) == (True, 45)
-    assert guarded.sites.service("demo").get_endpoint(guarded.id)["high_assurance"] is True
+    told = guarded.sites.service("demo").get_endpoint(guarded.id)
+    assert (told["high_assurance"], told["authentication_timeout_mins"]) == (True, 45)
     guarded.manager.update_storage_gateway(guarded.gateway, {"DATA_TYPE": "storage_gateway#1.0.0", "authentication_timeout_mins": 60})
     assert guarded.manager.get_collection(guarded.id)["authentication_timeout_mins"] == 60
     for wrong in ({"high_assurance": False}, {"authentication_timeout_mins": 0}, {"allowed_domains": "x"}, {"require_mfa": "yes"}):
