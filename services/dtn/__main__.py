@@ -34,6 +34,7 @@ def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--gridftp-site", type=Path, help="TOML that names the site's own GridFTP server (default: start servers)")
     parser.add_argument("--hard-links", action="store_true", help="read files with other hard links, which may lie outside a collection")
     parser.add_argument("--workers", type=int, default=8, help="connections that one copy uses at most")
+    parser.add_argument("--near-streams", type=int, default=1, help="of those, for one large file of a near source: more need processors")
     parser.add_argument("--name-peers", action="store_true", help="look up the process of each peer on this machine")
     parser.add_argument("--faults", action="store_true", help="open the fault switch (tests only)")
     asked = parser.parse_args(arguments)
@@ -67,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
             name=asked.name, data=asked.data.resolve(), state=state.resolve(), url=asked.url.rstrip("/"), control_url=asked.control,
             secret=asked.secret_file.read_text(encoding="utf-8").strip(), names_peers=asked.name_peers, has_faults=asked.faults,
             has_hard_links=asked.hard_links,
-            workers=asked.workers, control_ca=asked.control_ca, accounts=tuple(accounts), gridftp=site,
+            workers=asked.workers, near_streams=asked.near_streams, control_ca=asked.control_ca, accounts=tuple(accounts), gridftp=site,
         )  # fmt: skip
         credentials = Credentials(state, certificate=asked.tls_certificate, key=asked.tls_key)
         credentials.make_key()

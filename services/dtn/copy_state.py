@@ -103,6 +103,7 @@ class CopyState:
 
     def settle(self, entry: FileEntry, raised: PullError | NodeError | OSError) -> None:
         """Decide what a fault means for a file: passed over, failed for good, or tried again after a rest."""
+        self.raise_if_stopped()
         error = as_fault(raised, entry.destination_path)
         if self.passes_over(error):
             self.journal.end(entry, "skipped", code=error.code, details=error.description)

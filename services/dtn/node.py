@@ -43,6 +43,7 @@ class Settings:
     names_peers: bool = False
     has_faults: bool = False
     workers: int = 8
+    near_streams: int = 1
     control_ca: Path | None = None
     accounts: tuple[Account, ...] = ()
     has_hard_links: bool = False

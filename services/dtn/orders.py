@@ -19,8 +19,9 @@ from services.dtn.node import Collection, Node
 from services.dtn.partials import remove_partials
 from services.dtn.progress import Options, Progress
 from services.dtn.pulling import Copy
+from services.dtn.remote_source import RemoteSource
 from services.dtn.rights import access_from
-from services.dtn.sources import LocalSource, RemoteSource, Source, StoppedError
+from services.dtn.sources import LocalSource, Source, StoppedError
 from services.dtn.storage import Storage
 
 logger = logging.getLogger("dtn.orders")
@@ -115,6 +116,7 @@ class OrderRun:
         self._id = str(order["id"])
         self._journal_file = journal_file
         self._halted = threading.Event()
+        self._options = Options.read({})
         self._action = "continue"
         self._beat_at = 0.0
         self._beat_every_s = min(BEAT_S, float(order.get("lease_s", 15)) / 3)
@@ -183,7 +185,7 @@ class OrderRun:
         journal.set("has_items", value=True)
 
     def _make_job(self, journal: Journal) -> Copy | Delete:
-        options = Options.read(self._order.get("options") or {})
+        options = self._options = Options.read(self._order.get("options") or {})
         destination = self._destination()
         if self._order["kind"] == "delete":
             return Delete(journal, destination=destination, options=options, faults=self._node.faults)
@@ -203,7 +205,11 @@ class OrderRun:
         if str(asked["node_url"]).rstrip("/") == self._node.settings.url:
             with contextlib.suppress(NodeError):
                 local = self._node.collection(str(asked["collection"]))
-        return RemoteSource(asked, self._node.credentials.client_context()) if local is None else LocalSource(asked, self._node, local)
+        if local is not None:
+            return LocalSource(asked, self._node, local)
+        settings = self._node.settings
+        context = self._node.credentials.client_context()
+        return RemoteSource(asked, context, workers=settings.workers, near_streams=settings.near_streams)
 
     # --- telling control ---------------------------------------------------------------------------------------------------------
 
@@ -224,7 +230,8 @@ class OrderRun:
         job.progress.news.clear()
         fault = job.progress.fault
         body = {"instance": self._node.instance, "counters": job.progress.totals(), "fault": fault}
-        self._action = self._node.control.heartbeat(self._id, body)
+        self._action, deadline = self._node.control.heartbeat(self._id, body)
+        self._options.deadline = deadline or self._options.deadline
         job.progress.forget_fault(fault)
         self._beat_at = time.monotonic()
         if job.is_paused != (self._action == "pause"):

@@ -90,6 +90,8 @@ class Copy:
     def wake(self) -> None:
         """Let the workers look at `stop` and `is_paused` now."""
         self._state.schedule.wake()
+        if self.stop.is_set():
+            self._state.source.interrupt()
 
     def remove_partials(self) -> None:
         """Remove what a cancelled order left unfinished."""

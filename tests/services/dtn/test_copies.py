@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.services.dtn.conftest import new_collection
+from tests.services.dtn.conftest import NodeProcess, new_collection
 
 MIB = 1 << 20
 
@@ -311,6 +311,34 @@ def test_sync_level_says_what_is_copied_again(control, archive, ends, level, exp
     assert end["counters"]["files_skipped"] == 5 - len(expected)
 
 
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [(0, {"absent"}), (1, {"absent", "longer"}), (2, {"absent", "longer", "newer"}), (3, {"absent", "longer", "other", "large other"})],
+)
+def test_sync_level_counts_for_files_that_are_named_one_by_one(control, archive, ends, level, expected):
+    """Nobody told their sizes and times before: the source is asked, and told what is there."""
+    (source, there), (destination, here) = ends
+    large = b"x" * (2 * MIB)
+    for name, theirs, ours, age in [
+        ("same", b"abc", b"abc", 0), ("longer", b"abcd", b"abc", 0), ("newer", b"abc", b"abc", -100), ("other", b"abX", b"abc", 100),
+        ("absent", b"abc", None, 0), ("large same", large, large, 0), ("large other", large, large[:-1] + b"y", 100),
+    ]:  # fmt: skip
+        (there / name).write_bytes(theirs)
+        os.utime(there / name, (1_700_000_000, 1_700_000_000))
+        if ours is not None:
+            (here / name).write_bytes(ours)
+            os.utime(here / name, (1_700_000_000 + age, 1_700_000_000 + age))
+    names = [path.name for path in there.iterdir()]
+    order = control.order((archive.url, source), destination, [(f"/{name}", f"/{name}") for name in names], sync_level=level)
+    end = control.wait_for_end(order)
+    results = {result["destination_path"].strip("/"): result for result in control.results(order)}
+    assert {name for name, result in results.items() if result["status"] == "transferred"} == expected
+    assert end["counters"]["files_skipped"] == len(names) - len(expected)
+    assert all(result["size"] == (there / name).stat().st_size for name, result in results.items() if level)
+    for name in expected:
+        assert (here / name).read_bytes() == (there / name).read_bytes()
+
+
 def test_filter_rules_choose_and_extra_files_go(control, archive, ends):
     (source, there), (destination, here) = ends
     for name in ("a.nc", "b.txt", "sub/c.nc", "sub/d.txt", "tmp/e.nc"):
@@ -396,3 +424,56 @@ def test_what_a_cancelled_order_left_on_a_node_that_was_down_is_swept_after_a_we
     campus.start()
     assert left_over(here) == []
     assert not journal.exists()
+
+
+@pytest.fixture
+def many_streams(control, tmp_path):
+    """A node that fetches a large file by four connections, as all do from far away."""
+    made = NodeProcess(control, tmp_path, "other", options=("--faults", "--near-streams", "4"))
+    yield made.start()
+    made.stop()
+    del control.nodes["other"]
+
+
+def test_a_large_file_comes_in_pieces_on_several_connections(control, archive, many_streams, files, request):
+    source, there = files
+    destination, here = new_collection(control, many_streams, request.node.name)
+    original = fill(there / "big.nc", 100 * MIB + 17)
+    archive.order_fault("get", times=1)
+    archive.order_fault("get", times=2, delay_s=0.5)  # later pieces overtake these
+    archive.order_fault("get", times=1, drop=True, after_bytes=5 * MIB)
+    order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")])
+    end = control.wait_for_end(order)
+    assert (end["status"], end["counters"]["bytes_transferred"]) == ("SUCCEEDED", 100 * MIB + 17)
+    assert sha256(here / "big.nc") == sha256(original)
+    assert control.results(order)[0]["checksum"] == sha256(original)
+    assert len(requests_for(archive, f"/{source}/big.nc")) >= 7
+    assert left_over(here) == []
+
+
+def test_pieces_that_came_before_a_kill_are_not_fetched_again(control, archive, many_streams, files, request):
+    source, there = files
+    destination, here = new_collection(control, many_streams, request.node.name)
+    original = fill(there / "big.nc", 96 * MIB)
+    archive.order_fault("get", times=3)
+    archive.order_fault("get", times=20, delay_s=4)
+    order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")])
+    control.wait(lambda: control.heartbeats[order] and control.heartbeats[order][-1]["counters"]["bytes_transferred"] == 48 * MIB)
+    many_streams.kill()
+    archive.clear_faults()
+    many_streams.start()
+    assert control.wait_for_end(order)["status"] == "SUCCEEDED"
+    assert sha256(here / "big.nc") == sha256(original)
+
+
+def test_a_cancel_does_not_wait_for_a_source_that_stalls(control, archive, ends):
+    (source, there), (destination, here) = ends
+    fill(there / "big.nc", 64 * MIB)
+    archive.order_fault("get", after_bytes=20 * MIB, delay_s=25)
+    order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")])
+    control.wait(lambda: control.heartbeats[order] and control.heartbeats[order][-1]["counters"]["bytes_transferred"] == 16 * MIB)
+    control.actions[order] = "cancel"
+    end = control.wait_for_end(order)
+    assert (end["fatal_error"]["code"], end["counters"]["faults"]) == ("CANCELED", 0)
+    assert requests_for(archive, f"/{source}/big.nc") == [], "the source still stalls"
+    control.wait(lambda: not left_over(here))

@@ -8,6 +8,7 @@ import ssl
 
 import pytest
 
+from services.dtn.remote_source import RemoteSource
 from tests.services.dtn.conftest import HOSTS, new_collection
 
 MIB = 1 << 20
@@ -142,3 +143,19 @@ def test_a_copy_asks_for_its_bytes_there_and_what_a_ticket_opens_is_told_once(co
     assert control.wait_for_end(order)["status"] == "SUCCEEDED"
     assert (here / "large").read_bytes() == content * 40
     assert f"ticket-{order}" in control.unchanged_tickets
+
+
+def test_bytes_come_by_the_port_for_everybody_where_the_data_port_cannot_be_reached(control, archive, files):
+    collection, folder = files
+    (folder / "a").write_bytes(b"x" * 3 * MIB)
+    control.tickets["blocked"] = {"collection": collection, "paths": ["/"], "active": True, "task_id": "t"}
+    asked = {"collection": collection, "url": f"{archive.url}/{collection}", "node_url": archive.url, "ticket": "blocked"}
+    source = RemoteSource(asked, archive.trust(), workers=8, near_streams=1)
+    with socket.socket() as silent:
+        silent.bind((HOSTS["archive"], 0))  # nobody listens
+        source.note_data_port(silent.getsockname()[1])
+        with source.fetch("/a", offset=MIB, length=MIB, etag=None, wants_digest=False) as fetched:
+            assert fetched.size == 3 * MIB
+            assert fetched.read_into(memoryview(bytearray(2 * MIB))) == MIB
+        assert [answer.body for answer in source.fetch_many(["/a", "/b"]) if answer.is_large] == [b""]
+    source.release()
