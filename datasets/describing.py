@@ -67,6 +67,7 @@ def make_record(
         access_policy=dataset.effective_policy.value,
         is_current=version.number == max(one.number for one in published),
         access_note=_access_note(dataset),
+        embargo_ends_on=dataset.embargo_ends_at.date() if dataset.embargo_ends_at and dataset.is_embargoed else None,
         licence=dataset.licence,
         makers=tuple(Maker(one.name, one.orcid, one.affiliation) for one in dataset.creators.all()),
         subjects=tuple(one.name for one in dataset.subjects.all()),

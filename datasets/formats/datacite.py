@@ -121,6 +121,8 @@ def _dates(record: Record) -> list[dict[str, str]]:
     ]
     if record.start or record.end:  # an open side is left out: RKMS-ISO8601, which the standard names
         found.append({"date": f"{record.start or ''}/{record.end or ''}", "dateType": "Coverage"})
+    if record.embargo_ends_on:
+        found.append({"date": record.embargo_ends_on.isoformat(), "dateType": "Available"})
     return found
 
 
@@ -142,8 +144,15 @@ def _typed(url: str) -> tuple[str, str]:
     return url, "URL"
 
 
+def rights_of(record: Record) -> tuple[str, str]:
+    """Who may have the files, in words and by the term of the COAR and OpenAIRE vocabularies."""
+    if record.embargo_ends_on:
+        return f"Embargoed access until {record.embargo_ends_on}", "info:eu-repo/semantics/embargoedAccess"
+    return RIGHTS[record.access_policy]
+
+
 def _rights(record: Record) -> list[dict[str, str]]:
-    words, uri = RIGHTS[record.access_policy]
+    words, uri = rights_of(record)
     found = [{"rights": words, "rightsUri": uri}]
     if record.licence:
         one = {"rights": record.licence, "rightsUri": record.licence_url}

@@ -2,7 +2,7 @@
 
 from xml.etree.ElementTree import Element, register_namespace
 
-from datasets.formats.datacite import RIGHTS
+from datasets.formats.datacite import rights_of
 from datasets.formats.markup import XSI, add, xml_text
 from datasets.formats.record import Record
 
@@ -35,6 +35,7 @@ def facts(record: Record) -> list[tuple[str, str]]:
         ("description", record.abstract),
         ("publisher", record.publisher),
         ("date", record.published_at.date().isoformat()),
+        ("date", f"info:eu-repo/date/embargoEnd/{record.embargo_ends_on}" if record.embargo_ends_on else ""),
         ("type", "Dataset"),
         *(("format", name) for name in record.formats),
         ("identifier", record.identifier),
@@ -45,7 +46,7 @@ def facts(record: Record) -> list[tuple[str, str]]:
             "coverage",
             f"westlimit={box[0]:.10g}; southlimit={box[1]:.10g}; eastlimit={box[2]:.10g}; northlimit={box[3]:.10g}" if box else "",
         ),
-        ("rights", RIGHTS[record.access_policy][1]),
+        ("rights", rights_of(record)[1]),
         ("rights", record.licence_url or record.licence),
     ]
     return [(name, value) for name, value in found if value]

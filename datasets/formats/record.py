@@ -95,6 +95,8 @@ class Record:
     publisher: str = "Causeway"
     doi: str = ""
     access_note: str = ""
+    embargo_ends_on: dt.date | None = None
+    """Until this day the files are closed; None under no embargo."""
     licence: str = ""
     makers: tuple[Maker, ...] = ()
     subjects: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from datasets import granting, protecting, registering
 from datasets.access import Reason, decide, may_list
 from datasets.describing import find_record
 from datasets.errors import AssuranceNeededError, ForbiddenError, InvalidError
+from datasets.formats import datacite, dublin_core
 from datasets.models import Dataset
 from portal.assurance import mark_present
 
@@ -52,6 +53,11 @@ def test_no_record_for_machines_says_open_before_the_end(embargoed):
     assert not record.is_open
     assert (record.files, record.files_url, record.digest) == (None, "", "")
     assert "embargo" in record.access_note
+    until = embargoed.embargo_ends_at.date().isoformat()
+    told = datacite.attributes(record)
+    assert {"date": until, "dateType": "Available"} in told["dates"]
+    assert told["rightsList"][0]["rightsUri"] == "info:eu-repo/semantics/embargoedAccess"
+    assert f"info:eu-repo/date/embargoEnd/{until}" in dublin_core.as_xml(record)
     end_embargo(embargoed)
     record = find_record("sea", has_files=True)
     assert record.is_open
