@@ -8,6 +8,7 @@ from django.core.cache import cache
 
 from transfers import globus, opening
 from transfers.errors import ConsentNeededError, GlobusRefusedError, GlobusUnavailableError
+from transfers.globus import folders
 from transfers.words import CopyItem
 
 
@@ -45,7 +46,7 @@ def test_folder_that_exists_is_success(shares, folder):
 
 
 def test_listing_goes_through_all_pages(world, archive, monkeypatch):
-    monkeypatch.setattr(globus, "LIST_PAGE", 3)
+    monkeypatch.setattr(folders, "LIST_PAGE", 3)  # pages of ten thousand would say the same, later
     here = world.archive / "many"
     here.mkdir(exist_ok=True)
     for n in range(7):

@@ -15,6 +15,7 @@ from portal.assurance import mark_present
 from tests.transfers.conftest import everything, run_until
 from transfers import globus, opening, requesting, sending, sharing
 from transfers.errors import AssuranceNeededError, ConflictError, ForbiddenError
+from transfers.globus.clients import transfer_client
 from transfers.states import Status
 
 DAY = dt.timedelta(days=1)
@@ -104,7 +105,7 @@ def controlled(publish_real, real_ada, dee):
 
 
 def is_encrypted(request):
-    with globus._transfer(None) as client:
+    with transfer_client(None) as client:
         return [client.get_task(task.task_id)["encrypt_data"] for task in request.tasks.exclude(task_id="").filter(kind="copy")]
 
 

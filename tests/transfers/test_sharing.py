@@ -48,7 +48,7 @@ def test_share_with_a_collection_of_its_own_is_opened_and_deleted(world, publish
     own = request.collection_id
     acts.cancel(request, user=real_ada)
     run_until(request, Status.EXPIRED)
-    with pytest.raises(globus.GlobusRefusedError):
+    with pytest.raises(GlobusRefusedError):
         globus.collection(own)
     assert not (world.shares / request.folder.strip("/")).exists()
 

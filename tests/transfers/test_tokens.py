@@ -106,7 +106,7 @@ def test_token_of_a_running_transfer_ends_with_the_transfer_after_signing_out(wo
 
 
 def test_token_of_a_running_graph_ends_with_the_graph_after_signing_out(ada, world, settings):
-    settings.GRAPH_SCOPE = world.environment["CAUSEWAY_GRAPH_SCOPE"]
+    settings.GRAPH_URL, settings.GRAPH_SCOPE = "http://127.0.0.5:9", world.environment["CAUSEWAY_GRAPH_SCOPE"]
     drawing = settings.GRAPH_SCOPE.split("/")[-2]
     tokens.store_tokens(
         ada, {**ANSWER, "other_tokens": [TRANSFER, {**TRANSFER, "resource_server": drawing, "scope": settings.GRAPH_SCOPE}]}
