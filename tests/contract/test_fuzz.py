@@ -67,7 +67,8 @@ def surface(own, tmp_path_factory):
     rule = {"DATA_TYPE": "access", "principal_type": "identity", "principal": identity, "path": FOLDER, "permissions": "r"}
     rule_id = demo.add_endpoint_acl_rule(share, rule)["access_id"]
     endpoint = own.manager("demo").endpoint_client_id
-    every = [share, archive, own.collection("storage"), endpoint, identity, rule_id, submission, str(uuid.uuid4()), FOLDER, FILE]
+    made = [make(own, tokens, *asked) for asked in MADE] + [demo.create_bookmark({"endpoint_id": share, "path": "/", "name": "fuzz"})["id"]]
+    every = [*made, share, archive, own.collection("storage"), endpoint, identity, rule_id, submission, str(uuid.uuid4()), FOLDER, FILE]
     ids = dict.fromkeys(("endpoint_id", "collection_id", "rule_id", "identity_id", "task_id", "role_id", "group_id", "policy_id"), every)
     ids |= dict.fromkeys(("index_id", "bookmark_id", "gateway_id", "credential_id", "cancel_id", "order_id", "client_id"), every)
     ids |= {"consent_id": ["1", "999999999999999999999999"], "server_id": ["0", "1"], "submission": [submission]}
@@ -79,6 +80,19 @@ def surface(own, tmp_path_factory):
     forms = read_forms(CHECKOUT / "services/localglobus/templates", but="admin-form-faults.html")  # faults that are ordered are answers
     shapes = transfer_documents(share, identity, submission) | other_documents(own, share, identity, endpoint)
     return Surface(routes(tmp_path_factory.mktemp("routes")), ids, shapes, tokens, forms)
+
+
+MADE = (
+    ("groups.api.globus.org", "/v2/groups", {"name": "Fuzz"}),
+    ("search.api.globus.org", "/v1/index", {"display_name": "Fuzz", "description": "x"}),
+    ("auth.globus.org", "/v2/api/policies", {"policy": {"project_id": str(uuid.uuid4()), "display_name": "x", "description": "y"}}),
+)
+
+
+def make(own, tokens, server, path, document):
+    """Something for the run to find; its id."""
+    answer = httpx.post(own.globus.url + path, json=document, headers={"Authorization": tokens[server]}, trust_env=False).json()
+    return answer.get("policy", answer)["id"]
 
 
 def transfer_documents(share, identity, submission):
@@ -103,6 +117,11 @@ def transfer_documents(share, identity, submission):
     return {
         "/transfer": [transfer],
         "/delete": [{**delete, "DATA": [{"DATA_TYPE": "delete_item", "path": "/fuzz/c.txt"}]}],
+        "/v0.10/endpoint": [{"DATA_TYPE": "endpoint", "display_name": "x", "is_globus_connect": True}],
+        "/shared_endpoint": [{"DATA_TYPE": "shared_endpoint", "host_endpoint": share, "host_path": "/fuzz/", "display_name": "x"}],
+        "/v2/bookmarks/{bookmark_id}": [{"data": {"type": "Bookmark", "attributes": {"name": "x"}}}],
+        "/jobs/{timer_id}": [{"name": "x"}, timer],
+        "/resume": [{"update_credentials": True}],
         "/access": [access],
         "/access/{rule_id}": [access],
         "/role": [role],
@@ -140,6 +159,17 @@ def other_documents(own, share, identity, endpoint):
     ingest = {"ingest_type": "GMetaEntry", "ingest_data": {"subject": "s", "visible_to": ["public"], "content": {"a": 1}}}
     return {
         "/roles": [{"DATA_TYPE": "role#1.0.0", "collection": share, "principal": urn, "role": "access_manager"}],
+        "/v1/index": [{"display_name": "x", "description": "y"}],
+        "/v1/index/{index_id}": [{"display_name": "x"}],
+        "/entry": [{"subject": "s", "id": "i", "visible_to": ["public", urn], "content": {"a": [1, "b"]}}],
+        "/scroll": [search],
+        "/delete_by_query": [search],
+        "/batch_delete_by_subject": [{"subjects": ["s"]}],
+        "/membership_fields": [{"department": "x"}],
+        "/preferences": [{identity: {"allow_add": True}}],
+        "/subscription_id": [{"subscription_id": None}],
+        "/api/user_credentials/{credential_id}": [{**credential, "display_name": "x"}],
+        "/tickets/check": [{"collection": share, "ticket": "x"}],
         "/v2/groups": [{"name": "x", "description": "y", "parent_id": None}],
         "/groups/{group_id}": [{"add": [member], "invite": [member], "change_role": [member]}, {"name": "x"}],
         "/policies": [{"policy": policy}, {"is_high_assurance": False, "group_visibility": "private", "signup_fields": ["address1"]}],
