@@ -7,7 +7,7 @@ from django.utils import timezone
 from datasets.errors import ConflictError, ForbiddenError, NotFoundError
 from tests.transfers.conftest import everything, mails, run_until
 from transfers import acts, globus, sharing
-from transfers.errors import DuplicateRequestError, NotClaimedError, SignInNeededError
+from transfers.errors import DuplicateRequestError, GlobusRefusedError, NotClaimedError, SignInNeededError
 from transfers.models import DataRequest, ShareDeletion
 from transfers.states import Status, TaskKind
 
