@@ -296,6 +296,7 @@ def _order(db: sqlite3.Connection, order_id: str, task: sqlite3.Row) -> dict[str
             "filter_rules": options.get("filter_rules") or [],
             "recursive_symlinks": options.get("recursive_symlinks", "ignore"),
             "encrypt_data": _is_private(db, task, options),
+            "most_bytes_per_s": options.get("most_bytes_per_s"),
             "deadline": task["deadline"],
         },
         "n_items": task["n_items"],

@@ -5,7 +5,7 @@ import uuid
 
 import httpx
 import pytest
-from globus_sdk import AccessTokenAuthorizer, TransferClient, TransferData
+from globus_sdk import AccessTokenAuthorizer, TransferAPIError, TransferClient, TransferData
 from globus_sdk.scopes import GCSCollectionScopes, TransferScopes
 
 from services.embedded.addresses import free_port
@@ -219,3 +219,24 @@ def test_ticket_is_good_for_the_sources_of_its_task_as_long_as_it_runs(control, 
     assert node.say("tickets/check", collection=archive, ticket="guess").json()["active"] is False
     node.say(f"orders/{order['id']}/finish", counters=ZERO, status="SUCCEEDED", fatal_error=None)
     assert node.say("tickets/check", collection=archive, ticket=ticket).json()["active"] is False
+
+
+@pytest.mark.parametrize("cap", [None, 1024, 50_000_000])
+def test_a_bandwidth_cap_reaches_the_node(control, node, portal, cap):
+    asked = TransferData(control.env["CAUSEWAY_ARCHIVE_COLLECTION"], control.env["CAUSEWAY_SHARE_COLLECTION"])
+    asked.add_item("/a", "/b")
+    if cap is not None:
+        asked["most_bytes_per_s"] = cap
+    portal.submit_transfer(asked)
+    (order,) = node.lease()
+    assert order["options"]["most_bytes_per_s"] == cap
+
+
+@pytest.mark.parametrize("cap", [0, 1023, -1, True, "fast", 1.5, 2**63])
+def test_a_cap_that_is_none_is_refused(control, portal, cap):
+    asked = TransferData(control.env["CAUSEWAY_ARCHIVE_COLLECTION"], control.env["CAUSEWAY_SHARE_COLLECTION"])
+    asked.add_item("/a", "/b")
+    asked["most_bytes_per_s"] = cap
+    with pytest.raises(TransferAPIError) as refused:
+        portal.submit_transfer(asked)
+    assert (refused.value.http_status, "most_bytes_per_s" in refused.value.message) == (400, True)
