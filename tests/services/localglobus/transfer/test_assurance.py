@@ -14,14 +14,17 @@ from globus_sdk import (
     DeleteData,
     GCSAPIError,
     GCSClient,
+    GlobusAppConfig,
     GuestCollectionDocument,
     MappedCollectionDocument,
     StorageGatewayDocument,
     TransferAPIError,
     TransferClient,
     TransferData,
+    UserApp,
 )
 from globus_sdk.gare import to_gare
+from globus_sdk.login_flows import LoginFlowManager
 from globus_sdk.scopes import AuthScopes, GCSCollectionScopes, GCSEndpointScopes, TransferScopes
 
 from tests.services.localglobus.transfer.conftest import wait_until
@@ -260,3 +263,33 @@ def test_the_node_asks_clients_and_browsers(guard):
         back = guarded.browser.authorize(page.get(address, headers={"Accept": "text/html"}).headers["location"], DEE)
         page.get(f"{guarded.sites.node_url('archive')}/.dtn/callback", params=back)
         assert wait_until(lambda: (answer := page.get(address)).status_code == 200 and answer).text == "guarded\n"
+
+
+class BrowserLogin(LoginFlowManager):
+    """Signs in by the pages whenever an app of the SDK wants it, and counts."""
+
+    def __init__(self, login_client, browser, redirect_uri):
+        super().__init__(login_client)
+        self.browser, self.redirect_uri, self.asked = browser, redirect_uri, []
+
+    def run_login_flow(self, auth_parameters):
+        self.asked.append(auth_parameters)
+        address = self._get_authorize_url(auth_parameters, self.redirect_uri)
+        return self.login_client.oauth2_exchange_code_for_tokens(self.browser.authorize(address, DEE)["code"])
+
+
+def test_an_app_of_the_sdk_shows_by_itself_what_is_lacking(guard, sites):
+    guarded = guard(high_assurance=True, authentication_timeout_mins=60, require_mfa=True)
+    portal = sites.globus.client("portal")
+    login = BrowserLogin(portal, guarded.browser, sites.globus.portal_redirect)
+    config = GlobusAppConfig(token_storage="memory", login_flow_manager=login, auto_redrive_gares=True)
+    app = UserApp("of Dee", login_client=portal, config=config)
+    transfer = TransferClient(app=app)
+    assert transfer.operation_ls(guarded.id, path="/")["DATA"]
+    guarded.forget_sign_ins()
+    assert transfer.operation_stat(guarded.id, "/notes.txt")["size"] == 8
+    first, *again = login.asked
+    assert first.session_required_mfa is None
+    assert [asked.session_required_mfa for asked in again] == [True] * len(again)
+    assert len(again) == 2
+    assert guarded.browser.seen.count("/v2/web/second-factor") == 2
