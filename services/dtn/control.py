@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -139,9 +140,11 @@ class Control:
             raise UnavailableError("Control does not answer.") from error
         return list(answer["items"])
 
-    def heartbeat(self, order_id: str, body: dict[str, Any]) -> str:
-        """Say that the order is being worked on; answers `continue`, `cancel`, `pause` or `lost`."""
-        return str(self._post(f"/dtn/v1/orders/{order_id}/heartbeat", body)["action"])
+    def heartbeat(self, order_id: str, body: dict[str, Any]) -> tuple[str, datetime | None]:
+        """Say that the order is being worked on; answers `continue`, `cancel`, `pause` or `lost`, and the deadline of now if it is told."""
+        answer = self._post(f"/dtn/v1/orders/{order_id}/heartbeat", body)
+        deadline = answer.get("deadline")
+        return str(answer["action"]), datetime.fromisoformat(deadline) if deadline else None
 
     def results(self, order_id: str, body: dict[str, Any]) -> int:
         """Deliver one numbered batch of results; safe to repeat. Returns the highest accepted number."""

@@ -121,7 +121,7 @@ async def heartbeat(request: Request) -> Response:
     node = _node(request)
     await _hear(request, node)
     asked = await read_document(request)
-    action = await store_of(request).write(
+    action, deadline = await store_of(request).write(
         orders.heartbeat,
         node=node,
         order_id=request.path_params["order_id"],
@@ -129,7 +129,7 @@ async def heartbeat(request: Request) -> Response:
         counters=asked.get("counters") or {},
         fault=asked.get("fault"),
     )
-    return JSONResponse({"action": action, "lease_s": orders.LEASE_S})
+    return JSONResponse({"action": action, "lease_s": orders.LEASE_S, "deadline": deadline})
 
 
 async def results(request: Request) -> Response:

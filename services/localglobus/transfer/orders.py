@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.localglobus.errors import ApiError
-from services.localglobus.transfer import authority, collections, data_paths, pausing, tasks
+from services.localglobus.transfer import authority, collections, data_paths, deadlines, pausing, tasks
 from services.localglobus.transfer.fault_codes import globus_code
 from services.localglobus.transfer.pausing import PAUSED
 from services.localglobus.transfer.permissions import Rights, person_of, rights_of, rules_document
@@ -84,18 +84,23 @@ def items(db: sqlite3.Connection, *, node: str, order_id: str, after: int, limit
 
 def heartbeat(
     db: sqlite3.Connection, *, node: str, order_id: str, instance: str, counters: Mapping[str, Any], fault: Mapping[str, Any] | None
-) -> str:
-    """Renews a lease, keeps counters and fault, and returns what the node shall do: continue, cancel, pause or lost."""
+) -> tuple[str, str]:
+    """Renews a lease, keeps counters and fault, and returns what the node shall do (continue, cancel, pause or lost) and the deadline."""
     order = _own(db, node, order_id)
-    if order["instance"] != instance:
-        return "lost"
+    action = "lost" if order["instance"] != instance else _beat(db, order, counters, fault)
+    (deadline,) = db.execute("SELECT deadline FROM task WHERE id = ?", (order["task_id"],)).fetchone()
+    return action, deadline
+
+
+def _beat(db: sqlite3.Connection, order: sqlite3.Row, counters: Mapping[str, Any], fault: Mapping[str, Any] | None) -> str:
     task = db.execute(f"{tasks.SELECT} WHERE id = ?", (order["task_id"],)).fetchone()
     if order["is_finished"] or task["is_cancel_asked"]:
         return "cancel"
     count(db, task["id"], counters)
+    deadlines.note_progress(db, task, counters)
     if _is_stopped(db, task):
         return "lost"
-    db.execute("UPDATE copy_order SET leased_until = ? WHERE id = ?", (time.time() + LEASE_S, order_id))
+    db.execute("UPDATE copy_order SET leased_until = ? WHERE id = ?", (time.time() + LEASE_S, order["id"]))
     refused = _refusal(db, task)
     if refused is not None:
         note_fault(db, task, *refused)

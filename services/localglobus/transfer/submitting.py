@@ -9,8 +9,9 @@ from typing import Any
 from services.localglobus.errors import ApiError
 from services.localglobus.transfer import data_paths
 from services.localglobus.transfer.collections import Collection
+from services.localglobus.transfer.deadlines import LIFETIME, MOVES
 from services.localglobus.transfer.paths import folder, normalise
-from services.localglobus.transfer.tasks import LIFETIME, MOST_ITEMS, NOTIFY_FLAGS, TRANSFER_FLAGS, Item, Submission, read_label
+from services.localglobus.transfer.tasks import MOST_ITEMS, NOTIFY_FLAGS, TRANSFER_FLAGS, Item, Submission, read_label
 from services.localglobus.transfer.times import now_text, parse_future
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -32,6 +33,7 @@ def read_transfer(
         "sync_level": sync_level,
         "filter_rules": _filter_rules(document),
         "recursive_symlinks": _symlinks(document, source, destination),
+        MOVES: not document.get("deadline"),
         "most_bytes_per_s": _bandwidth(document),
         **_flags(document, TRANSFER_FLAGS, default=False),
         **_flags(document, NOTIFY_FLAGS, default=True),

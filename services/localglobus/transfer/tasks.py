@@ -23,11 +23,10 @@ from typing import Any
 from services.localglobus import mails
 from services.localglobus.auth import identities
 from services.localglobus.errors import ApiError
-from services.localglobus.transfer import authority, pausing
+from services.localglobus.transfer import authority, deadlines, pausing
 from services.localglobus.transfer.collections import Collection
 from services.localglobus.transfer.times import now_text, parse_future
 
-LIFETIME = timedelta(hours=24)  # the default deadline of Globus
 MOST_ITEMS = 100_000
 LABEL_LENGTH = 128
 MOST_PENDING = 100
@@ -136,8 +135,9 @@ def add_event(db: sqlite3.Connection, task_id: str, code: str, description: str,
 
 def settle(db: sqlite3.Connection) -> None:
     """Ends the tasks whose deadline is over, and the canceled ones that no node holds any more. Safe to repeat."""
-    for row in db.execute("SELECT id FROM task WHERE completed_at IS NULL AND deadline <= ?", (now_text(),)).fetchall():
-        end(db, row["id"], "FAILED", fatal=EXPIRED)
+    for row in db.execute("SELECT * FROM task WHERE completed_at IS NULL AND deadline <= ?", (now_text(),)).fetchall():
+        if not deadlines.is_moved(db, row):
+            end(db, row["id"], "FAILED", fatal=EXPIRED)
     for row in db.execute("SELECT * FROM task WHERE status = 'INACTIVE'").fetchall():
         if authority.missing_consent(db, row) is None:
             activate(db, row)
@@ -194,6 +194,7 @@ def pause(db: sqlite3.Connection, task: sqlite3.Row, message: str) -> None:
     if task["nice_status"] == pausing.PAUSED:
         return
     db.execute("UPDATE task SET nice_status = ?, nice_details = ? WHERE id = ?", (pausing.PAUSED, message, task["id"]))
+    deadlines.set_to(db, task["id"], deadlines.WHILE_PAUSED)
     release(db, task["id"])
     add_event(db, task["id"], "PAUSED", message)
 
@@ -206,6 +207,7 @@ def apply_pauses(db: sqlite3.Connection) -> None:
             pause(db, row, message)
         elif row["nice_status"] == pausing.PAUSED:
             db.execute("UPDATE task SET is_ok = 1, nice_status = 'OK', nice_details = NULL WHERE id = ?", (row["id"],))
+            deadlines.set_to(db, row["id"], deadlines.LIFETIME)
             add_event(db, row["id"], "UNPAUSED", "the task goes on")
 
 
@@ -274,8 +276,9 @@ def update(db: sqlite3.Connection, task_id: str, owner_id: str, asked: Mapping[s
     if row["completed_at"]:
         raise ApiError("Conflict", "The task is complete and cannot be changed", 409)
     label = read_label(asked) if "label" in asked else row["label"]
-    deadline = parse_future(asked["deadline"], field="deadline") if asked.get("deadline") else row["deadline"]
-    db.execute("UPDATE task SET label = ?, deadline = ? WHERE id = ?", (label, deadline, task_id))
+    if asked.get("deadline"):
+        deadlines.hold(db, task_id, parse_future(asked["deadline"], field="deadline"))
+    db.execute("UPDATE task SET label = ? WHERE id = ?", (label, task_id))
 
 
 def read_label(asked: Mapping[str, Any]) -> str | None:

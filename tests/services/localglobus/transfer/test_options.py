@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from globus_sdk import DeleteData, TransferAPIError, TransferData
@@ -253,3 +254,17 @@ def test_a_hundred_tasks_wait_and_no_more(sites, folder):
     wait_until(lambda: graph.get_task(made[-1])["status"] == "SUCCEEDED")
     for name in (folder.name, f"{folder.name}.copy"):
         (results / name).unlink()
+
+
+def test_owner_puts_off_the_deadline_of_a_copy_under_way(sites, portal, folder):
+    share, late = sites.collection("share"), datetime.now(UTC) + timedelta(seconds=10)
+    asked = TransferData(share, share, deadline=late)
+    asked.add_item(f"/{folder.name}/comes-later", f"/{folder.name}/copied")
+    task_id = portal.submit_transfer(asked)["task_id"]
+    wait_until(lambda: portal.get_task(task_id)["nice_status"] == "FILE_NOT_FOUND")
+    portal.update_task(task_id, {"DATA_TYPE": "task", "deadline": (late + timedelta(days=1)).isoformat(timespec="seconds")})
+    wait_until(lambda: datetime.now(UTC) > late + timedelta(seconds=2))
+    assert portal.get_task(task_id)["status"] == "ACTIVE"
+    (folder / "comes-later").write_text("here")
+    wait_until(lambda: portal.get_task(task_id)["status"] == "SUCCEEDED")
+    assert (folder / "copied").read_text() == "here"
