@@ -133,6 +133,10 @@ def test_controlled_files_are_asked_for_with_a_second_factor_each_time(controlle
     client.force_login(real_ada)
     page = client.get(controlled.dataset.get_absolute_url()).content.decode()
     assert "Sign in with a second factor" in page
+    assert "Sign in with a second factor" in client.get(f"/datasets/{controlled.dataset.slug}/files/").content.decode()
+    client.post("/basket/add/", {"dataset": controlled.dataset.slug, "everything": "1"})
+    basket = client.get("/basket/").content.decode()
+    assert "/signin/second-factor/?next=%2Fbasket%2F" in basket
     told = client.post(
         "/api/v1/data-requests/",
         {"kind": "share", "selections": [{"dataset": controlled.dataset.slug}]},

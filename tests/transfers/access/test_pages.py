@@ -24,6 +24,7 @@ def as_person(client):
 def test_a_researcher_asks_on_the_page_of_the_dataset(as_person, dataset, ada, ben):
     terms.publish_terms(dataset, user=ben, text="Cite us.")
     client = as_person(ada)
+    assert "Request access" in client.get(f"/datasets/{dataset.slug}/files/").content.decode()
     form = f"/datasets/{dataset.slug}/request-access/"
     assert form in client.get(dataset.get_absolute_url()).content.decode()
     page = client.get(form).content.decode()
