@@ -26,6 +26,7 @@ from globus_sdk import (
     NativeAppAuthClient,
     RecurringTimerSchedule,
     SearchClient,
+    StorageGatewayDocument,
     TimerJob,
     TimersClient,
     TransferClient,
@@ -33,7 +34,7 @@ from globus_sdk import (
     TransferTimer,
     UserCredentialDocument,
 )
-from globus_sdk.scopes import GCSCollectionScopes, GCSEndpointScopes, SearchScopes, TimersScopes, TransferScopes
+from globus_sdk.scopes import AuthScopes, GCSCollectionScopes, GCSEndpointScopes, SearchScopes, TimersScopes, TransferScopes
 from globus_sdk.testing import get_response_set
 
 from tests.services.localglobus.transfer.conftest import Sites, wait_until
@@ -49,8 +50,8 @@ TUNNELS = "streaming tunnels are not part of the stand-in"
 SUBSCRIPTIONS = "there are no subscriptions, and so nobody has one to set or to verify"
 LEFT_OUT = {
     **dict.fromkeys(
-        [f"auth.{verb}_{noun}" for verb in ("create", "update", "delete", "get") for noun in ("policy", "project", "scope")]
-        + ["auth.get_policies", "auth.get_projects", "auth.get_scopes", "auth.get_clients", "auth.get_client", "auth.update_client"]
+        [f"auth.{verb}_{noun}" for verb in ("create", "update", "delete", "get") for noun in ("project", "scope")]
+        + ["auth.get_projects", "auth.get_scopes", "auth.get_clients", "auth.get_client", "auth.update_client"]
         + ["auth.create_client", "auth.create_child_client", "auth.create_client_credential", "auth.delete_client_credential"]
         + ["auth.get_client_credentials"],
         PROJECTS,
@@ -70,8 +71,7 @@ LEFT_OUT = {
     "timer.create_timer:flow_timer_success": "there are no flows",
     "timer.get_job:simple_500_error": "a fault of the service, which nobody can ask for",
     "timer.get_job:inactive_gare": "shown by timers/test_timers.py: it needs a person who takes a consent back",
-    "globus_connect_server.create_storage_gateway:default": "an endpoint has one storage gateway, the folder of its node",
-    "globus_connect_server.delete_storage_gateway:default": "an endpoint has one storage gateway, the folder of its node",
+    "globus_connect_server.create_storage_gateway:default": "a gateway has no mapping, restricted paths or lists of users of its own",
 }
 
 
@@ -95,6 +95,33 @@ class World:
     sites: Sites
     folder: Path
     indices: list[str] = field(default_factory=list)
+
+    @cached_property
+    def projects(self) -> AuthClient:
+        tokens = self.sites.globus.client("demo").oauth2_client_credentials_tokens(str(AuthScopes.manage_projects))
+        return AuthClient(authorizer=AccessTokenAuthorizer(tokens["access_token"]))
+
+    def new_policy(self) -> Any:
+        return self.projects.create_policy(
+            project_id=uuid.uuid4(), display_name="Of a test", description="x", high_assurance=True, authentication_assurance_timeout=60,
+            domain_constraints_include=["university.example"], domain_constraints_exclude=["elsewhere.example"],
+        )  # fmt: skip
+
+    def policy(self, ask: Callable[[AuthClient, Any], Any]) -> Any:
+        """What is answered of a policy that is gone afterwards."""
+        made = self.new_policy()
+        try:
+            return ask(self.projects, made)
+        finally:
+            self.projects.delete_policy(made["policy"]["id"])
+
+    def deleted_policy(self) -> Any:
+        return self.projects.delete_policy(self.new_policy()["policy"]["id"])
+
+    def deleted_gateway(self) -> Any:
+        posix = "145812c8-decc-41f1-83cf-bb2a85a2a70b"
+        made = self.manager.create_storage_gateway(StorageGatewayDocument(display_name="Of a test", connector_id=posix))
+        return self.manager.delete_storage_gateway(made["id"])
 
     def token(self, client: str, scope: str) -> str:
         return self.sites.globus.client(client).oauth2_client_credentials_tokens(scope)["access_token"]
@@ -320,6 +347,17 @@ ANSWERS: dict[str, Callable[[World], Any]] = {
     "auth.oauth2_get_dependent_tokens:groups_with_refresh_token": lambda w: w.dependent(is_refreshed=True),
     "auth.oauth2_revoke_token": lambda w: w.sites.globus.client("portal").oauth2_revoke_token("x"),
     "auth.oauth2_token_introspect": World.introspected,
+    "auth.create_policy": lambda w: w.policy(lambda auth, made: made),
+    "auth.get_policy": lambda w: w.policy(lambda auth, made: auth.get_policy(made["policy"]["id"])),
+    "auth.get_policies": lambda w: w.policy(lambda auth, made: auth.get_policies()),
+    "auth.update_policy": lambda w: w.policy(lambda auth, made: auth.update_policy(made["policy"]["id"], display_name="Renamed")),
+    "auth.update_policy:no_domain_constrants_include": lambda w: w.policy(
+        lambda auth, made: auth.update_policy(made["policy"]["id"], domain_constraints_include=None)
+    ),
+    "auth.update_policy:no_domain_constrants_exclude": lambda w: w.policy(
+        lambda auth, made: auth.update_policy(made["policy"]["id"], domain_constraints_exclude=None)
+    ),
+    "auth.delete_policy": World.deleted_policy,
     "auth.userinfo:unauthorized": lambda w: w.anonymous().userinfo(),
     "auth.userinfo:forbidden": lambda w: AuthClient(authorizer=AccessTokenAuthorizer(w.sign_in("email")["access_token"])).userinfo(),
     "transfer.cancel_task": lambda w: w.portal.cancel_task(w.finished()),
@@ -380,6 +418,7 @@ ANSWERS: dict[str, Callable[[World], Any]] = {
     "search.batch_delete_by_subject": lambda w: w.search.batch_delete_by_subject(w.filled_index(), ["foo-bar"]),
     "globus_connect_server.create_storage_gateway:validation_error": lambda w: w.manager.post("/storage_gateways", data={"x": 1}),
     "globus_connect_server.create_user_credential": lambda w: w.manager.create_user_credential(UserCredentialDocument()),
+    "globus_connect_server.delete_storage_gateway": World.deleted_gateway,
     "globus_connect_server.delete_storage_gateway:permission_denied_error": lambda w: w.stranger().delete_storage_gateway(w.gateway),
     "globus_connect_server.delete_user_credential": World.deleted_credential,
     "globus_connect_server.get_collection_list": lambda w: w.manager.get_collection_list(),
