@@ -61,7 +61,12 @@ def as_it_was(site: Site):
         if asked["status"] == "waiting":
             ada.api(f"access-requests/{asked['id']}/withdraw", {})
         elif asked["status"] in {"granted", "renewing"}:  # its grant is gone; the sweep ends it
-            wait_until(lambda asked=asked: ada.api(f"access-requests/{asked['id']}")["status"] in {"ended", "waiting"}, "the end")
+            wait_for_end(ada, asked["id"])
+
+
+def wait_for_end(person: Person, request_id: str) -> None:
+    over = {"ended", "waiting"}
+    wait_until(lambda: person.api(f"access-requests/{request_id}")["status"] in over, "the end of access")
 
 
 def in_days(days: int) -> str:
