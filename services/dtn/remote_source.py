@@ -29,6 +29,7 @@ SHUN_S = 60.0
 NEAR_S = 0.002  # a round trip below which one stream is not slowed down by the path
 DATA_PORT = re.compile(r'causeway-data=":(\d{1,5})"')
 BLOCK_BYTES = 256 << 10
+_DECODER = json.JSONDecoder()
 
 
 class RemoteSource:
@@ -65,7 +66,7 @@ class RemoteSource:
         url = self._node.path.rstrip("/") + "/.dtn/v1/walk"
         with self._request("POST", url, body=json.dumps(asked).encode(), path=path) as response:
             blocks = _Blocks(response)
-            while not (entry := json.loads(blocks.line())).get("end"):
+            while not (entry := _parsed(blocks.line())).get("end"):
                 yield entry
 
     @contextlib.contextmanager
@@ -88,7 +89,7 @@ class RemoteSource:
         url = self._node.path.rstrip("/") + "/.dtn/v1/bundle"
         with self._request("POST", url, body=json.dumps(asked).encode(), path=paths[0], brings_bytes=True) as response:
             blocks = _Blocks(response)
-            while not (line := json.loads(blocks.line())).get("end"):
+            while not (line := _parsed(blocks.line())).get("end"):
                 if "code" in line:
                     error = NodeError(str(line["message"]), code=str(line["code"]), http_status=int(line["http_status"]))
                     yield Answered(line["index"], error=error)
@@ -216,6 +217,11 @@ class RemoteSource:
             for connection in self._open:
                 with contextlib.suppress(OSError, AttributeError):
                     socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+
+
+def _parsed(line: bytes) -> Any:
+    """Read a line of JSON: less work than `json.loads`, which first looks for the encoding and for spaces."""
+    return _DECODER.raw_decode(line.decode())[0]
 
 
 def _round_trip_s(stream: socket.socket) -> float:
