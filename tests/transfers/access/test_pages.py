@@ -145,3 +145,11 @@ def test_the_administration_only_looks(as_person, asked, dee):
     assert client.get("/admin/access/accessrequest/add/").status_code == 403
     assert client.get("/admin/datasets/terms/").status_code == 200
     assert client.get("/admin/datasets/termsacceptance/").status_code == 200
+
+
+def test_the_page_of_a_dataset_stays_within_its_statements(as_person, asked, dataset, ada, ben, django_assert_max_num_queries):
+    terms.publish_terms(dataset, user=ben, text="Cite us.")
+    client = as_person(ada)
+    asking.approve(asked, user=ben, until=timezone.now() + dt.timedelta(days=5))
+    with django_assert_max_num_queries(18):
+        assert "Ask for more time" in client.get(dataset.get_absolute_url()).content.decode()
