@@ -22,7 +22,7 @@ OWNER = frozenset({"owner"})
 ADMINS = frozenset({"owner", "admin"})
 WRITERS = frozenset({"owner", "admin", "writer"})
 MOST_OWNED = 3  # "Cannot create more ownership roles on trial indices than the limit (3)", as recorded in the SDK
-MAX_SIZE_MB = 1024
+MAX_SIZE_MB = 100  # a query reads what it may see of an index from the disk; Globus gives a trial index 1 MB
 MOST_ROLES = 100
 TEXT_LENGTH = 4096
 KEPT = timedelta(days=1)

@@ -117,7 +117,8 @@ def select(db: sqlite3.Connection, index_id: str, caller: Caller | None, query: 
         sets = frozenset(name for name, members in json.loads(row["principal_sets"]).items() if set(members) & set(held))
         if query.sets is not None and not sets & set(query.sets):
             continue
-        if query.text.test(content) and all(test(content) for test in query.tests):
+        is_known = query.text.any_of is not None  # the full-text index has found it by its words
+        if (is_known or query.text.test(content)) and all(test(content) for test in query.tests):
             found.append(Found(row=row, content=content, matched_sets=sets, score=_score(content, query)))
     return found
 

@@ -180,6 +180,7 @@ def test_consent_is_asked_for_when_a_timer_is_made_and_when_it_runs(sites, folde
     again.delete_job(timer["job_id"])
     ended(again, make(again, OnceTimerSchedule(), asked))
     assert (folder / "mine.txt").read_text() == "mine"
+    (sites.root("campus") / "home/ada/mine.txt").unlink()
     for job in again.list_jobs()["jobs"]:
         again.delete_job(job["job_id"])
     withdraw(sites, GCSCollectionScopes(campus).data_access)

@@ -114,9 +114,15 @@ def test_external_checksum_is_what_must_arrive(folder, copy):
     assert not (folder / "wrong").exists()
 
 
-def test_full_disk_is_waited_for_or_fails_at_once_when_asked(sites, portal, folder, copy):
-    (folder / "from/a").write_text("a")
+@pytest.fixture
+def full_disk(sites):
     sites.node_fault("archive", kind="write", no_space=True, times=10_000)
+    yield
+    sites.clear_node_faults("archive")
+
+
+def test_full_disk_is_waited_for_or_fails_at_once_when_asked(sites, portal, folder, copy, full_disk):
+    (folder / "from/a").write_text("a")
     failed = copy(("from/a", "failed"), fail_on_quota_errors=True)
     assert (failed["status"], failed["fatal_error"]["code"]) == ("FAILED", "NO_SPACE_LEFT")
     asked = TransferData(sites.collection("share"), sites.collection("share"))
