@@ -113,7 +113,7 @@ def test_tick_is_left_out_while_the_last_run_is_under_way(sites, demo, folder):
 
 
 def test_timer_is_paused_resumed_renamed_and_deleted(sites, demo, folder):
-    start = datetime.now(UTC) + timedelta(seconds=2)
+    start = datetime.now(UTC) + timedelta(seconds=5)
     timer = make(demo, OnceTimerSchedule(datetime=start), copy(sites, folder))
     number = timer["job_id"]
     assert demo.pause_job(number)["message"] == f"Successfully paused job {number}."
@@ -145,7 +145,7 @@ def test_refused_run_is_counted_and_the_next_one_tries_again(sites, demo, folder
     guest = manager.create_collection({**made, "mapped_collection_id": sites.collection("storage")})["id"]
     asked = TransferData(sites.collection("archive"), guest)
     asked.add_item("/public/notes.txt", "/copied.txt")
-    schedule = RecurringTimerSchedule(interval_seconds=1, start=datetime.now(UTC) + timedelta(seconds=1))
+    schedule = RecurringTimerSchedule(interval_seconds=1, start=datetime.now(UTC) + timedelta(seconds=5))
     timer = make(demo, schedule, asked)
     manager.delete_collection(guest)
     job = wait_until(lambda: (job := demo.get_job(timer["job_id"]))["n_errors"] >= 2 and job)
@@ -166,7 +166,7 @@ def test_consent_is_asked_for_when_a_timer_is_made_and_when_it_runs(sites, folde
     assert (error.http_status, error.code) == (403, "ConsentRequired")
     assert to_gare(error).authorization_parameters.required_scopes == [wanted]
     ada = person(sites, ADA, timer_scope(campus))
-    start = datetime.now(UTC) + timedelta(seconds=2)
+    start = datetime.now(UTC) + timedelta(seconds=12)
     timer = make(ada, RecurringTimerSchedule(interval_seconds=3600, start=start), asked)
     withdraw(sites, GCSCollectionScopes(campus).data_access)
     stopped = wait_until(lambda: (job := ada.get_job(timer["job_id"]))["status"] == "inactive" and job)

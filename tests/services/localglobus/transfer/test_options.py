@@ -263,7 +263,7 @@ def test_a_hundred_tasks_wait_and_no_more(sites, folder):
 
 
 def test_owner_puts_off_the_deadline_of_a_copy_under_way(sites, portal, folder):
-    share, late = sites.collection("share"), datetime.now(UTC) + timedelta(seconds=10)
+    share, late = sites.collection("share"), datetime.now(UTC) + timedelta(seconds=20)
     asked = TransferData(share, share, deadline=late)
     asked.add_item(f"/{folder.name}/comes-later", f"/{folder.name}/copied")
     task_id = portal.submit_transfer(asked)["task_id"]
