@@ -175,22 +175,29 @@ class _Reader:
         self._had = b""
 
     def next(self) -> Asked | None:
-        """Return the next request, None at the orderly end. Raises BadRequestError for what cannot be understood."""
+        """Return the next request, None at the orderly end. Raises BadRequestError for what cannot be understood, or takes too long."""
+        self._until = time.monotonic() + IDLE_S
         while (end := self._had.find(b"\r\n\r\n")) < 0:
             if len(self._had) > MOST_HEAD_BYTES:
                 raise BadRequestError("The head of the request is too long.")
-            if not (block := self._stream.recv(64 << 10)):
+            if not (block := self._receive(64 << 10)):
                 return None
             self._had += block
         head, rest = self._had[:end], self._had[end + 4 :]
         method, target, headers = _parsed(head)
         length = _body_length(headers)
         while len(rest) < length:
-            if not (block := self._stream.recv(min(length - len(rest), 256 << 10))):
+            if not (block := self._receive(min(length - len(rest), 256 << 10))):
                 return None
             rest += block
         body, self._had = rest[:length], rest[length:]
         return Asked(method, target, headers, body)
+
+    def _receive(self, most: int) -> bytes:
+        """Bytes that come a few at a time must not hold a thread for long."""
+        if time.monotonic() > self._until:
+            raise BadRequestError("The request took too long.", http_status=408)
+        return self._stream.recv(most)
 
 
 def _parsed(head: bytes) -> tuple[str, str, Headers]:
