@@ -2,7 +2,7 @@
 
 They share the store and live in one process and one event loop. What requests find in `request.app.state`: `settings`, `store`,
 `authority` (certificates), `issuer` (id tokens), `cookies`, `world` (the demo's ids),
-`templates`; in the GCS apps also `gcs_endpoint`, the node's name.
+`templates`, `web` (what the web app remembers), `managers` (the GCS apps); in the GCS apps also `gcs_endpoint`, the node's name.
 """
 
 import asyncio
