@@ -8,6 +8,7 @@ import http.client
 import json
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -51,7 +52,10 @@ class Ends:
         with self._lock:
             try:
                 self.destination_folder = server_folder(self._node, self._storage)
-                return self._log_in_at_source(), self._log_in_here()
+                identity = self._identity
+                with ThreadPoolExecutor(1) as beside:
+                    here = beside.submit(self._log_in_here, identity)
+                    return self._log_in_at_source(identity), here.result()
             except BadRequestError as error:
                 raise PullError(error.code, error.message, is_final=True) from error
             except NodeError as error:
@@ -65,27 +69,27 @@ class Ends:
             self._source_ca.unlink(missing_ok=True)
             self._node.gridftp.forget_order(self._order_id)
 
-    def _log_in_here(self) -> Login:
+    def _log_in_here(self, identity: Identity) -> Login:
         site = self._node.settings.gridftp
         if site is not None:
-            return Login(site.host, site.port, self._identity, site.trust)
+            return Login(site.host, site.port, identity, site.trust)
         if self._server is None or not self._server.is_running:
             if self._server is not None:
                 self._server.stop()
-            self._server = self._start()
-        return Login(self._server.host, self._server.port, self._identity, self._node.gridftp.file)
+            self._server = self._start(identity)
+        return Login(self._server.host, self._server.port, identity, self._node.gridftp.file)
 
-    def _start(self) -> GridServer:
+    def _start(self, identity: Identity) -> GridServer:
         access = access_from([{"path": "/", "permissions": "rw"}] if self._rules is None else self._rules)
         writable = [rule.path for rule in access.rules if "w" in rule.permissions]
         host, authority = address_of(self._node), self._node.gridftp
         return GridServer(
-            servers_folder(self._node) / f"order-{self._order_id}", host=host, identity=authority.host(host), user=self._identity.name,
+            servers_folder(self._node) / f"order-{self._order_id}", host=host, identity=authority.host(host), user=identity.name,
             authorities=[authority.pem], paths=[("RW", path) for path in real_paths(self._storage, writable, access.may_write)],
         )  # fmt: skip
 
-    def _log_in_at_source(self) -> Login:
-        answer = self._ask_source()
+    def _log_in_at_source(self, identity: Identity) -> Login:
+        answer = self._ask_source(identity)
         self.source_folder = str(answer["folder"])
         site = self._node.settings.gridftp
         trust = self._source_ca if answer["ca"] else _trust_of(site)
@@ -93,12 +97,12 @@ class Ends:
             if site is not None:
                 raise UnavailableError("This node is pointed at a site's GridFTP server, the source's is not: both are or none.")
             write_private(self._source_ca, str(answer["ca"]).encode())
-        return Login(str(answer["host"]), int(answer["port"]), self._identity, trust)
+        return Login(str(answer["host"]), int(answer["port"]), identity, trust)
 
-    def _ask_source(self) -> dict[str, Any]:
+    def _ask_source(self, identity: Identity) -> dict[str, Any]:
         """Ask the source's node for the server of this order's ticket (PROTOCOL.md, section 6)."""
         address = urlsplit(str(self._source["node_url"]))
-        asked = {"collection": self._source["collection"], "user": self._identity.name, "ca": self._node.gridftp.pem}
+        asked = {"collection": self._source["collection"], "user": identity.name, "ca": self._node.gridftp.pem}
         headers = {"Authorization": f"Ticket {self._source['ticket']}", "Content-Type": "application/json"}
         context = self._node.credentials.client_context()
         connection = http.client.HTTPSConnection(address.hostname or "", address.port, timeout=ASK_S, context=context)

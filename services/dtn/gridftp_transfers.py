@@ -8,7 +8,9 @@ channels are in an unknown state: the caller closes the pair.
 import re
 import select
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from services.dtn.gridftp_control import LOOK_S, REPLY_S, ControlChannel, GridLostError, GridReplyError, Login, Reply
@@ -44,12 +46,16 @@ class Pair:
 
     def __init__(self, source: Login, destination: Login, *, is_private: bool, look: Callable[[], None]) -> None:
         self._streams = 0
-        self.destination = _open(destination, "destination", is_private=is_private, look=look)
-        try:
-            self.source = _open(source, "source", is_private=is_private, look=look)
-        except BaseException:  # whatever ends it, no control connection stays open
-            self.destination.close()
-            raise
+        sides = (source, "source"), (destination, "destination")
+        with ThreadPoolExecutor(2) as both:  # the servers make keys for the delegated credentials, which takes a while
+            opening = [both.submit(_open, login, side, is_private=is_private, look=look) for login, side in sides]
+        errors = [error for one in opening if (error := one.exception()) is not None]
+        if errors:
+            for one in opening:
+                if one.exception() is None:
+                    one.result().close()
+            raise errors[0]
+        self.source, self.destination = (one.result() for one in opening)
 
     def close(self) -> None:
         """Let both servers go; what they were doing for this pair ends with it."""
@@ -61,31 +67,30 @@ class Pair:
 
         `done` are the parts (length by offset) that are at the destination already.
         """
-        try:
-            self._join(STREAMS if size > STREAMED_BYTES else 1)
+        self._join(STREAMS if size > STREAMED_BYTES else 1)
+        parts = ",".join(f"{offset}-{offset + length}" for offset, length in sorted(done.items()))
+        with _errors_of("destination"):
             if done:
-                parts = ",".join(f"{offset}-{offset + length}" for offset, length in sorted(done.items()))
                 self.destination.ask(f"REST {parts}", 3)
-                self.source.ask(f"REST {parts}", 3)
             self.destination.send(f"STOR {destination_path}")
-        except (GridReplyError, GridLostError) as error:
-            raise TransferError(None, error) from error
-        try:
+        with _errors_of("source"):
+            if done:
+                self.source.ask(f"REST {parts}", 3)
             self.source.send(f"RETR {source_path}")
-        except GridLostError as error:
-            raise TransferError(error, None) from error
         self._follow(dict(done), listener)
 
     def _join(self, streams: int) -> None:
         """Let the destination listen and the source connect to it, unless they are connected just so."""
         if self._streams == streams:
             return
-        self.source.ask(f"OPTS RETR Parallelism={streams},{streams},{streams};")
-        text = self.destination.ask("PASV").text
-        found = re.search(r"\d+(,\d+){5}", text)
-        if found is None:
-            raise GridReplyError(227, text)
-        self.source.ask(f"PORT {found[0]}")
+        with _errors_of("destination"):
+            text = self.destination.ask("PASV").text
+            found = re.search(r"\d+(,\d+){5}", text)
+            if found is None:
+                raise GridReplyError(227, text)
+        with _errors_of("source"):
+            self.source.ask(f"OPTS RETR Parallelism={streams},{streams},{streams};")
+            self.source.ask(f"PORT {found[0]}")
         self._streams = streams
 
     def _follow(self, ranges: dict[int, int], listener: Listener) -> None:
@@ -118,20 +123,14 @@ class Pair:
         """Return the SHA-256 of both files, or of the destination's alone, each read by its own server. Raises TransferError."""
         within_s = REPLY_S + size / SLOWEST_BYTES_S
         found: str | None = None
-        try:
+        with _errors_of("destination"):
             self.destination.ask_checksum(destination_path)
-        except GridLostError as error:
-            raise TransferError(None, error) from error
-        try:
+        with _errors_of("source"):
             if source_path is not None:
                 self.source.ask_checksum(source_path)
                 found = self.source.checksum(within_s=within_s)
-        except (GridReplyError, GridLostError) as error:
-            raise TransferError(error, None) from error
-        try:
+        with _errors_of("destination"):
             return found, self.destination.checksum(within_s=within_s)
-        except (GridReplyError, GridLostError) as error:
-            raise TransferError(None, error) from error
 
 
 def merge(ranges: dict[int, int], offset: int, length: int) -> None:
@@ -163,10 +162,19 @@ def _ready(ends: Mapping[str, ControlChannel]) -> list[str]:
 
 
 def _open(login: Login, side: str, *, is_private: bool, look: Callable[[], None]) -> ControlChannel:
-    try:
+    with _errors_of(side):
         channel = ControlChannel(login, look)
-        for command in ("PBSZ 1048576", f"PROT {'P' if is_private else 'C'}", "DCAU A", "TYPE I", "MODE E"):
-            channel.ask(command)
+        with ExitStack() as opened:
+            opened.callback(channel.close)
+            for command in ("PBSZ 1048576", f"PROT {'P' if is_private else 'C'}", "DCAU A", "TYPE I", "MODE E"):
+                channel.ask(command)
+            opened.pop_all()
+    return channel
+
+
+@contextmanager
+def _errors_of(side: str) -> Iterator[None]:
+    try:
+        yield
     except (GridReplyError, GridLostError) as error:
         raise TransferError(*((error, None) if side == "source" else (None, error))) from error
-    return channel

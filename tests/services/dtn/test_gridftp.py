@@ -290,7 +290,7 @@ def test_paused_and_resumed(control, stalled, archive, campus):
     assert control.faults(order) == []
 
 
-@pytest.mark.parametrize("stalled", [15], indirect=True)
+@pytest.mark.parametrize("stalled", [20], indirect=True)
 def test_the_deadline_ends_a_transfer_in_the_middle(control, stalled, campus):
     order, _, target_folder = stalled
     end = control.wait_for_end(order, 60)
