@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from transfers import acts, manifests, sending, sharing
+from transfers import acts, manifests, requesting, sending, sharing
 from transfers.models import DataRequest
 from transfers.serializers import DataRequestLineSerializer, DataRequestSerializer, DataRequestWriteSerializer
 from transfers.states import Kind, Status
@@ -84,7 +84,9 @@ class DataRequestViewSet(ReadOnlyModelViewSet[DataRequest]):
     @action(detail=True, methods=["get"])
     def manifest(self, request: Request, pk: str) -> StreamingHttpResponse:
         """All files of the request with their checksums, as CSV."""
-        return manifest_response(self.get_object())
+        found = self.get_object()
+        requesting.check_assurance(found, request.user)
+        return manifest_response(found)
 
     def _accepted(self, made: DataRequest) -> Response:
         address = self.reverse_action("detail", args=[made.pk])

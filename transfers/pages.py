@@ -284,7 +284,8 @@ def request_page(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
 
 
 def _request_context(request: HttpRequest, asked: DataRequest) -> dict[str, Any]:
-    failed = asked.failed_files.all()
+    is_closed = requesting.lacks_second_factor(asked, request.user)
+    failed = asked.failed_files.none() if is_closed else asked.failed_files.all()
     remaining = asked.size_bytes - asked.bytes_done
     return {
         "asked": asked,
@@ -294,8 +295,9 @@ def _request_context(request: HttpRequest, asked: DataRequest) -> dict[str, Any]
         "events": list(asked.events.select_related("actor")),
         "tasks": [(task, globus.activity_link(task.task_id)) for task in asked.tasks.filter(kind=TaskKind.COPY) if task.task_id],
         "acts": acts.possible_acts(asked, user=request.user),
-        "links": _share_links(asked),
-        "snippets": _share_snippets(asked),
+        "needs_second_factor": is_closed,
+        "links": {} if is_closed else _share_links(asked),
+        "snippets": [] if is_closed else _share_snippets(asked),
         "failed": list(failed[:100]),
         "n_failed": failed.count(),
         "position": requesting.queue_position(asked),
@@ -311,7 +313,9 @@ def _request_context(request: HttpRequest, asked: DataRequest) -> dict[str, Any]
 @require_safe
 def manifest(request: HttpRequest, request_id: uuid.UUID) -> HttpResponseBase:
     """The receipt: every file with its checksum, as CSV."""
-    return manifest_response(requesting.find_request(request.user, request_id))
+    asked = requesting.find_request(request.user, request_id)
+    requesting.check_assurance(asked, request.user)
+    return manifest_response(asked)
 
 
 @require_POST

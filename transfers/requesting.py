@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from datasets import files, terms
 from datasets.access import check_may_have, check_offered
-from datasets.models import Version
+from datasets.models import Classification, Version
 from transfers import manifests, steps
 from transfers.errors import (
     AssuranceNeededError,
@@ -132,9 +132,16 @@ def check_may_change(request: DataRequest, user: Any) -> None:
 
 
 def check_assurance(request: DataRequest, user: Any) -> None:
-    """Raises AssuranceNeededError where controlled files are asked for again without a second factor: the request's owner is not `user`."""
-    if not getattr(user, "is_assured", True) and any(one.version.dataset.is_controlled for one in wanted_of(request)):
+    """Raises AssuranceNeededError where this person needs a second factor for the files of a request, their names and addresses."""
+    if lacks_second_factor(request, user):
         raise AssuranceNeededError
+
+
+def lacks_second_factor(request: DataRequest, user: Any) -> bool:
+    """Whether the files are controlled and her sign-in has no second factor, or too old a one. `user` is who asks now."""
+    if getattr(user, "is_assured", True):
+        return False
+    return request.selections.filter(version__dataset__classification=Classification.CONTROLLED).exists()
 
 
 def find_request(user: Any, request_id: UUID | str) -> DataRequest:

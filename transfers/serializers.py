@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from datasets.files import FileQuery
 from datasets.models import Dataset, Version
-from transfers import acts, globus
+from transfers import acts, globus, requesting
 from transfers.errors import GlobusRefusedError, GlobusUnavailableError
 from transfers.models import DataRequest, DataRequestEvent, DataRequestTask, FailedFile, Selection
 from transfers.requesting import Wanted
@@ -106,8 +106,9 @@ class DataRequestSerializer(serializers.ModelSerializer[DataRequest]):
         }
 
     def get_failed_files(self, request: DataRequest) -> list[dict[str, Any]]:
-        """The first hundred."""
-        return list(FailedFileSerializer(request.failed_files.all()[:100], many=True).data)
+        """The first hundred; none of controlled files without a second factor."""
+        found = list(FailedFileSerializer(request.failed_files.all()[:100], many=True).data)
+        return [] if found and requesting.lacks_second_factor(request, self.context["request"].user) else found
 
     def get_acts(self, request: DataRequest) -> list[str]:
         return acts.possible_acts(request, user=self.context["request"].user)

@@ -123,6 +123,12 @@ def test_controlled_files_are_asked_for_with_a_second_factor_each_time(controlle
     mark_present(real_ada, timezone.now())
     request = sharing.request_share(user=real_ada, wanted=everything(controlled))
     run_until(request, Status.OPEN)
+    client.force_login(real_ada)
+    shown = client.get(request.get_absolute_url()).content.decode()
+    assert "Their names and addresses are shown in a sign-in with a second factor" in shown
+    assert "curl" not in shown
+    assert client.get(f"/requests/{request.pk}/manifest.csv")["Location"].startswith("/signin/second-factor/?")
+    assert client.get(f"/api/v1/data-requests/{request.pk}/manifest/").status_code == 403
     sharing.cancel(request, user=real_ada)
     run_until(request, Status.EXPIRED)
     mark_present(real_ada, None)

@@ -113,7 +113,7 @@ def sweep() -> int:
     now = timezone.now()
     lost = AccessRequest.objects.without_grant().filter(due_at__gt=now) | AccessRequest.objects.without_grant().filter(due_at=None)
     for pk in list(lost.values_list("pk", flat=True)[:MOST]):
-        AccessRequest.objects.filter(pk=pk, claimed_until=None).update(due_at=now)
+        AccessRequest.objects.unclaimed(now).filter(pk=pk).update(due_at=now)
     n_hints = 0
     for request in AccessRequest.objects.take_due(timezone.now(), most=MOST):
         send_hint(STEP, request.pk)
