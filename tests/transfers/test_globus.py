@@ -188,3 +188,15 @@ def test_portal_that_globus_does_not_know_is_no_persons_consent(world, shares, s
     settings.GLOBUS_CLIENT_SECRET = "wrong"
     with pytest.raises(GlobusUnavailableError):
         globus.collection(shares)
+
+
+def test_too_many_open_tasks_pass_with_time_and_other_limits_do_not(world, archive, shares):
+    limit = {"http_status": 409, "code": "LimitExceeded"}
+    world.inject("transfer.submit", times=1, error=limit)
+    with pytest.raises(GlobusUnavailableError, match="as many open tasks"):
+        globus.submit_transfer(
+            [CopyItem("/a", "/b")], source_id=archive, destination_id=shares, submission_id=globus.new_submission_id(), label="One too many"
+        )
+    world.inject("access.create", times=1, error=limit)
+    with pytest.raises(GlobusRefusedError):
+        globus.add_rule(shares, path="/requests/", principal=str(uuid.uuid4()))

@@ -29,6 +29,18 @@ def transfer_client(token: str | None) -> Iterator[globus_sdk.TransferClient]:
 
 
 @contextmanager
+def submissions(token: str | None) -> Iterator[globus_sdk.TransferClient]:
+    """As `transfer_client`, for submitting a task: that too many are open passes with time, unlike other limits."""
+    try:
+        with transfer_client(token) as client:
+            yield client
+    except GlobusRefusedError as error:
+        if "LimitExceeded" in error.globus_code and error.globus_status == 409:
+            raise GlobusUnavailableError("Globus has as many open tasks of this account as it takes. It is tried again.") from error
+        raise
+
+
+@contextmanager
 def gcs_client(mapped_id: Id) -> Iterator[globus_sdk.GCSClient]:
     """The GCS Manager as the portal. Managing guest collections needs the consent for the storage beneath them."""
     address = settings.GCS_ADDRESS

@@ -10,6 +10,7 @@ from transfers.faults import outside_call
 from transfers.globus.clients import (
     Id,
     label_of,
+    submissions,
     time_of,
     transfer_client,
 )
@@ -57,7 +58,7 @@ def delete_folder(collection_id: Id, path: str, *, submission_id: Id) -> str:
         notify_on_succeeded=False, notify_on_failed=False, notify_on_inactive=False,
     )  # fmt: skip
     order.add_item(path)
-    with transfer_client(None) as client:
+    with submissions(None) as client:
         return str(client.submit_delete(order)["task_id"])
 
 
@@ -70,7 +71,7 @@ def delete_files(collection_id: Id, paths: Iterable[str], *, submission_id: Id) 
     )  # fmt: skip
     for path in paths:
         order.add_item(path)
-    with transfer_client(None) as client:
+    with submissions(None) as client:
         return str(client.submit_delete(order)["task_id"])
 
 

@@ -10,6 +10,7 @@ from transfers.faults import after_call, outside_call
 from transfers.globus.clients import (
     Id,
     label_of,
+    submissions,
     time_of,
     transfer_client,
 )
@@ -52,7 +53,7 @@ def submit_transfer(
             external_checksum=item.sha256 if has_checksum else globus_sdk.MISSING,
             checksum_algorithm="sha256" if has_checksum else globus_sdk.MISSING,
         )
-    with transfer_client(token) as client:
+    with submissions(token) as client:
         return str(client.submit_transfer(order)["task_id"])
 
 

@@ -63,7 +63,9 @@ class Calls:
     async def manager(self, collection: Document, method: str, path: str, *, asked: Document | None = None) -> Document:
         """Calls `/api/<path>` at the GCS Manager of a collection (an `endpoint` document); returns the first document of its answer."""
         settings: Settings = self.request.app.state.settings
-        node = next(name for name in settings.nodes if settings.gcs_url(name) == collection["gcs_manager_url"])
+        node = next((name for name in settings.nodes if settings.gcs_url(name) == collection["gcs_manager_url"]), None)
+        if node is None:
+            raise ApiError("BadRequest", "This collection has no GCS Manager: it lies on a personal computer", 400)
         answer = await self._call(str(collection["owner_id"]), method, f"/api/{path}", asked, None, node=node)
         return dict(answer["data"][0]) if answer.get("data") else {}
 
