@@ -24,7 +24,7 @@ from services.dtn.rights import access_from
 from services.dtn.sources import PullError, source_fault
 from services.dtn.storage import Storage
 
-ASK_S = 30.0
+ASK_S = 120.0  # a source that is to open very many paths needs its time
 
 
 class Ends:

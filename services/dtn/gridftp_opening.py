@@ -30,7 +30,7 @@ from services.dtn.storage import Storage
 
 logger = logging.getLogger("dtn.gridftp")
 NAME = re.compile(r"(/[A-Za-z]+=[\w .:@-]+){2,}", re.ASCII)
-MOST_PATHS = 10_000  # each is looked through at every command
+MOST_PATHS = 100_000  # as many as a task has items; so many cost the server seconds at its start and a login, and 10 ms a command
 
 
 @dataclass

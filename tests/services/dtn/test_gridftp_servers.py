@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -103,6 +104,20 @@ def test_a_folder_that_became_a_link_opens_nothing_more(server, authority, place
     (places / "swapped").symlink_to(places / "read2")
     with contextlib.closing(ControlChannel(login(server, authority), nothing)) as channel, pytest.raises(GridReplyError):
         channel.ask(f"MLST {places}/swapped/file")
+
+
+def test_very_many_files_by_name(authority, places, tmp_path):
+    """A task may name each of its files: each is open, and no other."""
+    names = [f"{places}/read/file {number}, of many" for number in range(10_001)]
+    for name in (names[0], names[5_000], *names[-2:]):
+        Path(name).touch()
+    server = start(authority, tmp_path / "many", [("R", name) for name in names[:-1]])
+    with contextlib.closing(ControlChannel(login(server, authority), nothing)) as channel:
+        for name in (names[0], names[5_000], names[-2]):
+            channel.ask(f"MLST {name}")
+        with pytest.raises(GridReplyError):
+            channel.ask(f"MLST {names[-1]}")
+    server.stop()
 
 
 def test_another_order_is_not_let_in(server, authority):
