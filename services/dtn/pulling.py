@@ -134,39 +134,41 @@ class Copy:
             raise
 
     def _pull_first(self, entry: FileEntry, partial: Unfinished) -> dict[int, int]:
-        """Fetch the first piece, or the whole file where it comes in order. Returns the pieces that are there when more is to come."""
+        """Fetch the first piece, or the whole file where it comes in order. Returns the pieces that are there when more is to begin."""
         state = self._state
         in_order = self._large.comes_in_order(partial)
         asked = None if in_order else state.piece_bytes(entry)
-        large = None
         with state.source.fetch(
             entry.source_path, offset=0, length=asked, etag=None, wants_digest=state.options.verify_checksum
         ) as fetched:  # fmt: skip
             self._take_facts(entry, fetched)
             size, piece = entry.size or 0, state.piece_bytes(entry)
             partial.create(size)
-            if in_order and size > piece:
+            is_whole = asked is None or min(size, piece) <= asked
+            if size > piece and in_order:
                 large = LargeFile(entry, partial)
                 reached = self._large.absorb(large, fetched, 0, size)
-            elif asked is None or min(size, piece) <= asked:
-                digest = self._copy_bytes(fetched, partial, length=min(size, piece))
+            elif size > piece and is_whole:
+                self._large.begin_around(entry, partial, fetched, piece)
+            elif is_whole:
+                digest = self._copy_bytes(fetched, partial, length=size)
             expected = fetched.digest
-        if large is not None:
-            if not large.done:  # paused before a piece was there
-                state.schedule.put_back([entry])
-            if reached < size:
-                return large.done
-            self._large.complete(large)
-            return {}
-        if asked is not None and min(size, piece) > asked:  # its size was not known, and asks for longer pieces
+        if not is_whole:  # its size was not known, and asks for longer pieces
             return self._pull_first(entry, partial)
         if size > piece:
-            self._large.note_piece(LargeFile(entry, partial), 0, piece)
-            return {0: piece}
+            return self._end_in_order(large, reached) if in_order else {}
         if state.options.verify_checksum and expected is None:
             expected = state.source.digest(entry.source_path, entry.etag or "", state.stop)
         state.put_in_place(entry, partial, digest, expected)
         return {}
+
+    def _end_in_order(self, large: LargeFile, reached: int) -> dict[int, int]:
+        if reached == large.entry.size:
+            self._large.complete(large)
+            return {}
+        if not large.done:  # paused before a piece was there
+            self._state.schedule.put_back([large.entry])
+        return large.done
 
     def _take_facts(self, entry: FileEntry, fetched: Fetched) -> None:
         entry.size, entry.etag = fetched.size, fetched.etag

@@ -8,7 +8,7 @@ import functools
 import hashlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -57,14 +57,38 @@ class LargeFiles:
     def begin(self, entry: FileEntry, partial: Unfinished, done: dict[int, int]) -> None:
         """Fetch what is missing of a file whose pieces `done` are there."""
         large = LargeFile(entry, partial, dict(done))
-        parts = self._missing(large)
-        large.n_open = len(parts) + 1
-        self._under_way.add(large)
+        units: list[Callable[[], None]] = [
+            functools.partial(self._pull_part, large, offset, length) for offset, length in self._missing(large)
+        ]
         if self.comes_in_order(partial) and done:
-            large.n_open += 1
-            self._state.schedule.add_pieces([functools.partial(self._catch_up, large)])
-        self._state.schedule.add_pieces(functools.partial(self._pull_part, large, offset, length) for offset, length in parts)
+            units.insert(0, functools.partial(self._catch_up, large))
+        self._hand_out(large, units)
         self._close_part(large, None)
+
+    def begin_around(self, entry: FileEntry, partial: Unfinished, fetched: Fetched, length: int) -> None:
+        """Take the first piece from an answer that is open, while others fetch the rest of the file. Its faults are settled here."""
+        large = LargeFile(entry, partial)
+        rest = [functools.partial(self._pull_part, large, offset, n_bytes) for offset, n_bytes in self._missing(large) if offset]
+        self._hand_out(large, rest)
+        error: Exception | None = None
+        try:
+            self._go_on_later(large, self.absorb(large, fetched, 0, length), length)
+        except (PullError, NodeError, OSError, StoppedError) as raised:
+            error = raised
+        self._close_part(large, error)
+
+    def _hand_out(self, large: LargeFile, units: Sequence[Callable[[], None]]) -> None:
+        """Let other workers have these parts; one more is the caller's own."""
+        large.n_open = len(units) + 1
+        self._under_way.add(large)
+        self._state.schedule.add_pieces(units)
+
+    def _go_on_later(self, large: LargeFile, reached: int, end: int) -> None:
+        """The order was paused: the rest of a part is for later."""
+        if reached < end:
+            with large.lock:
+                large.n_open += 1
+            self._state.schedule.add_pieces([functools.partial(self._pull_part, large, reached, end - reached)])
 
     def _missing(self, large: LargeFile) -> list[tuple[int, int]]:
         """Return (offset, length) of what is missing: stretches as long as possible where it comes in order, else piece by piece."""
@@ -89,11 +113,7 @@ class LargeFiles:
                     entry.source_path, offset=offset, length=length, etag=entry.etag, wants_digest=self._state.options.verify_checksum
                 ) as fetched:  # fmt: skip
                     reached = self.absorb(large, fetched, offset, offset + length)
-                if reached < offset + length:  # paused: the rest is for later
-                    with large.lock:
-                        large.n_open += 1
-                    rest = functools.partial(self._pull_part, large, reached, offset + length - reached)
-                    self._state.schedule.add_pieces([rest])
+                self._go_on_later(large, reached, offset + length)
         except (PullError, NodeError, OSError, StoppedError) as raised:
             error = raised
         self._close_part(large, error)
