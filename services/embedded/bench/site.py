@@ -93,7 +93,7 @@ class Site:
         self.globus = self._program(
             "localglobus", "--data", data, "--host", "127.0.0.2", "--port", self.addresses.port,
             "--node", f"archive={self.archive_url}", "--node", f"campus={self.addresses.campus}", "--portal-url", self.addresses.web,
-            *(("--allow-host", self._far.host) if self._far else ()),
+            *(("--allow-host", self._far.host, "--allow-host", self._far.near) if self._far else ()),
         )  # fmt: skip
         control = self.addresses.localglobus
         if self.relay is not None:
