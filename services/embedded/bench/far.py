@@ -6,6 +6,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def main() -> int:
     parser.add_argument("--mib", type=int, required=True)
     parser.add_argument("--runs", type=int, required=True)
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, stop)
     pair = Pair(*asked.namespaces)
     try:
         with site_at(asked.folder, far=Far(pair.in_far(), FAR, NEAR), workers=asked.workers) as site:
@@ -44,6 +46,11 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def stop(_number: int, _frame: object) -> None:
+    """Let the programs that were started end before this one."""
+    raise SystemExit(1)
 
 
 if __name__ == "__main__":

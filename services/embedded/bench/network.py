@@ -63,7 +63,13 @@ def _speeds(folder: Path, line: Line, congestion: str, what: str, *, mib: int, r
             sys.executable, "-m", "services.embedded.bench.far", str(folder / "network"), "--namespaces", pair.near, pair.far,
             "--what", what, "--workers", str(workers), "--mib", str(mib), "--runs", str(runs),
         )  # fmt: skip
-        ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        raise BenchError(f"over {line.words}: {ran.stderr.strip()[-1500:]}")
-    return [mib * 8 * 1.048576 / float(seconds) for seconds in ran.stdout.split()]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            seconds, said = process.communicate()
+        finally:
+            if process.poll() is None:  # we are asked to stop: its own programs end with it
+                process.terminate()
+                process.wait()
+    if process.returncode:
+        raise BenchError(f"over {line.words}: {said.strip()[-1500:]}")
+    return [mib * 8 * 1.048576 / float(one) for one in seconds.split()]
