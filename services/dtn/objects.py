@@ -1,7 +1,8 @@
 """Storage in a bucket, with folders as Globus' S3 connector shows them: what stands before a `/` in keys, and empty `folder/` objects.
 
 A folder is there when a key begins with it; making one puts the empty object that keeps it. Nothing is a link. Names that a path cannot
-have are not shown. Renaming is copying and deleting, folder by folder, since S3 has nothing else. How files get there is in `arriving.py`.
+have are not shown. Renaming is copying and deleting, object by object, since S3 has nothing else. How files get there is in `arriving.py`
+and `object_uploads.py`.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 from services.dtn import s3, small_files
-from services.dtn.arriving import ObjectLanding, ObjectPieces, ObjectTarget
+from services.dtn.arriving import ObjectLanding, ObjectPieces
 from services.dtn.digests import Stamp
 from services.dtn.entries import Entry, MaySee, everything
 from services.dtn.errors import ChangedError, ExistsError, ForbiddenError, IsDirectoryError, MissingError, NodeError, NotDirectoryError
 from services.dtn.faults import Faults
+from services.dtn.object_uploads import ObjectTarget
 from services.dtn.paths import MAX_NAME_BYTES, is_part_name, is_plain_name, normalise
 from services.dtn.s3_accounts import Account
 from services.dtn.s3_objects import ObjectFile, key_of, stamp_of
@@ -272,9 +273,8 @@ class ObjectStorage:
             raise IsDirectoryError(f"{path} is a folder.")
 
 
-@lru_cache(64)
 def open_bucket(account: Account, name: str, prefix: str, spool: Path) -> ObjectStorage:
-    """Return the part of a bucket below `prefix`; the same one, with its connections, when it is asked for again."""
+    """Return the part of a bucket below `prefix`; asks nothing of it."""
     spool.mkdir(exist_ok=True)
     return ObjectStorage(s3.Bucket(account, name, shown=prefix), prefix, spool)
 

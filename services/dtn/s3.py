@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import IO, Any
 
 import boto3
@@ -58,15 +59,7 @@ class Bucket:
         self.account = account
         self.name = name
         self._shown = shown
-        self._client = boto3.session.Session().client(
-            "s3", endpoint_url=account.endpoint, region_name=account.region, aws_access_key_id=account.access_key_id,
-            aws_secret_access_key=account.secret_access_key, aws_session_token=account.session_token, verify=account.ca_file,
-            config=Config(
-                retries={"max_attempts": 4, "mode": "standard"}, connect_timeout=5, read_timeout=60, max_pool_connections=CONNECTIONS,
-                s3={"addressing_style": "path" if account.endpoint else "auto"},
-                request_checksum_calculation="when_required", response_checksum_validation="when_required",
-            ),
-        )  # fmt: skip
+        self._client = _client(account)
         self._encryption = {"ServerSideEncryption": account.encryption}
         if account.kms_key_id:
             self._encryption["SSEKMSKeyId"] = account.kms_key_id
@@ -250,6 +243,20 @@ class Body:
 
     def close(self) -> None:
         self._stream.close()
+
+
+@lru_cache(64)
+def _client(account: Account) -> Any:
+    """Return the account's client, with its connections; making one reads the whole description of S3, so it is made once."""
+    return boto3.session.Session().client(
+        "s3", endpoint_url=account.endpoint, region_name=account.region, aws_access_key_id=account.access_key_id,
+        aws_secret_access_key=account.secret_access_key, aws_session_token=account.session_token, verify=account.ca_file,
+        config=Config(
+            retries={"max_attempts": 4, "mode": "standard"}, connect_timeout=5, read_timeout=120, max_pool_connections=CONNECTIONS,
+            s3={"addressing_style": "path" if account.endpoint else "auto"},
+            request_checksum_calculation="when_required", response_checksum_validation="when_required",
+        ),
+    )  # fmt: skip
 
 
 def piece_bytes(size: int) -> int:

@@ -54,7 +54,7 @@ class NodeProcess:
             )  # fmt: skip
         return self
 
-    def wait_until_ready(self, timeout_s=20):
+    def wait_until_ready(self, timeout_s=60):
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             readable, _, _ = select.select([self.process.stdout], [], [], 0.1)
@@ -193,6 +193,8 @@ def vault_node(control, s3, tmp_path_factory):
 
 @pytest.fixture
 def vault(vault_node, s3):
+    if vault_node.process.poll() is not None:  # a test that failed left it killed
+        vault_node.start()
     yield vault_node
     vault_node.clear_faults()
     s3.faults.clear()

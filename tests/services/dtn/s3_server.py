@@ -49,8 +49,8 @@ class S3Server:
             time.sleep(0.05)
         raise AssertionError("the S3 server does not listen")
 
-    def order_fault(self, method, word, *, status, code, times=1):
-        """Answer the next requests of `method` whose address holds `word` with an S3 error."""
+    def order_fault(self, method, word, *, status=None, code=None, times=1):
+        """Answer the next requests of `method` whose address holds `word` with an S3 error; without a status: do them, answer nothing."""
         self.faults.append({"method": method, "word": word, "status": status, "code": code, "times": times})
 
     def take_fault(self, method, path):
@@ -86,7 +86,7 @@ def _handler(server):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             server.requests.append((self.command, self.path, {name.lower(): value for name, value in self.headers.items()}))
             fault = server.take_fault(self.command, self.path)
-            if fault is not None:
+            if fault is not None and fault["status"]:
                 self.refuse(fault)
                 return
             connection = http.client.HTTPConnection(HOST, server.port, timeout=60)
@@ -96,7 +96,12 @@ def _handler(server):
                     if name.lower() != "expect":
                         connection.putheader(name, value)
                 connection.endheaders(body)
-                self.give_back(connection.getresponse())
+                answer = connection.getresponse()
+                if fault is None:
+                    self.give_back(answer)
+                else:
+                    answer.read()
+                    self.close_connection = True
             except (OSError, http.client.HTTPException):
                 self.close_connection = True
             finally:

@@ -230,16 +230,17 @@ def test_a_wrong_whole_begins_anew(client, opened):
     assert (bucket.names(), bucket.uploads()) == ([], [])
 
 
-def test_uploads_that_a_killed_node_left_are_removed_at_its_start(vault, opened):
+def test_uploads_that_a_killed_node_left_are_removed_at_its_start(control, vault, opened):
     collection, bucket = opened
 
     def body():
-        yield os.urandom(80 * MIB)
+        yield os.urandom(10 * MIB)
+        control.wait(bucket.uploads)
         vault.kill()
         yield b"more"
 
     with vault.client() as client, pytest.raises(httpx.TransportError):
-        client.put(f"/{collection}/big.nc", content=body(), headers=ADA)
+        client.put(f"/{collection}/big.nc", content=body(), headers={**ADA, "Content-Length": str(40 * MIB)})
     assert bucket.uploads()
     vault.start()
     assert (bucket.names(), bucket.uploads()) == ([], [])
@@ -360,6 +361,17 @@ def test_a_busy_bucket_is_asked_again(s3, client, opened):
     s3.order_fault("PUT", "later.txt", status=503, code="SlowDown", times=2)
     assert client.put(f"/{collection}/later.txt", content=b"x", headers=ADA).status_code == 201
     assert bucket.read("later.txt") == b"x"
+
+
+@pytest.mark.parametrize(("method", "word"), [("POST", "uploadId="), ("PUT", "lost.nc"), ("POST", "?uploads")])
+def test_an_answer_that_is_lost_is_asked_for_again(s3, client, opened, method, word):
+    collection, bucket = opened
+    content = os.urandom(9 * MIB)
+    s3.order_fault(method, word)
+    assert client.put(f"/{collection}/lost.nc", content=content, headers=ADA).status_code == 201
+    assert bucket.read("lost.nc") == content
+    assert not any(fault["times"] for fault in s3.faults)
+    assert bucket.names() == ["lost.nc"]
 
 
 def test_an_accounts_file_that_others_may_read_stops_the_start(control, tmp_path):
