@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 
 from services.dtn.conditions import MOST_RANGES, RangeError, check_conditions, wanted_ranges
 from services.dtn.digests import Stamp, as_field, from_field
-from services.dtn.entries import walk
+from services.dtn.entries import everything, walk
 from services.dtn.errors import BadRequestError, ChangedError, InvalidPathError
 from services.dtn.filters import FilterRule, filters_from, is_included
 from services.dtn.pages import page_of
@@ -143,7 +143,7 @@ class Tree:
     def stat(self, path):
         return path.rstrip("/") or "/", entry("", "dir")
 
-    def list_folder(self, path):
+    def list_folder(self, path, *, show_hidden=True, may_see=everything):
         at = self.tree
         for name in [one for one in path.split("/") if one]:
             at = at[name]
