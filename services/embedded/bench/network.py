@@ -40,19 +40,44 @@ def rows(folder: Path, *, clean_mib: int, lossy_mib: int, runs: int) -> Iterator
 def _measured(folder: Path, names: dict[str, str], congestion: str, clean_mib: int, lossy_mib: int, runs: int) -> Iterator[Row]:
     clean = _speeds(folder, CLEAN, congestion, "copy", mib=clean_mib, runs=runs)
     legacy = _speeds(folder, FIREWALLED, congestion, "get", mib=lossy_mib, runs=runs)
-    yield _row(names["paths"], clean, legacy, GOALS["paths"], f"ours: {CLEAN.words}; against: {FIREWALLED.words}, {lossy_mib} MiB")
+    yield _row(
+        names["paths"], clean, legacy, GOALS["paths"], f"ours: {CLEAN.words}; against: {FIREWALLED.words}, {lossy_mib} MiB", congestion
+    )
     four = _speeds(folder, FIREWALLED, congestion, "copy", mib=lossy_mib, runs=runs, workers=4)
     one = _speeds(folder, FIREWALLED, congestion, "copy", mib=lossy_mib, runs=runs, workers=1)
     goal = GOALS["streams"] if congestion == "cubic" else ""
-    yield _row(names["streams"], four, one, goal, f"both: {FIREWALLED.words}, {lossy_mib} MiB; the path is the same: this is the engine")
+    yield _row(
+        names["streams"],
+        four,
+        one,
+        goal,
+        f"both: {FIREWALLED.words}, {lossy_mib} MiB; the path is the same: this is the engine",
+        congestion,
+    )
     eight = _speeds(folder, FIREWALLED, congestion, "copy", mib=lossy_mib, runs=runs)
-    yield _row(names["engine"], eight, legacy, "", f"both: {FIREWALLED.words}, {lossy_mib} MiB; the path is the same: this is the engine")
+    yield _row(
+        names["engine"],
+        eight,
+        legacy,
+        "",
+        f"both: {FIREWALLED.words}, {lossy_mib} MiB; the path is the same: this is the engine",
+        congestion,
+    )
 
 
-def _row(name: str, ours: list[float], against: list[float], goal: str, note: str) -> Row:
+def _row(name: str, ours: list[float], against: list[float], goal: str, note: str, congestion: str) -> Row:
     spread = f"ours {min(ours):.4g}-{max(ours):.4g}; rival {min(against):.4g}-{max(against):.4g}; delay box in user space"
     ratio = median(ours) / median(against)
-    return Row(name, figure(median(ours)), figure(median(against)), figure(ratio), goal, "Mbit/s", len(ours), noted(note, spread))
+    return Row(
+        name,
+        figure(median(ours)),
+        figure(median(against)),
+        figure(ratio),
+        goal,
+        "Mbit/s",
+        len(ours),
+        noted(note, spread, congestion=congestion),
+    )
 
 
 def _speeds(folder: Path, line: Line, congestion: str, what: str, *, mib: int, runs: int, workers: int = 8) -> list[float]:

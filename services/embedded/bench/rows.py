@@ -55,9 +55,9 @@ def skipped(name: str, why: str, *, goal: str, unit: str) -> Row:
     return Row(name, None, None, None, goal, unit, 0, noted(f"skipped: {why}"))
 
 
-def noted(*words: str) -> str:
-    """Words, and what a reader must know of the machine: its TCP congestion control and how busy it was."""
-    congestion = CONGESTION.read_text().strip() if CONGESTION.exists() else "unknown"
+def noted(*words: str, congestion: str = "") -> str:
+    """Words, and what a reader must know of the machine: TCP congestion control (the machine's unless given) and how busy it was."""
+    congestion = congestion or (CONGESTION.read_text().strip() if CONGESTION.exists() else "unknown")
     machine = f"tcp {congestion}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     return "; ".join([*(word for word in words if word), machine])
 
