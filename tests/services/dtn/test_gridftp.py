@@ -211,6 +211,7 @@ def test_killed_in_the_middle_the_destination_goes_on_where_it_was(control, stal
     control.wait(lambda: kept_bytes(campus, order) > 0)  # the servers tell every five seconds what is on the disk
     had = kept_bytes(campus, order)
     assert had < LARGE
+    control.wait(lambda: 0 < control.heartbeats[order][-1]["counters"]["bytes_transferred"] < LARGE)
     campus.kill()
     control.wait(lambda: not servers_of(campus))
     assert not (target_folder / "large").exists()
