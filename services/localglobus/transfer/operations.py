@@ -14,7 +14,7 @@ from typing import Any
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
 from services.localglobus.transfer import assurance, collections, listing
-from services.localglobus.transfer.collections import Collection
+from services.localglobus.transfer.collections import Collection, Endpoint
 from services.localglobus.transfer.documents import file_document
 from services.localglobus.transfer.node_calls import NodeCalls
 from services.localglobus.transfer.paths import folder, normalise, parent
@@ -25,6 +25,7 @@ from services.localglobus.transfer.permissions import (
     require_account,
     require_data_access,
     rights_of,
+    roles_on_endpoint,
     rules_document,
 )
 
@@ -136,8 +137,17 @@ def visible(db: sqlite3.Connection, endpoint_id: str, person: Person) -> tuple[C
     return collection, rights
 
 
-def search(db: sqlite3.Connection, person: Person, *, scope: str, words: Sequence[str]) -> list[tuple[Collection, Rights]]:
-    """Returns the collections in a search scope whose texts hold all words."""
+SCOPES = frozenset(
+    {
+        "all", "my-endpoints", "my-gcp-endpoints", "recently-used", "in-use", "shared-by-me", "shared-with-me", "administered-by-me",
+    }
+)  # fmt: skip
+
+
+def search(db: sqlite3.Connection, person: Person, *, scope: str, owner_id: str | None = None) -> list[tuple[Collection, Rights]]:
+    """Returns the collections in a search scope, of one owner if she is named."""
+    if scope not in SCOPES:
+        raise ApiError("BadRequest", f"Unknown filter_scope {scope!r}", 400)
     recent = {
         row["collection_id"] for row in db.execute("SELECT collection_id FROM recent_use WHERE identity_id = ?", (person.identity_id,))
     }
@@ -157,11 +167,22 @@ def search(db: sqlite3.Connection, person: Person, *, scope: str, words: Sequenc
             "in-use": collection.id in in_use,
             "my-gcp-endpoints": is_owner and collection.is_personal,
         }
-        if scope not in matches:
-            raise ApiError("BadRequest", f"Unknown filter_scope {scope!r}", 400)
-        text = " ".join(filter(None, (collection.display_name, collection.description, collection.organization, collection.id))).lower()
-        if matches[scope] and all(word.lower() in text for word in words):
+        if matches[scope] and owner_id in (None, collection.owner_id):
             found.append((collection, rights))
+    return found
+
+
+def search_endpoints(db: sqlite3.Connection, person: Person, *, scope: str, owner_id: str | None = None) -> list[Endpoint]:
+    """Returns the endpoints with a GCS Manager in a search scope; those that have none are their own mapped collection."""
+    found = []
+    for endpoint in collections.all_endpoints(db):
+        matches = {
+            "all": True,
+            "my-endpoints": endpoint.owner_id in person.identities,
+            "administered-by-me": bool(roles_on_endpoint(db, endpoint, person)),
+        }
+        if endpoint.gcs_address and matches.get(scope, False) and owner_id in (None, endpoint.owner_id):
+            found.append(endpoint)
     return found
 
 

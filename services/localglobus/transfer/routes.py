@@ -6,6 +6,7 @@ A route reads the request, calls one act in a transaction of the store, and writ
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -38,12 +39,13 @@ from services.localglobus.transfer.permissions import (
     roles_on_endpoint,
 )
 from services.localglobus.transfer.requests import done, nodes_of, read_document, store_of, transfer_caller
-from services.localglobus.transfer.seeing import describe_collection, describe_endpoint
+from services.localglobus.transfer.seeing import describe_endpoint, search
 
 FILE_FIELDS = frozenset({"name", "type", "size", "last_modified", "permissions", "user", "group"})
 MOST_FOUND = 1000
-SEARCH_FILTERS = {"entity_type": "filter_entity_type", "owner_id": "filter_owner_id", "host_endpoint_id": "filter_host_endpoint"}
+SEARCH_FILTERS = {"entity_type": "filter_entity_type", "host_endpoint_id": "filter_host_endpoint"}
 """Members of an `endpoint` document and the parameters that select by them."""
+SCOPES_OF_OWNERS = frozenset({"my-endpoints", "my-gcp-endpoints", "shared-by-me"})
 
 
 async def get_endpoint(request: Request) -> Response:
@@ -57,13 +59,16 @@ async def search_endpoints(request: Request) -> Response:
     words = request.query_params.get("filter_fulltext", "").split()
     if scope == "all" and not words:
         raise ApiError("BadRequest", "filter_fulltext is required with filter_scope=all", 400)
+    owner = request.query_params.get("filter_owner_id") or None
+    if owner is not None and scope in SCOPES_OF_OWNERS:
+        raise ApiError("BadRequest", f"filter_owner_id conflicts with filter_scope={scope}", 400)
     query = listing.read_query(request.query_params, fields=frozenset(), limit=100, most=MOST_FOUND)
     wanted = {field: set(text.split(",")) for field, name in SEARCH_FILTERS.items() if (text := request.query_params.get(name))}
-    is_broken = request.query_params.get("filter_non_functional", "0") in {"1", "true"}
+    functional = _which_functional(request.query_params)
     found = [
         document
-        for document in await store_of(request).read(_search, person_behind(caller), scope, words)
-        if all(str(document[field]) in values for field, values in wanted.items()) and document["non_functional"] == is_broken
+        for document in await store_of(request).read(_search, person_behind(caller), scope, words, owner)
+        if all(str(document[field]) in values for field, values in wanted.items()) and document["non_functional"] in functional
     ]
     page = listing.select(found[:MOST_FOUND], query)
     return JSONResponse(
@@ -75,6 +80,16 @@ async def search_endpoints(request: Request) -> Response:
             "DATA": page.rows,
         }
     )
+
+
+def _which_functional(asked: Mapping[str, str]) -> set[bool]:
+    """The values of `non_functional` that are looked for: endpoints of a GCS Manager have it, and are found by their type or by it."""
+    flag = asked.get("filter_non_functional")
+    if flag is None:
+        return {True, False} if asked.get("filter_entity_type") else {False}
+    if asked.get("filter_entity_type"):
+        raise ApiError("BadRequest", "filter_non_functional and filter_entity_type exclude each other", 400)
+    return {flag in {"1", "true"}}
 
 
 async def pause_rules(request: Request) -> Response:
@@ -216,8 +231,8 @@ def _pause_rules(db: sqlite3.Connection, endpoint_id: str, person: Person) -> li
     return [pausing.describe(db, row, is_limited=True) for row in found]
 
 
-def _search(db: sqlite3.Connection, person: Person, scope: str, words: list[str]) -> list[dict[str, Any]]:
-    return [describe_collection(db, each, person) for each, _ in operations.search(db, person, scope=scope, words=words)]
+def _search(db: sqlite3.Connection, person: Person, scope: str, words: list[str], owner: str | None) -> list[dict[str, Any]]:
+    return search(db, person, scope=scope, words=words, owner=owner)
 
 
 ENDPOINT = "/v0.10/endpoint/{endpoint_id}"

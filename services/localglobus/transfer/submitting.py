@@ -15,6 +15,8 @@ from services.localglobus.transfer.tasks import MOST_ITEMS, NOTIFY_FLAGS, TRANSF
 from services.localglobus.transfer.times import now_text, parse_future
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
+ALGORITHMS = frozenset({"md5", "sha1", "sha256", "sha512"})
+ASSUMED_ALGORITHM = "md5"
 LEAST_BANDWIDTH = 1024
 
 
@@ -113,12 +115,22 @@ def _symlinks(document: Mapping[str, Any], *ends: Collection) -> str:
 
 
 def _checksum(item: Mapping[str, Any]) -> str | None:
-    value = item.get("external_checksum")
+    """Returns the SHA-256 that must arrive. Raises `ApiError` 400 for another algorithm, which is MD5 where none is named."""
+    named, value = item.get("checksum_algorithm"), item.get("external_checksum")
+    algorithm = str(named).lower().replace("-", "")
+    if named is not None and algorithm not in ALGORITHMS:
+        raise ApiError("BadRequest", f"checksum_algorithm {named!r} is none of MD5, SHA1, SHA256 and SHA512", 400)
     if value is None:
         return None
-    algorithm = str(item.get("checksum_algorithm") or "sha256").lower().replace("-", "")
-    if algorithm != "sha256" or not isinstance(value, str) or not SHA256.fullmatch(value.lower()):
-        raise ApiError("BadRequest", "external_checksum must be a SHA-256 in hexadecimal", 400)
+    if named is None:
+        algorithm = ASSUMED_ALGORITHM
+    if algorithm != "sha256":
+        words = "external_checksum is compared as SHA256 only"
+        if named is None:
+            words += " and taken for MD5 without a checksum_algorithm"
+        raise ApiError("BadRequest", f"{words}; name SHA256 as checksum_algorithm", 400)
+    if not isinstance(value, str) or not SHA256.fullmatch(value.lower()):
+        raise ApiError("BadRequest", "external_checksum must be a SHA256 in hexadecimal", 400)
     return value.lower()
 
 

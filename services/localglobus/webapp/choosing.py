@@ -57,7 +57,7 @@ def _usable(db: sqlite3.Connection, identity_id: str) -> list[Document]:
     person = person_of(db, identity_id)
     rows = db.execute("SELECT collection_id FROM recent_use WHERE identity_id = ? ORDER BY used_at", (identity_id,))
     used = [row["collection_id"] for row in rows]
-    found = [collection for collection, rights in operations.search(db, person, scope="all", words=[]) if rights.grants]
+    found = [collection for collection, rights in operations.search(db, person, scope="all") if rights.grants]
     found.sort(key=lambda each: -used.index(each.id) if each.id in used else 1)
     return [describe_collection(db, each, person) for each in found[:MOST]]
 

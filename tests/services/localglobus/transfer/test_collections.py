@@ -88,8 +88,88 @@ def test_search_filters(sites, folder):
     assert found(filter_host_endpoint=storage) >= guests
     assert found(filter_host_endpoint=sites.collection("campus")) & guests == set()
     assert found(filter_entity_type="GCSv5_mapped_collection") & guests == set()
-    assert found(filter_owner_id=portal.get_endpoint(storage)["owner_id"]) >= guests
-    assert found(filter_non_functional=True) == set()
+    assert found(filter_non_functional=True) == {portal.get_endpoint(sites.collection(name))["owner_id"] for name in ("storage", "campus")}
+    assert found(filter_non_functional=False) >= guests
+
+
+def test_owner_is_found_by_her_identity_or_her_name(sites):
+    portal, name = sites.service("portal"), "dee@archive.example"
+    share, host = sites.collection("share"), portal.get_endpoint(sites.collection("share"))["owner_id"]
+
+    def found(owner, **more):
+        return {each["id"] for each in portal.endpoint_search("Causeway", filter_owner_id=owner, **more)}
+
+    for owner in (name, sites.identity(name)):
+        assert share in found(owner)
+        assert host in found(owner, filter_entity_type="GCSv5_endpoint")
+    for owner in ("cy@elsewhere.example", sites.identity("cy@elsewhere.example"), host, "nobody@nowhere.example"):
+        assert found(owner) == set()
+    for scope in ("my-endpoints", "my-gcp-endpoints", "shared-by-me"):
+        with pytest.raises(TransferAPIError) as refused:
+            found(name, filter_scope=scope)
+        assert refused.value.http_status == 400
+
+
+def test_endpoints_are_found_by_their_type(sites):
+    portal, dee, cy = sites.service("portal"), sites.person("dee"), sites.person("cy")
+    host = portal.get_endpoint(sites.collection("share"))["owner_id"]
+
+    def found(client, **filters):
+        return list(client.endpoint_search(filter_entity_type="GCSv5_endpoint", **filters))
+
+    documents = found(cy, filter_fulltext="causeway archive")
+    assert [(each["id"], each["entity_type"]) for each in documents] == [(host, "GCSv5_endpoint")]
+    for scope in ("my-endpoints", "administered-by-me"):
+        assert host in {each["id"] for each in found(dee, filter_scope=scope)}
+        assert found(cy, filter_scope=scope) == []
+    for scope in ("shared-by-me", "my-gcp-endpoints", "recently-used", "in-use", "shared-with-me"):
+        assert found(dee, filter_scope=scope) == []
+    with pytest.raises(TransferAPIError) as refused:
+        found(cy, filter_fulltext="causeway", filter_non_functional=True)
+    assert refused.value.http_status == 400
+
+
+def test_words_are_looked_for_in_keywords_and_department(sites):
+    dee, share = sites.person("dee"), sites.collection("share")
+    texts = {"keywords": "ozone,aerosol", "department": "Atmosphere"}
+    kept = {name: dee.get_endpoint(share)[name] for name in texts}
+    assert dee.endpoint_search("aerosol atmosphere")["DATA"] == []
+    dee.update_endpoint(share, {"DATA_TYPE": "endpoint", **texts})
+    try:
+        assert [each["id"] for each in dee.endpoint_search("Aerosol atmosphere")] == [share]
+        assert dee.endpoint_search("aerosol stratosphere")["DATA"] == []
+    finally:
+        dee.update_endpoint(share, {"DATA_TYPE": "endpoint", **kept})
+
+
+def test_scopes_of_what_one_owns_and_shares(sites):
+    dee, cy, storage = sites.person("dee"), sites.person("cy"), sites.collection("storage")
+    guests = {sites.collection(name) for name in ("archive", "share", "results")}
+
+    def found(client, scope):
+        return {each["id"] for each in client.endpoint_search(filter_scope=scope, limit=1000)}
+
+    assert found(dee, "my-endpoints") >= {*guests, storage}
+    assert found(dee, "shared-by-me") >= guests
+    assert storage not in found(dee, "shared-by-me")
+    assert found(dee, "administered-by-me") >= {*guests, storage}
+    for scope in ("my-endpoints", "shared-by-me", "administered-by-me", "my-gcp-endpoints", "in-use"):
+        assert found(cy, scope) & {*guests, storage} == set(), scope
+    assert found(dee, "my-gcp-endpoints") & {*guests, storage} == set()
+    assert found(dee, "shared-with-me") & guests == set()  # her own
+    with pytest.raises(TransferAPIError) as refused:
+        found(dee, "nonsense")
+    assert refused.value.http_status == 400
+
+
+def test_what_one_used_is_her_own_memory(sites):
+    portal, ada = sites.service("portal"), sites.person("ada", data_access="campus")
+    archive, campus = sites.collection("archive"), sites.collection("campus")
+    portal.operation_ls(archive, path="/public/")
+    ada.operation_ls(campus, path="/~/")
+    assert archive in {each["id"] for each in portal.endpoint_search(filter_scope="recently-used")}
+    assert campus in {each["id"] for each in ada.endpoint_search(filter_scope="recently-used")}
+    assert campus not in {each["id"] for each in portal.endpoint_search(filter_scope="recently-used")}
 
 
 def test_collections_of_open_tasks_are_in_use(sites, folder):

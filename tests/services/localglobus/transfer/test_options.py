@@ -114,6 +114,32 @@ def test_external_checksum_is_what_must_arrive(folder, copy):
     assert not (folder / "wrong").exists()
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"external_checksum": hashlib.md5(b"a").hexdigest()}, "taken for MD5"),
+        ({"external_checksum": hashlib.sha256(b"a").hexdigest()}, "taken for MD5"),
+        ({"external_checksum": hashlib.sha512(b"a").hexdigest(), "checksum_algorithm": "SHA512"}, "SHA256 only"),
+        ({"external_checksum": "a", "checksum_algorithm": "SHA256"}, "in hexadecimal"),
+        ({"external_checksum": hashlib.sha256(b"a").hexdigest(), "checksum_algorithm": "CRC"}, "none of MD5"),
+        ({"checksum_algorithm": "nonsense"}, "none of MD5"),
+    ],
+)
+def test_checksums_that_are_not_compared_are_refused_in_words(portal, sites, folder, given, words):
+    share = sites.collection("share")
+    asked = TransferData(share, share)
+    asked.add_item(f"/{folder.name}/a", f"/{folder.name}/b", **given)
+    with pytest.raises(TransferAPIError) as refused:
+        portal.submit_transfer(asked)
+    assert (refused.value.http_status, refused.value.code) == (400, "BadRequest")
+    assert words in refused.value.message
+
+
+def test_algorithm_without_a_checksum_is_taken(folder, copy):
+    (folder / "from/a").write_text("a")
+    assert copy(("from/a", "right", {"checksum_algorithm": "MD5"}), verify_checksum=True)["status"] == "SUCCEEDED"
+
+
 @pytest.fixture
 def full_disk(sites):
     sites.node_fault("archive", kind="write", no_space=True, times=10_000)
