@@ -21,7 +21,7 @@ from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
 from services.localglobus.gcs_documents import collection_document, endpoint_document, envelope, info_document
 from services.localglobus.gcs_requests import answer_list, endpoint_of_request, manager, require_endpoint_admin
-from services.localglobus.transfer import assurance, collections, connectors, data_paths, describing, operations
+from services.localglobus.transfer import assurance, collection_policies, collections, connectors, data_paths, describing, operations
 from services.localglobus.transfer.collections import Collection, Endpoint
 from services.localglobus.transfer.paths import normalise
 from services.localglobus.transfer.permissions import ADMIN_ROLES, person_behind, rights_of, roles_of
@@ -77,27 +77,32 @@ async def create_collection(request: Request) -> Response:
     if asked["collection_type"] == "mapped":
         mapped = await store_of(request).write(_create_mapped, endpoint, caller, asked)
         return JSONResponse(
-            envelope([collection_document(mapped, mapped)], message="Created mapped collection", status=201), status_code=201
+            envelope([collection_document(mapped, mapped, with_private=True)], message="Created mapped collection", status=201),
+            status_code=201,
         )
     opened, path = await store_of(request).read(_open_mapped, endpoint, caller, asked)
     entry = await nodes_of(request).call(opened.collection, "stat", path=path.rstrip("/") or "/", rules=opened.rules)
     if entry["type"] != "dir":
         raise ApiError("bad_request", "collection_base_path is not a folder", 400)
     made, mapped = await store_of(request).write(_create, opened.collection, path, caller, asked)
-    return JSONResponse(envelope([collection_document(made, mapped)], message="Created guest collection", status=201), status_code=201)
+    shown = collection_document(made, mapped, with_private=True)
+    return JSONResponse(envelope([shown], message="Created guest collection", status=201), status_code=201)
 
 
 async def get_collection(request: Request) -> Response:
+    """With `include=private_policies` also who may share, for an administrator of the collection."""
     caller, endpoint = await manager(request)
-    collection, mapped = await store_of(request).read(_one, endpoint, caller, request.path_params["collection_id"])
-    return JSONResponse(envelope([collection_document(collection, mapped)]))
+    is_private = "private_policies" in ",".join(request.query_params.getlist("include")).split(",")
+    find = _one_administered if is_private else _one
+    collection, mapped = await store_of(request).read(find, endpoint, caller, request.path_params["collection_id"])
+    return JSONResponse(envelope([collection_document(collection, mapped, with_private=is_private)]))
 
 
 async def update_collection(request: Request) -> Response:
     caller, endpoint = await manager(request)
     asked = await read_document(request)
     changed = await store_of(request).write(_update, endpoint, caller, request.path_params["collection_id"], asked)
-    return JSONResponse(envelope([collection_document(*changed)]))
+    return JSONResponse(envelope([collection_document(*changed, with_private=True)]))
 
 
 async def delete_collection(request: Request) -> Response:
@@ -136,6 +141,11 @@ def _administered(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, co
     return collection
 
 
+def _one_administered(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, collection_id: str) -> tuple[Collection, Collection]:
+    _administered(db, endpoint, caller, collection_id)
+    return _one(db, endpoint, caller, collection_id)
+
+
 def _open_mapped(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, asked: Mapping[str, Any]) -> tuple[operations.Opened, str]:
     """The mapped collection as the caller may use it, and the folder to share in it."""
     mapped = collections.find(db, str(asked.get("mapped_collection_id")))
@@ -157,6 +167,8 @@ def _create(
     owner_id = str(asked.get("identity_id") or caller.identity_id)
     if owner_id not in caller.identity_ids:
         raise ApiError("permission_denied", "identity_id must be one of your own", 403)
+    credential = _credential(db, mapped, caller, asked.get("user_credential_id"))
+    collection_policies.require_sharing(mapped, path, account=credential["username"])
     collection_id = collections.create_guest(
         db,
         mapped_id=mapped.id,
@@ -166,9 +178,10 @@ def _create(
         description=describing.read_text(asked, "description"),
         organization=describing.read_text(asked, "organization"),
         is_public=bool(asked.get("public", False)),
-        user_credential_id=_credential(db, mapped, caller, asked.get("user_credential_id")),
+        user_credential_id=credential["id"],
     )
     describing.keep_texts(db, collection_id, asked)
+    collection_policies.change(db, collections.get(db, collection_id), asked)
     return collections.get(db, collection_id), mapped
 
 
@@ -188,18 +201,19 @@ def _create_mapped(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, a
     )
     describing.change_collection(db, collection_id, asked)
     data_paths.change(db, collections.get(db, collection_id), asked)
+    collection_policies.change(db, collections.get(db, collection_id), asked)
     return collections.get(db, collection_id)
 
 
-def _credential(db: sqlite3.Connection, mapped: Collection, caller: Caller, credential_id: object) -> str:
+def _credential(db: sqlite3.Connection, mapped: Collection, caller: Caller, credential_id: object) -> sqlite3.Row:
     if credential_id is None:
-        return collections.ensure_credential(db, gateway_id=mapped.gateway_id, identity_id=caller.identity_id)
-    row = db.execute(
-        "SELECT identity_id FROM user_credential WHERE id = ? AND gateway_id = ?", (str(credential_id), mapped.gateway_id)
+        credential_id = collections.ensure_credential(db, gateway_id=mapped.gateway_id, identity_id=caller.identity_id)
+    row: sqlite3.Row | None = db.execute(
+        "SELECT * FROM user_credential WHERE id = ? AND gateway_id = ?", (str(credential_id), mapped.gateway_id)
     ).fetchone()
     if row is None or row["identity_id"] not in caller.identity_ids:
         raise ApiError("bad_request", "user_credential_id is none of yours on this storage gateway", 400)
-    return str(credential_id)
+    return row
 
 
 def _update(
@@ -208,6 +222,7 @@ def _update(
     collection = _administered(db, endpoint, caller, collection_id)
     describing.change_collection(db, collection.id, asked)
     data_paths.change(db, collection, asked)
+    collection_policies.change(db, collection, asked)
     if isinstance(asked.get("disable_anonymous_writes"), bool) and collection.is_mapped:
         allowed = not asked["disable_anonymous_writes"]
         db.execute("UPDATE collection SET has_anonymous_writes = ? WHERE ? IN (id, mapped_id)", (allowed, collection.id))
@@ -216,6 +231,8 @@ def _update(
 
 def _delete(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, collection_id: str) -> None:
     collection = _administered(db, endpoint, caller, collection_id)
+    if collection.policies.get("delete_protected"):
+        raise ApiError("permission_denied", "This collection is protected from deletion", 403)
     if db.execute("SELECT 1 FROM collection WHERE mapped_id = ?", (collection.id,)).fetchone():
         raise ApiError("conflict", "Guest collections stand on this mapped collection; delete them first", 409)
     collections.delete(db, collection.id)

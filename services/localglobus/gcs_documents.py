@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from services.localglobus.transfer import collection_policies
 from services.localglobus.transfer.assurance import Assurance
 from services.localglobus.transfer.collections import Collection, Endpoint
 from services.localglobus.transfer.connectors import Connector
@@ -60,8 +61,8 @@ def endpoint_document(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def collection_document(collection: Collection, mapped: Collection) -> dict[str, Any]:
-    """Returns a collection; `collection_base_path` of a guest one is relative to its mapped one."""
+def collection_document(collection: Collection, mapped: Collection, *, with_private: bool = False) -> dict[str, Any]:
+    """Returns a collection, with its private policies or null for them; `collection_base_path` of a guest is relative to its mapped one."""
     relative = "/" + collection.base_path.removeprefix(mapped.base_path) if not collection.is_mapped else collection.base_path
     address = collection.node_url.removeprefix("https://")
     return {
@@ -84,9 +85,9 @@ def collection_document(collection: Collection, mapped: Collection) -> dict[str,
         "identity_id": collection.owner_id,
         "collection_base_path": relative,
         "root_path": collection.base_path,
-        "default_directory": "/" if not collection.is_mapped else "/~/",
+        "default_directory": collection.default_folder,
         "domain_name": address,
-        "https_url": collection.https_server,
+        "https_url": collection.https_server if collection.serves_https else None,
         "manager_url": collection.gcs_address,
         "tlsftp_url": f"tlsftp://{address}",
         "public": collection.is_public,
@@ -95,17 +96,12 @@ def collection_document(collection: Collection, mapped: Collection) -> dict[str,
         "require_mfa": collection.requires_mfa,
         "authentication_assurance_timeout": collection.timeout_mins,
         "authentication_timeout_mins": collection.timeout_mins,
-        "allow_guest_collections": collection.is_mapped,
         "disable_anonymous_writes": not collection.has_anonymous_writes,
-        "disable_verify": False,
-        "enable_https": True,
         "force_encryption": collection.forces_encryption,
         "engine": collection.engine,  # beyond the real one: which of a node's two engines carries the bytes
-        "force_verify": False,
         "created_at": collection.created_at,
         "last_access": None,
-        "policies": None,
-        "sharing_restrict_paths": None,
+        **collection_policies.document(collection, with_private=with_private),
         **{name: value for name, value in collection.texts.items() if value is not None},
         "keywords": _keywords(collection.texts),
     }

@@ -27,7 +27,7 @@ from services.localglobus.numbers import read_whole
 from services.localglobus.store import Store
 from services.localglobus.transfer import assurance, collections, orders, tasks, times
 from services.localglobus.transfer.collections import Collection
-from services.localglobus.transfer.permissions import Person, person_behind, rights_of, rules_document
+from services.localglobus.transfer.permissions import Person, Rights, person_behind, rights_of, rules_document
 from services.localglobus.transfer.requests import most_active, nodes_of, read_document, store_of
 from services.localglobus.transfer.waiting import ROOM
 
@@ -253,6 +253,8 @@ def _access(db: sqlite3.Connection, node: str, collection_id: str, token: str | 
         caller = None
     lack = None if caller is None else assurance.shortfall(db, collection, caller)
     rights = rights_of(db, collection, Person() if caller is None or lack else person_behind(caller))
+    if not collection.serves_https:
+        rights = Rights()
     ends = [] if caller is None else [times.text(datetime.fromtimestamp(caller.expires_at, UTC))]
     ends += [rights.expires_at] if rights.expires_at else []
     return {

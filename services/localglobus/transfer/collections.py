@@ -65,6 +65,8 @@ class Collection:
     timeout_mins: int
     requires_mfa: bool
     texts: Mapping[str, Any]
+    policies: Mapping[str, Any]
+    mapped_policies: Mapping[str, Any]
 
     @property
     def is_mapped(self) -> bool:
@@ -86,6 +88,26 @@ class Collection:
         return self.is_mapped and not self.is_high_assurance and not self.is_personal
 
     @property
+    def serves_https(self) -> bool:
+        """Whether browsers and programs read and write files here by HTTPS; nodes copy either way."""
+        return bool(self.policies.get("enable_https", True))
+
+    @property
+    def allows_guests(self) -> bool:
+        """Whether guest collections are made on this mapped one, and reached."""
+        return self.is_mapped and bool(self.policies.get("allow_guest_collections", True))
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether it is a guest collection whose mapped one allows none any more."""
+        return not self.is_mapped and not self.mapped_policies.get("allow_guest_collections", True)
+
+    @property
+    def default_folder(self) -> str:
+        """Where a listing begins that names no path."""
+        return str(self.texts.get("default_directory") or ("/~/" if self.is_mapped else "/"))
+
+    @property
     def connector(self) -> Connector:
         return Connector.at(self.s3_endpoint)
 
@@ -105,10 +127,13 @@ SELECT = (
     " has_anonymous_writes, rule_version, collection.created_at, node, node_url, node_seen_at, gcs_address, coalesce(texts, '{}') AS texts,"
     " coalesce(timeout_mins, 15840) AS timeout_mins, coalesce(requires_mfa, 0) AS requires_mfa,"
     " coalesce(engine, 'https') AS engine, coalesce(forces_encryption, 0) AS forces_encryption,"
-    " gateway_bucket.endpoint AS s3_endpoint FROM collection"
+    " gateway_bucket.endpoint AS s3_endpoint, coalesce(own_policy.policies, '{}') AS policies,"
+    " coalesce(ruling_policy.policies, '{}') AS mapped_policies FROM collection"
     " JOIN endpoint ON endpoint.id = collection.endpoint_id LEFT JOIN described ON subject_id = collection.id"
     " LEFT JOIN gateway_assurance USING (gateway_id) LEFT JOIN gateway_bucket USING (gateway_id)"
     " LEFT JOIN data_path ON data_path.collection_id = coalesce(collection.mapped_id, collection.id)"
+    " LEFT JOIN collection_policy AS own_policy ON own_policy.collection_id = collection.id"
+    " LEFT JOIN collection_policy AS ruling_policy ON ruling_policy.collection_id = collection.mapped_id"
 )
 SELECT_ENDPOINT = (
     "SELECT endpoint.id, node, endpoint.display_name, gcs_address, organization, owner_id, node_url, coalesce(texts, '{}') AS texts,"
@@ -120,7 +145,8 @@ SELECT_ENDPOINT = (
 def from_row(row: sqlite3.Row) -> Collection:
     names = ("is_public", "is_high_assurance", "has_anonymous_writes", "requires_mfa", "forces_encryption")
     flags = {name: bool(row[name]) for name in names}
-    return Collection(**{**dict(row), **flags, "texts": json.loads(row["texts"])})
+    documents = {name: json.loads(row[name]) for name in ("texts", "policies", "mapped_policies")}
+    return Collection(**{**dict(row), **flags, **documents})
 
 
 def not_found(endpoint_id: str) -> ApiError:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.localglobus.errors import ApiError
+from services.localglobus.transfer.paths import normalise
 
 NAME_LENGTH = 128
 TEXT_LENGTH = 4096
@@ -34,6 +35,8 @@ def change_endpoint(db: sqlite3.Connection, endpoint_id: str, asked: Mapping[str
 def keep_texts(db: sqlite3.Connection, subject_id: str, asked: Mapping[str, Any], *, names: tuple[str, ...] = TEXTS) -> None:
     """Keeps the texts among `names` that `asked` gives. Raises `ApiError` 400."""
     named = {name: _text(asked, name) for name in names if name in asked}
+    if named.get("default_directory") is not None:
+        normalise(named["default_directory"], home="/")
     if not named:
         return
     row = db.execute("SELECT texts FROM described WHERE subject_id = ?", (subject_id,)).fetchone()

@@ -44,8 +44,7 @@ class Opened:
 
     def path(self, asked: str | None) -> str:
         """Returns the absolute path; without one, the default folder of the collection."""
-        default = "/~/" if self.collection.is_mapped else "/"
-        return normalise(default if asked is None else asked, home=self.rights.home)
+        return normalise(self.collection.default_folder if asked is None else asked, home=self.rights.home)
 
 
 def open_collection(db: sqlite3.Connection, collection_id: str, caller: Caller, *, local_user: object = None) -> Opened:

@@ -15,6 +15,9 @@ CREATE TABLE IF NOT EXISTS gateway_assurance ( -- of gateways that ask for more 
 CREATE TABLE IF NOT EXISTS gateway_bucket ( -- of gateways of the S3 connector
     gateway_id TEXT PRIMARY KEY REFERENCES storage_gateway(id) ON DELETE CASCADE, endpoint TEXT NOT NULL, buckets TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS gateway_restriction ( -- of gateways that not every account may use: JSON lists of accounts, or null
+    gateway_id TEXT PRIMARY KEY REFERENCES storage_gateway(id) ON DELETE CASCADE, users_allow TEXT, users_deny TEXT
+);
 CREATE TABLE IF NOT EXISTS identity_mapping (
     gateway_id TEXT NOT NULL REFERENCES storage_gateway(id), identity_id TEXT NOT NULL, account TEXT NOT NULL, home TEXT NOT NULL,
     PRIMARY KEY (gateway_id, identity_id)
@@ -22,6 +25,9 @@ CREATE TABLE IF NOT EXISTS identity_mapping (
 CREATE TABLE IF NOT EXISTS user_credential (
     id TEXT PRIMARY KEY, gateway_id TEXT NOT NULL REFERENCES storage_gateway(id), identity_id TEXT NOT NULL, username TEXT NOT NULL,
     display_name TEXT, created_at TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS credential_policy ( -- JSON: what a user credential says beside its account; never a secret
+    credential_id TEXT PRIMARY KEY REFERENCES user_credential(id) ON DELETE CASCADE, policies TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS collection (
     id TEXT PRIMARY KEY, endpoint_id TEXT NOT NULL REFERENCES endpoint(id), gateway_id TEXT NOT NULL REFERENCES storage_gateway(id),
@@ -34,6 +40,9 @@ CREATE TABLE IF NOT EXISTS collection (
 CREATE TABLE IF NOT EXISTS data_path (
     collection_id TEXT PRIMARY KEY REFERENCES collection(id) ON DELETE CASCADE, engine TEXT NOT NULL CHECK (engine IN ('https', 'gridftp')),
     forces_encryption INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS collection_policy (
+    collection_id TEXT PRIMARY KEY REFERENCES collection(id) ON DELETE CASCADE, policies TEXT NOT NULL -- JSON
 );
 CREATE TABLE IF NOT EXISTS role (
     id TEXT PRIMARY KEY, subject_id TEXT NOT NULL, principal_type TEXT NOT NULL, principal TEXT NOT NULL, role TEXT NOT NULL,

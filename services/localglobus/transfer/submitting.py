@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.localglobus.errors import ApiError
-from services.localglobus.transfer import data_paths
+from services.localglobus.transfer import collection_policies, data_paths
 from services.localglobus.transfer.collections import Collection
 from services.localglobus.transfer.deadlines import LIFETIME, MOVES
 from services.localglobus.transfer.paths import folder, normalise
@@ -40,6 +40,7 @@ def read_transfer(
         **_flags(document, TRANSFER_FLAGS, default=False),
         **_flags(document, NOTIFY_FLAGS, default=True),
     }
+    options["verify_checksum"] = collection_policies.is_verified(source, destination, asked=bool(options["verify_checksum"]))
     options["encrypt_data"] = data_paths.is_private(source, destination, options)
     return _submission(document, source=source, destination=destination, options=options, items=items)
 
