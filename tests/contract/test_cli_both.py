@@ -48,16 +48,28 @@ def both(cli, *words):
     return cli(*words).text, cli.json(*words)
 
 
-def test_who_one_is(cli):
+def test_who_one_is(cli, service):
     text, document = both(cli, "whoami")
     assert document["preferred_username"] == text.strip()
     assert cli("whoami", "--verbose").record["ID"] == document["sub"]
     text, document = both(cli, "whoami", "--linked-identities")
     assert {each["username"] for each in document} == set(text.split())
     text, document = both(cli, "session", "show")
-    assert all(identity in text for identity in document["authentications"])
+    assert "authentications" in document
+    if cli is service:  # a client proves itself with each token and is in no session
+        assert (document["authentications"], cli("session", "show").lines) == ({}, [])
+    else:
+        identity = cli("whoami", "--verbose").record["ID"]
+        assert set(document["authentications"]) == {identity}
+        assert (identity in text, DEE in text) == (True, True)
     text, document = both(cli, "get-identities", BEN)
     assert text.strip() == document["identities"][0]["id"]
+    name = f"{uuid.uuid4().hex}@elsewhere.example"
+    assert cli.json("get-identities", name)["identities"] == []
+    made = cli("get-identities", "--provision", name).text.strip()
+    assert cli.json("get-identities", name)["identities"] == cli.json("get-identities", "--provision", name)["identities"]
+    assert cli.json("get-identities", name)["identities"][0] == cli.json("get-identities", made)["identities"][0]
+    assert uuid.UUID(made)
 
 
 def test_endpoints_and_collections(sites, cli, archive, endpoint):
@@ -155,6 +167,43 @@ def test_transfer_and_its_task(cli, archive, share, folder):
     assert "cannot be changed" in cli("task", "update", first, "--label", "late", status=1).errors
 
 
+def test_batch_is_one_task_and_a_repeated_submission_is_the_same(cli, share, folder):
+    (folder / "from").mkdir()
+    for name in ("from/a", "b c"):
+        (folder / name).write_text(name)
+    number = cli("task", "generate-submission-id").text.strip()
+    batch = f'# a remark\n/{folder.name}/from /{folder.name}/to --recursive\n"/{folder.name}/b c" "/{folder.name}/d e"\n'
+    words = ["transfer", share, share, "--batch", "-", "--submission-id", number]
+    first = cli(*words, "--format", "json", stdin=batch).json
+    assert first["code"] == "Accepted"
+    assert cli(*words, stdin=batch).record["Task ID"] == first["task_id"]
+    assert cli(*words, "--format", "json", stdin=batch).json["code"] == "Duplicate"
+    cli("task", "wait", first["task_id"], "--timeout", 60, "--polling-interval", 1)
+    assert ((folder / "to/a").read_text(), (folder / "d e").read_text()) == ("from/a", "b c")
+    gone = f'/{folder.name}/from\n"/{folder.name}/b c"\n'
+    asked = cli("delete", "--batch", "-", "--recursive", share, "--format", "json", stdin=gone).json
+    cli("task", "wait", asked["task_id"], "--timeout", 60, "--polling-interval", 1)
+    assert sorted(path.name for path in folder.iterdir()) == ["d e", "to"]
+
+
+def test_events_are_told_apart_by_whether_they_are_errors(request, sites, cli, share, folder):
+    (folder / "a").write_text("a")
+    request.addfinalizer(lambda: sites.clear_node_faults("archive"))
+    sites.node_fault("archive", kind="write", no_space=True, times=1)
+    task = cli.json("transfer", f"{share}:/{folder.name}/a", f"{share}:/{folder.name}/b")["task_id"]
+    cli("task", "wait", task, "--timeout", 60, "--polling-interval", 1)
+    words = ["task", "event-list", task]
+    text, document = both(cli, *words, "--filter-errors")
+    errors = [each["code"] for each in document["DATA"]]
+    assert errors
+    assert all(each["is_error"] for each in document["DATA"])
+    assert all(code in text for code in errors)
+    text, document = both(cli, *words, "--filter-non-errors")
+    assert {"STARTED", "SUCCEEDED"} <= {each["code"] for each in document["DATA"]}
+    assert not any(each["is_error"] for each in document["DATA"])
+    assert "STARTED" in text
+
+
 def test_open_task_is_changed_and_canceled(sites, cli, share, folder):
     sites.fault(kind="node.ticket", times=10_000, error={"http_status": 503, "code": "ServiceUnavailable", "message": "busy"})
     (folder / "a").write_text("a")
@@ -194,6 +243,28 @@ def test_permissions(cli, share, folder):
     assert "deleted" in cli("endpoint", "permission", "delete", share, made).text
     assert cli.json("endpoint", "permission", "delete", share, other)["code"] == "Deleted"
     assert "AccessRuleNotFound" in cli("endpoint", "permission", "show", share, made, status=1).errors
+
+
+def test_permissions_of_every_principal(sites, cli, share, folder):
+    at, group = f"{share}:/{folder.name}/", sites.globus.env["CAUSEWAY_STEWARD_GROUPS"]
+    create, show = ("endpoint", "permission", "create", at, "--permissions", "r"), ("endpoint", "permission", "show", share)
+    later, soon = (f"{uuid.uuid4().hex}@elsewhere.example" for _ in range(2))
+    made = [
+        cli(*create, "--group", group).record["Rule ID"],
+        cli.json(*create, "--anonymous")["access_id"],
+        cli(*create, "--provision-identity", later).record["Rule ID"],
+        cli.json(*create, "--provision-identity", soon)["access_id"],
+        cli.json(*create, "--identity", CY, "--expiration-date", "2100-01-01")["access_id"],
+        cli(*create, "--identity", BEN, "--expiration-date", "2100-01-01").record["Rule ID"],
+    ]
+    rules = [cli.json(*show, rule) for rule in made]
+    kinds = ["group", "anonymous", "identity", "identity", "identity", "identity"]
+    assert [each["principal_type"] for each in rules] == kinds
+    named = [cli.json("get-identities", name)["identities"][0]["id"] for name in (later, soon, CY, BEN)]
+    assert [each["principal"] for each in rules] == [group, "", *named]
+    assert [str(each["expiration_date"])[:10] for each in rules] == ["None"] * 4 + ["2100-01-01"] * 2
+    for rule in made:
+        assert "deleted" in cli("endpoint", "permission", "delete", share, rule).text
 
 
 def test_roles(cli, share):

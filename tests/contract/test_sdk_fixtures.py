@@ -1,7 +1,8 @@
 """Every answer of Auth, Transfer, Groups, Search, Timers and the GCS Manager that the Globus SDK ships as a recording, against ours.
 
-A good answer of ours holds at least the recorded keys, with compatible JSON types (null: anything); a refusal has the recorded status and
-code. `ANSWERS` says how each recording is asked for here, `LEFT_OUT` names the others with the reason, and a recording in neither fails.
+A good answer of ours has the recorded status and at least the recorded keys, with compatible JSON types and a value where the recording
+has one (`recorded.py`); a refusal has the recorded status and code. `ANSWERS` says how each recording is asked for here, `LEFT_OUT` names
+the others with the reason, and a recording in neither fails.
 """
 
 import uuid
@@ -37,6 +38,7 @@ from globus_sdk import (
 from globus_sdk.scopes import AuthScopes, GCSCollectionScopes, GCSEndpointScopes, SearchScopes, TimersScopes, TransferScopes
 from globus_sdk.testing import get_response_set
 
+from tests.contract.recorded import LEFT_OUT, MOCKED_STATUS, differences
 from tests.services.localglobus.transfer.conftest import Sites, wait_until
 
 SERVICES = ("auth", "transfer", "groups", "search", "timer", "globus_connect_server")
@@ -45,47 +47,20 @@ GROUPS = "urn:globus:auth:scope:groups.api.globus.org:all"
 IDENTITIES = "openid urn:globus:auth:scope:auth.globus.org:view_identities"
 TEMPLATE = "95fdeba8-fac2-42bd-a357-e068d82ff78e"
 
-PROJECTS = "developers' projects are not part of the stand-in: clients come from the demo world and the CLI's template"
-TUNNELS = "streaming tunnels are not part of the stand-in"
-SUBSCRIPTIONS = "there are no subscriptions, and so nobody has one to set or to verify"
-LEFT_OUT = {
-    **dict.fromkeys(
-        [f"auth.{verb}_{noun}" for verb in ("create", "update", "delete", "get") for noun in ("project", "scope")]
-        + ["auth.get_projects", "auth.get_scopes", "auth.get_clients", "auth.get_client", "auth.update_client"]
-        + ["auth.create_client", "auth.create_child_client", "auth.create_client_credential", "auth.delete_client_credential"]
-        + ["auth.get_client_credentials"],
-        PROJECTS,
-    ),
-    **dict.fromkeys(
-        [f"transfer.{name}" for name in ("create_tunnel", "delete_tunnel", "get_tunnel", "get_tunnel_events", "list_tunnels")]
-        + ["transfer.update_tunnel", "transfer.get_stream_access_point"]
-        + [f"transfer.v2.{name}" for name in ("create_tunnel", "delete_tunnel", "get_tunnel", "get_tunnel_events", "list_tunnels")]
-        + ["transfer.v2.update_tunnel", "transfer.v2.get_stream_access_point", "transfer.v2.list_stream_access_points"],
-        TUNNELS,
-    ),
-    "transfer.set_subscription_admin_verified:default": SUBSCRIPTIONS,
-    "transfer.set_subscription_admin_verified:no_identities_in_session": SUBSCRIPTIONS,
-    "groups.get_group:subscription": SUBSCRIPTIONS,
-    "groups.get_group_by_subscription_id": SUBSCRIPTIONS,
-    "groups.set_subscription_admin_verified": SUBSCRIPTIONS,
-    "timer.create_timer:flow_timer_success": "there are no flows",
-    "timer.get_job:simple_500_error": "a fault of the service, which nobody can ask for",
-    "timer.get_job:inactive_gare": "shown by timers/test_timers.py: it needs a person who takes a consent back",
-    "globus_connect_server.create_storage_gateway:default": "a gateway has no mapping, restricted paths or lists of users of its own",
-}
 
-
-def differences(recorded: Any, ours: Any, where: str = "$") -> list[str]:
-    """What the recording has and ours has not, or of another JSON type."""
-    if recorded is None or ours is None:
-        return []
-    if isinstance(recorded, dict) and isinstance(ours, dict):
-        missing = [f"{where}.{key} is missing" for key in recorded if key not in ours]
-        return missing + [each for key in recorded if key in ours for each in differences(recorded[key], ours[key], f"{where}.{key}")]
-    if isinstance(recorded, list) and isinstance(ours, list):
-        return [each for one in ours for each in differences(recorded[0], one, f"{where}[]")] if recorded else []
-    kinds = (int, float) if isinstance(recorded, (int, float)) and not isinstance(recorded, bool) else type(recorded)
-    return [] if isinstance(ours, kinds) else [f"{where} is {type(ours).__name__}, recorded {type(recorded).__name__}"]
+@pytest.mark.parametrize(
+    ("recorded", "ours", "found"),
+    [
+        ({"a": 1}, {"a": None}, ["$.a is None, recorded 1"]),
+        ({"a": [1]}, {"a": []}, ["$.a is [], recorded [1]"]),
+        ({"a": [{"b": 1}]}, {"a": [{"b": 1}, {"b": "1"}]}, ["$.a[].b is str, recorded int"]),
+        ({"a": 1, "b": 2}, {"b": 3}, ["$.a is missing"]),
+        ({"a": None, "b": []}, {"a": 1, "b": []}, []),
+        ({"next_marker": 1}, {"next_marker": None}, []),
+    ],
+)
+def test_a_value_that_is_not_there_is_a_difference_unless_a_reason_is_named(recorded, ours, found):
+    assert differences(recorded, ours, service="transfer") == found
 
 
 @dataclass
@@ -486,21 +461,22 @@ def test_every_recording_is_asked_for_or_left_out_with_a_reason():
 @pytest.mark.parametrize("recording", CHECKED)
 def test_answer_is_what_was_recorded(world, recording):
     method, _, case = recording.partition(":")
-    recorded = get_response_set(method).lookup(case)
+    recorded, service = get_response_set(method).lookup(case), method.partition(".")[0]
     ask = answer_for(recording)
     assert ask is not None
     if recorded.status not in (None, 200, 201):
         with pytest.raises(GlobusAPIError) as refused:
             ask(world)
         assert refused.value.http_status == recorded.status
-        assert differences(recorded.json, refused.value.raw_json) == []
+        assert differences(recorded.json, refused.value.raw_json, service=service) == []
         assert code_of(refused.value.raw_json) == code_of(recorded.json)
         return
     answer = ask(world)
+    assert answer.http_status == MOCKED_STATUS.get(method, recorded.status)
     ours = getattr(answer, "full_data", None) or answer.data
     assert ours
     theirs = recorded.json["client"] if method == "auth.create_native_app_instance" else recorded.json  # recorded in an envelope too many
-    assert differences(theirs, ours) == []
+    assert differences(theirs, ours, service=service) == []
 
 
 def code_of(body: Any) -> Any:

@@ -122,7 +122,7 @@ def _empty_endpoint() -> dict[str, Any]:
     nothing = (
         "authentication_assurance_timeout", "authentication_timeout_mins", "authentication_policy_id", "contact_email", "contact_info",
         "department", "description",
-        "default_directory", "disable_verify", "expire_time", "expires_in", "force_verify", "gcs_manager_url", "globus_connect_setup_key",
+        "default_directory", "expire_time", "expires_in", "gcs_manager_url", "globus_connect_setup_key",
         "host_endpoint", "host_endpoint_display_name", "host_endpoint_id", "host_path",
         "https_server", "info_link", "keywords", "last_accessed_time",
         "location", "mapped_collection_display_name", "mapped_collection_id", "max_concurrency", "max_parallelism", "myproxy_dn",
@@ -138,7 +138,9 @@ def _empty_endpoint() -> dict[str, Any]:
         "acl_max_expiration_period_mins": None,
         "activated": True,
         "disable_anonymous_writes": False,
+        "disable_verify": False,
         "force_encryption": False,
+        "force_verify": False,
         "french_english_bilingual": False,
         "gcp_connected": None,
         "gcp_paused": None,
