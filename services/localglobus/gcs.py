@@ -1,8 +1,8 @@
 """The GCS Manager of one endpoint, over TLS: what it is, and its collections made, read, changed and deleted.
 
 Every act but `info` needs a token for the endpoint's `manage_collections`; making a guest collection also the consent to `data_access` of
-the mapped one below it, and a local account. Roles are in `gcs_roles.py`, gateways and credentials in `gcs_storage.py`, the documents in
-`gcs_documents.py`.
+the mapped one below it, and a local account. Roles are in `gcs_roles.py`, gateways in `gcs_storage.py`, user credentials in
+`gcs_credentials.py`, the documents in `gcs_documents.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.localglobus import gcs_roles, gcs_storage
+from services.localglobus import gcs_credentials, gcs_roles, gcs_storage
 from services.localglobus.auth import scopes
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
@@ -251,4 +251,5 @@ routes = [
     Route(ONE, delete_collection, methods=["DELETE"]),
     *gcs_roles.routes,
     *gcs_storage.routes,
+    *gcs_credentials.routes,
 ]

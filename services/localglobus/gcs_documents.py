@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -132,7 +133,7 @@ def credential_document(row: sqlite3.Row) -> dict[str, Any]:
         "display_name": row["display_name"],
         "identity_id": row["identity_id"],
         "invalid": False,
-        "policies": connector.credential_policies(),
+        "policies": {**connector.credential_policies(), **json.loads(row["policies"])},
         "provisioned": False,
         "storage_gateway_id": row["gateway_id"],
         "username": row["username"],

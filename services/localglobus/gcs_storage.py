@@ -1,7 +1,7 @@
-"""The GCS Manager's storage gateway and user credentials, as far as making and handing over guest collections needs them.
+"""The GCS Manager's storage gateways.
 
 An endpoint begins with one gateway, the POSIX folder of its node; more are to the same folder or to buckets (S3), and may ask for
-more assurance. A credential is made for an identity that has a local account there.
+more assurance. Which accounts may use one is shown to administrators of the endpoint alone.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from starlette.routing import Route
 
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
-from services.localglobus.gcs_documents import credential_document, envelope, gateway_document
+from services.localglobus.gcs_documents import envelope, gateway_document
 from services.localglobus.gcs_requests import answer_list, manager, require_endpoint_admin
-from services.localglobus.transfer import assurance, collections, connectors
+from services.localglobus.transfer import assurance, connectors, gateway_accounts
 from services.localglobus.transfer.assurance import Assurance
 from services.localglobus.transfer.collections import Endpoint
-from services.localglobus.transfer.describing import read_name, read_text
+from services.localglobus.transfer.describing import read_name
+from services.localglobus.transfer.permissions import ADMIN_ROLES, person_behind, roles_on_endpoint
 from services.localglobus.transfer.requests import read_document, store_of
 
 
 async def list_gateways(request: Request) -> Response:
-    _, endpoint = await manager(request)
-    return answer_list(request, await store_of(request).read(_gateways, endpoint))
+    caller, endpoint = await manager(request)
+    return answer_list(request, await store_of(request).read(_gateways, endpoint, caller))
 
 
 async def create_gateway(request: Request) -> Response:
@@ -42,8 +43,8 @@ async def create_gateway(request: Request) -> Response:
 
 
 async def one_gateway(request: Request) -> Response:
-    _, endpoint = await manager(request)
-    return JSONResponse(envelope([await store_of(request).read(get_gateway, endpoint, request.path_params["gateway_id"])]))
+    caller, endpoint = await manager(request)
+    return JSONResponse(envelope([await store_of(request).read(_shown_gateway, endpoint, caller, request.path_params["gateway_id"])]))
 
 
 async def update_gateway(request: Request) -> Response:
@@ -61,43 +62,15 @@ async def delete_gateway(request: Request) -> Response:
     return JSONResponse(envelope([], message=f"Deleted Storage Gateway {gateway_id}"))
 
 
-async def list_credentials(request: Request) -> Response:
-    caller, endpoint = await manager(request)
-    gateway_id = request.query_params.get("storage_gateway", endpoint.gateway_id)
-    rows = await store_of(request).read(_credentials, endpoint, caller)
-    return answer_list(request, [credential_document(row) for row in rows if row["gateway_id"] == gateway_id])
-
-
-async def create_credential(request: Request) -> Response:
-    caller, endpoint = await manager(request)
-    asked = await read_document(request)
-    row = await store_of(request).write(_create_credential, endpoint, caller, asked)
-    return JSONResponse(envelope([credential_document(row)], message=f"Created User Credential {row['id']}", status=201), status_code=201)
-
-
-async def one_credential(request: Request) -> Response:
-    caller, endpoint = await manager(request)
-    row = await store_of(request).read(_credential, endpoint, caller, request.path_params["credential_id"])
-    return JSONResponse(envelope([credential_document(row)]))
-
-
-async def update_credential(request: Request) -> Response:
-    caller, endpoint = await manager(request)
-    asked = await read_document(request)
-    row = await store_of(request).write(_update_credential, endpoint, caller, request.path_params["credential_id"], asked)
-    return JSONResponse(envelope([credential_document(row)], message=f"Updated User Credential {row['id']}"))
-
-
-async def delete_credential(request: Request) -> Response:
-    caller, endpoint = await manager(request)
-    credential_id = request.path_params["credential_id"]
-    await store_of(request).write(_delete_credential, endpoint, caller, credential_id)
-    return JSONResponse(envelope([], message=f"Deleted User Credential {credential_id}"))
-
-
-def _gateways(db: sqlite3.Connection, endpoint: Endpoint) -> list[dict[str, Any]]:
+def _gateways(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller) -> list[dict[str, Any]]:
     rows = db.execute("SELECT id FROM storage_gateway WHERE endpoint_id = ? ORDER BY rowid", (endpoint.id,)).fetchall()
-    return [get_gateway(db, endpoint, row["id"]) for row in rows]
+    return [_shown_gateway(db, endpoint, caller, row["id"]) for row in rows]
+
+
+def _shown_gateway(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, gateway_id: str) -> dict[str, Any]:
+    found = get_gateway(db, endpoint, gateway_id)
+    is_admin = ADMIN_ROLES & roles_on_endpoint(db, endpoint, person_behind(caller))
+    return found if is_admin else {**found, "users_allow": None, "users_deny": None}
 
 
 def get_gateway(db: sqlite3.Connection, endpoint: Endpoint, gateway_id: str) -> dict[str, Any]:
@@ -105,7 +78,9 @@ def get_gateway(db: sqlite3.Connection, endpoint: Endpoint, gateway_id: str) -> 
     row = db.execute("SELECT * FROM storage_gateway WHERE id = ? AND endpoint_id = ?", (gateway_id, endpoint.id)).fetchone()
     if row is None:
         raise ApiError("not_found", f"No storage gateway '{gateway_id}' on this endpoint", 404)
-    return gateway_document(row, assurance.of_gateway(db, gateway_id) or Assurance(), connectors.of_gateway(db, gateway_id))
+    found = gateway_document(row, assurance.of_gateway(db, gateway_id) or Assurance(), connectors.of_gateway(db, gateway_id))
+    accounts = gateway_accounts.of_gateway(db, gateway_id)
+    return {**found, "users_allow": accounts.allowed, "users_deny": accounts.denied}
 
 
 def _create_gateway(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,6 +93,7 @@ def _create_gateway(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, 
     )
     assurance.keep(db, gateway_id, asked, is_new=True)
     connectors.keep(db, gateway_id, asked, is_new=True)
+    gateway_accounts.keep(db, gateway_id, asked)
     return get_gateway(db, endpoint, gateway_id)
 
 
@@ -138,50 +114,10 @@ def _rename_gateway(
     get_gateway(db, endpoint, gateway_id)
     assurance.keep(db, gateway_id, asked, is_new=False)
     connectors.keep(db, gateway_id, asked, is_new=False)
+    gateway_accounts.keep(db, gateway_id, asked)
     if "display_name" in asked:
         db.execute("UPDATE storage_gateway SET display_name = ? WHERE id = ?", (read_name(asked["display_name"]), gateway_id))
     return get_gateway(db, endpoint, gateway_id)
-
-
-def _credentials(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller) -> list[sqlite3.Row]:
-    rows = db.execute(
-        "SELECT user_credential.*, gateway_bucket.endpoint AS s3_endpoint FROM user_credential LEFT JOIN gateway_bucket USING (gateway_id)"
-        " WHERE gateway_id IN (SELECT id FROM storage_gateway WHERE endpoint_id = ?) ORDER BY created_at, id",
-        (endpoint.id,),
-    )
-    return [row for row in rows if row["identity_id"] in caller.identity_ids]
-
-
-def _credential(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, credential_id: str) -> sqlite3.Row:
-    for row in _credentials(db, endpoint, caller):
-        if row["id"] == credential_id:
-            return row
-    raise ApiError("not_found", "No such user credential of yours", 404)
-
-
-def _create_credential(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, asked: Mapping[str, Any]) -> sqlite3.Row:
-    identity_id = str(asked.get("identity_id") or caller.identity_id)
-    if identity_id not in caller.identity_ids:
-        raise ApiError("permission_denied", "A user credential is made for yourself", 403)
-    gateway = get_gateway(db, endpoint, str(asked.get("storage_gateway_id") or endpoint.gateway_id))
-    credential_id = collections.ensure_credential(db, gateway_id=gateway["id"], identity_id=identity_id)
-    return _credential(db, endpoint, caller, credential_id)
-
-
-def _update_credential(
-    db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, credential_id: str, asked: Mapping[str, Any]
-) -> sqlite3.Row:
-    row = _credential(db, endpoint, caller, credential_id)
-    if "display_name" in asked:
-        db.execute("UPDATE user_credential SET display_name = ? WHERE id = ?", (read_text(asked, "display_name"), row["id"]))
-    return _credential(db, endpoint, caller, credential_id)
-
-
-def _delete_credential(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, credential_id: str) -> None:
-    row = _credential(db, endpoint, caller, credential_id)
-    if db.execute("SELECT 1 FROM collection WHERE user_credential_id = ?", (row["id"],)).fetchone():
-        raise ApiError("conflict", "A guest collection works through this user credential", 409)
-    db.execute("DELETE FROM user_credential WHERE id = ?", (row["id"],))
 
 
 routes = [
@@ -190,9 +126,4 @@ routes = [
     Route("/api/storage_gateways/{gateway_id}", one_gateway, methods=["GET"]),
     Route("/api/storage_gateways/{gateway_id}", update_gateway, methods=["PATCH"]),
     Route("/api/storage_gateways/{gateway_id}", delete_gateway, methods=["DELETE"]),
-    Route("/api/user_credentials", list_credentials, methods=["GET"]),
-    Route("/api/user_credentials", create_credential, methods=["POST"]),
-    Route("/api/user_credentials/{credential_id}", one_credential, methods=["GET"]),
-    Route("/api/user_credentials/{credential_id}", update_credential, methods=["PATCH", "PUT"]),
-    Route("/api/user_credentials/{credential_id}", delete_credential, methods=["DELETE"]),
 ]

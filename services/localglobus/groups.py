@@ -80,11 +80,12 @@ def set_member(connection: Connection, group_id: str, identity_id: str, *, role:
 
 def _memberships(connection: Connection, group_id: str) -> list[dict[str, Any]]:
     rows = connection.execute(
-        "select membership.*, identity.username, identity.name, identity.email from membership"
-        " join identity on identity.id = membership.identity_id where group_id = ? order by identity.username",
+        "select membership.*, identity.username, identity.name, identity.email, coalesce(fields, '{}') as membership_fields from membership"
+        " join identity on identity.id = membership.identity_id left join membership_field using (group_id, identity_id)"
+        " where group_id = ? order by identity.username",
         (group_id,),
     )
-    return [{**dict(row), "membership_fields": {}} for row in rows]
+    return [{**dict(row), "membership_fields": json.loads(row["membership_fields"])} for row in rows]
 
 
 def _mine(members: list[dict[str, Any]], caller: Caller) -> list[dict[str, Any]]:
@@ -220,8 +221,8 @@ OWN: dict[str, tuple[str, str]] = {
 }
 """Acts on one's own membership: the status that it must have, and the one that it gets."""
 
-ENTER: dict[str, str] = {"join": "active", "request_join": "pending"}
-"""Acts of somebody who is not in the group, where its policy has join requests."""
+ENTER = ("join", "request_join")
+"""Acts of somebody who is not in the group, where its policy has join requests: they ask, and wait until a manager approves."""
 
 
 def act(connection: Connection, group_id: str, caller: Caller, asked: dict[str, Any]) -> dict[str, Any]:
@@ -266,6 +267,10 @@ def _act_once(
             raise ApiError("ALREADY_ACTIVE", "is a member already", 409)
         if action not in ("add", "invite") and known is None:
             raise ApiError("MEMBERSHIP_NOT_FOUND", "is not a member", 404)
+        if action in ("approve", "reject") and known["status"] != "pending":
+            raise ApiError("MEMBERSHIP_NOT_FOUND", "there is no request of this identity to join", 404)
+        if action == "add" and identity_id not in caller.identity_ids and not _may_be_added(connection, identity_id):
+            raise ApiError("FORBIDDEN", "this identity is added by nobody; invite it", 403)
         if action in ("remove", "change_role"):
             _require_other_admin(connection, group_id, known, is_kept=action == "change_role" and role == "admin")
         status = known["status"] if action == "change_role" else MANAGE[action]
@@ -275,14 +280,23 @@ def _act_once(
     return {"group_id": group_id, "identity_id": identity_id, "username": person["username"], "role": role, "status": status}
 
 
+def _may_be_added(connection: Connection, identity_id: str) -> bool:
+    """Whether others may make the identity a member without asking: its preference `allow_add`."""
+    row = connection.execute("select preferences from group_preference where identity_id = ?", (identity_id,)).fetchone()
+    preferences = json.loads(row["preferences"]) if row else {}
+    return not (isinstance(preferences, dict) and preferences.get("allow_add") is False)
+
+
 def _own_step(connection: Connection, group_id: str, action: str, known: Row | None, *, is_open: bool) -> tuple[str, str]:
     """`(role, status)` of somebody who acts for herself."""
     if action in ENTER:
         if known and known["status"] == "active":
             raise ApiError("ALREADY_ACTIVE", "is a member already", 409)
+        if known and known["status"] == "invited":
+            return str(known["role"]), "active"
         if not is_open:
             raise ApiError("FORBIDDEN", "this group takes members by invitation only", 403)
-        return "member", ENTER[action]
+        return "member", "pending"
     needed, status = OWN[action]
     if known is None or known["status"] != needed:
         raise ApiError("MEMBERSHIP_NOT_FOUND", f"there is no {needed} membership of yours", 404)

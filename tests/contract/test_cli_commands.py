@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ADA, CY = "ada@university.example", "cy@elsewhere.example"
+S3 = "7643e831-5f6c-4b47-a07f-8ee90f401d23"  # the connector's published id
 HERE = Path(__file__).parent
 FLOWS, STREAMS = "there are no flows: asserted for `flows list`", "there are no streaming tunnels: asserted for `streams tunnel list`"
 LEFT_OUT = {
@@ -82,28 +83,74 @@ def test_endpoint_is_updated_by_its_old_command(ada):
     ada("endpoint", "delete", host)
 
 
+@pytest.fixture
+def bucket_gateway(service, endpoint):
+    policies = {"DATA_TYPE": "s3_storage_policies#1.0.0", "s3_endpoint": "http://127.0.0.1:9", "s3_buckets": ["a-bucket"]}
+    document = {"DATA_TYPE": "storage_gateway#1.0.0", "display_name": "Buckets", "connector_id": S3, "policies": policies}
+    made = service("api", "gcs", endpoint, "POST", "/storage_gateways", "--body", json.dumps(document)).text
+    gateway = json.loads(made)["data"][0]["id"]
+    yield gateway
+    service("api", "gcs", endpoint, "DELETE", f"/storage_gateways/{gateway}")
+
+
+def credentials_of(service, endpoint):
+    return {row[0] for row in service("gcs", "user-credential", "list", endpoint).lines}
+
+
+def made_credential(answer):
+    return re.fullmatch(r"Created User Credential (\S+)\n", answer.text)[1]
+
+
 def test_user_credentials_are_made_shown_and_deleted(sites, service, endpoint):
-    ((gateway, *_), *_) = service("gcs", "storage-gateway", "list", endpoint).lines
-    own = sites.globus.env["GLOBUS_CLI_CLIENT_ID"]
-    before = {row[0] for row in service("gcs", "user-credential", "list", endpoint).lines}
+    gateway, own = gateway_of(service, endpoint), sites.globus.env["GLOBUS_CLI_CLIENT_ID"]
+    before = credentials_of(service, endpoint)
     document = json.dumps({"DATA_TYPE": "user_credential#1.0.0", "storage_gateway_id": gateway, "identity_id": own, "username": "demo"})
     made = [
-        service("gcs", "user-credential", "create", "posix", endpoint, gateway, own, "demo"),
-        service("endpoint", "user-credential", "create", "posix", endpoint, gateway, own, "demo"),
-        service("gcs", "user-credential", "create", "from-json", endpoint, document),
-        service("endpoint", "user-credential", "create", "from-json", endpoint, document),
+        made_credential(answer)
+        for answer in (
+            service("gcs", "user-credential", "create", "posix", endpoint, gateway, own, "demo", "--display-name", "By words"),
+            service("endpoint", "user-credential", "create", "posix", endpoint, gateway, own, "demo"),
+            service("gcs", "user-credential", "create", "from-json", endpoint, document),
+            service("endpoint", "user-credential", "create", "from-json", endpoint, document),
+        )
     ]
-    assert all("Created User Credential" in each.text for each in made)
-    assert service("gcs", "user-credential", "show", endpoint, min(before)).record["Local Username"] == "demo"
-    stranger = service("gcs", "user-credential", "create", "posix", endpoint, gateway, CY, "root", status=1)
-    assert "permission_denied" in stranger.errors or "bad_request" in stranger.errors
-    keys = [endpoint, gateway, own, "demo", "key", "secret"]
-    for words in (["gcs", "user-credential", "create", "s3"], ["endpoint", "user-credential", "create", "s3"]):
-        assert "Created User Credential" in service(*words, *keys).text
-    after = {row[0] for row in service("gcs", "user-credential", "list", endpoint).lines}
-    for number, credential in enumerate(sorted(after - before)):
+    assert credentials_of(service, endpoint) == before | {*made}
+    assert len({*made}) == 4
+    shown = service("gcs", "user-credential", "show", endpoint, made[0]).record
+    assert (shown["Display Name"], shown["Local Username"]) == ("By words", "demo")
+    for number, credential in enumerate(made):
         words = ("gcs", "user-credential", "delete") if number % 2 else ("endpoint", "user-credential", "delete")
-        service(*words, endpoint, credential)
+        assert "Deleted User Credential" in service(*words, endpoint, credential).text
+        assert "not_found" in service("gcs", "user-credential", "show", endpoint, credential, status=1).errors
+    assert credentials_of(service, endpoint) == before
+
+
+def test_keys_to_buckets_are_made_shown_and_deleted(sites, service, endpoint, bucket_gateway):
+    own, secret = sites.globus.env["GLOBUS_CLI_CLIENT_ID"], uuid.uuid4().hex
+    before = credentials_of(service, endpoint)
+    keys = [endpoint, bucket_gateway, own, "demo", "key", secret]
+    made = [
+        made_credential(service(*words, *keys))
+        for words in (["gcs", "user-credential", "create", "s3"], ["endpoint", "user-credential", "create", "s3"])
+    ]
+    assert credentials_of(service, endpoint) == before | {*made}
+    shown = service("gcs", "user-credential", "show", endpoint, made[0], "--format", "json").text
+    assert json.loads(shown)["policies"]["s3_key_id"] == "key"
+    assert secret not in shown
+    for credential in made:
+        service("gcs", "user-credential", "delete", endpoint, credential)
+    assert credentials_of(service, endpoint) == before
+
+
+def test_credentials_of_others_and_of_another_kind_are_refused(sites, service, endpoint):
+    gateway, own = gateway_of(service, endpoint), sites.globus.env["GLOBUS_CLI_CLIENT_ID"]
+    before = credentials_of(service, endpoint)
+    for who, account in ((CY, "demo"), (own, "root")):
+        refused = service("gcs", "user-credential", "create", "posix", endpoint, gateway, who, account, status=1)
+        assert "permission_denied" in refused.errors
+    refused = service("gcs", "user-credential", "create", "s3", endpoint, gateway, own, "demo", "key", "secret", status=1)
+    assert "bad_request" in refused.errors
+    assert credentials_of(service, endpoint) == before
 
 
 def test_mapped_collection_and_roles_by_the_manager(sites, service, endpoint):

@@ -274,6 +274,12 @@ class World:
         manager = self.sites.manager("portal")
         return manager.get_user_credential_list()["data"][0]["id"]
 
+    def created_credential(self) -> Any:
+        """One more, which is gone again at once: commands that find one credential take it without asking."""
+        made = self.manager.create_user_credential(UserCredentialDocument())
+        self.manager.delete_user_credential(made["id"])
+        return made
+
     def deleted_credential(self) -> Any:
         return self.sites.manager("portal").delete_user_credential(self.other_credential())
 
@@ -392,7 +398,7 @@ ANSWERS: dict[str, Callable[[World], Any]] = {
     "search.post_search": lambda w: w.search.post_search(w.filled_index(), {"q": "bar"}),
     "search.batch_delete_by_subject": lambda w: w.search.batch_delete_by_subject(w.filled_index(), ["foo-bar"]),
     "globus_connect_server.create_storage_gateway:validation_error": lambda w: w.manager.post("/storage_gateways", data={"x": 1}),
-    "globus_connect_server.create_user_credential": lambda w: w.manager.create_user_credential(UserCredentialDocument()),
+    "globus_connect_server.create_user_credential": World.created_credential,
     "globus_connect_server.delete_storage_gateway": World.deleted_gateway,
     "globus_connect_server.delete_storage_gateway:permission_denied_error": lambda w: w.stranger().delete_storage_gateway(w.gateway),
     "globus_connect_server.delete_user_credential": World.deleted_credential,

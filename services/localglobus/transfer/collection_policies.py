@@ -15,6 +15,7 @@ from typing import Any
 from services.localglobus.errors import ApiError
 from services.localglobus.transfer.collections import Collection
 from services.localglobus.transfer.connectors import S3
+from services.localglobus.transfer.gateway_accounts import read_names
 from services.localglobus.transfer.paths import covers, folder, normalise
 
 FLAGS = {"enable_https": True, "force_verify": False, "disable_verify": False}
@@ -23,7 +24,7 @@ PRIVATE = ("sharing_users_allow", "sharing_users_deny", "sharing_restrict_paths"
 NOTIFICATIONS = {"status": {"SUCCEEDED", "FAILED"}, "transfer_use": {"SOURCE", "DESTINATION"}}
 GROUPS = ("sharing_groups_allow", "sharing_groups_deny")
 ACCESS = ("read_write", "read", "none")
-MOST_NAMES = 1000
+MOST_PATHS = 1000
 
 
 def change(db: sqlite3.Connection, collection: Collection, asked: Mapping[str, Any]) -> None:
@@ -31,7 +32,7 @@ def change(db: sqlite3.Connection, collection: Collection, asked: Mapping[str, A
     named = _flags(collection, asked)
     for name in ("sharing_users_allow", "sharing_users_deny"):
         if name in asked:
-            named[name] = read_names(asked, name)
+            named[name] = read_names(asked[name], name)
     if "sharing_restrict_paths" in asked:
         named["sharing_restrict_paths"] = _restrictions(asked["sharing_restrict_paths"])
     if "policies" in asked:
@@ -84,16 +85,6 @@ def is_verified(source: Collection, destination: Collection, *, asked: bool) -> 
     return asked and not any(each.get("disable_verify") for each in ends)
 
 
-def read_names(asked: Mapping[str, Any], name: str) -> list[str] | None:
-    """Returns a list of names of accounts, None for null. Raises `ApiError` 400."""
-    value = asked[name]
-    if value is None:
-        return None
-    if not isinstance(value, list) or len(value) > MOST_NAMES or not all(isinstance(one, str) and len(one) < 256 for one in value):
-        raise ApiError("bad_request", f"{name} is a list of names, or null", 400)
-    return value
-
-
 def _flags(collection: Collection, asked: Mapping[str, Any]) -> dict[str, Any]:
     named = {name: asked[name] for name in (*FLAGS, *MAPPED_FLAGS) if asked.get(name) is not None}
     if not all(isinstance(value, bool) for value in named.values()):
@@ -109,7 +100,7 @@ def _restrictions(value: object) -> dict[str, Any] | None:
     if not isinstance(value, Mapping) or not set(value) <= {"DATA_TYPE", *ACCESS}:
         raise ApiError("bad_request", f"sharing_restrict_paths is a document with {', '.join(ACCESS)}", 400)
     paths = {kind: value.get(kind) for kind in ACCESS}
-    if not all(each is None or (isinstance(each, list) and len(each) <= MOST_NAMES) for each in paths.values()):
+    if not all(each is None or (isinstance(each, list) and len(each) <= MOST_PATHS) for each in paths.values()):
         raise ApiError("bad_request", "sharing_restrict_paths names lists of paths", 400)
     return {
         "DATA_TYPE": "path_restrictions#1.0.0",
@@ -135,7 +126,7 @@ def _connector_policies(collection: Collection, value: object) -> dict[str, Any]
     names = GROUPS if collection.connector.id != S3 else ()
     if not set(value) <= {"DATA_TYPE", *names}:
         raise ApiError("bad_request", "policies have a member that is unknown", 400)
-    return {"DATA_TYPE": f"{kind}1.0.0", **{name: read_names(value, name) if name in value else None for name in names}}
+    return {"DATA_TYPE": f"{kind}1.0.0", **{name: read_names(value.get(name), name) for name in names}}
 
 
 def _notifications(collection: Collection, value: object) -> dict[str, list[str]] | None:

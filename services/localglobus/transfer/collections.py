@@ -16,6 +16,7 @@ from typing import Any
 
 from services.localglobus.auth import clients, scopes
 from services.localglobus.errors import ApiError
+from services.localglobus.transfer import gateway_accounts
 from services.localglobus.transfer.connectors import Connector
 from services.localglobus.transfer.paths import folder, normalise
 from services.localglobus.transfer.times import now_text
@@ -235,17 +236,28 @@ def unmap_identity(db: sqlite3.Connection, *, endpoint_id: str, identity_id: str
 
 def ensure_credential(db: sqlite3.Connection, *, gateway_id: str, identity_id: str) -> str:
     """Returns the identity's user credential on a gateway, made if missing. Raises `ApiError` 403 if no local account maps to it."""
-    row = db.execute("SELECT id FROM user_credential WHERE gateway_id = ? AND identity_id = ?", (gateway_id, identity_id)).fetchone()
+    row = db.execute(
+        "SELECT id FROM user_credential WHERE gateway_id = ? AND identity_id = ? ORDER BY created_at, rowid", (gateway_id, identity_id)
+    ).fetchone()
     if row is not None:
         return str(row["id"])
-    account = db.execute(
-        "SELECT account FROM identity_mapping WHERE gateway_id = ? AND identity_id = ?", (gateway_id, identity_id)
-    ).fetchone()
-    if account is None:
+    account = account_of(db, gateway_id=gateway_id, identity_id=identity_id)
+    return create_credential(db, gateway_id=gateway_id, identity_id=identity_id, account=account)
+
+
+def account_of(db: sqlite3.Connection, *, gateway_id: str, identity_id: str) -> str:
+    """Returns the local account that an identity maps to at a gateway. Raises `ApiError` 403 if none does, or none that may use it."""
+    row = db.execute("SELECT account FROM identity_mapping WHERE gateway_id = ? AND identity_id = ?", (gateway_id, identity_id)).fetchone()
+    if row is None or not gateway_accounts.of_gateway(db, gateway_id).admit(row["account"]):
         raise ApiError("permission_denied", "No local account maps to this identity", 403)
+    return str(row["account"])
+
+
+def create_credential(db: sqlite3.Connection, *, gateway_id: str, identity_id: str, account: str, display_name: str | None = None) -> str:
+    """Makes one more user credential of an identity, by an account of hers; returns its id."""
     credential_id = str(uuid.uuid4())
     db.execute(
-        "INSERT INTO user_credential VALUES (?, ?, ?, ?, NULL, ?)", (credential_id, gateway_id, identity_id, account["account"], now_text())
+        "INSERT INTO user_credential VALUES (?, ?, ?, ?, ?, ?)", (credential_id, gateway_id, identity_id, account, display_name, now_text())
     )
     return credential_id
 

@@ -13,6 +13,7 @@ from services.localglobus.auth.identities import linked
 from services.localglobus.auth.scopes import TRANSFER_ALL, data_access
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
+from services.localglobus.transfer import gateway_accounts
 from services.localglobus.transfer.collections import Collection, Endpoint
 from services.localglobus.transfer.paths import covers
 from services.localglobus.transfer.times import now_text
@@ -128,8 +129,11 @@ def _roles_on(db: sqlite3.Connection, subject_id: str, person: Person) -> list[s
 def _account(db: sqlite3.Connection, collection: Collection, person: Person, local_user: str | None) -> tuple[str, str] | None:
     """The local account (of that name) to which one of the person's identities maps, the token's own identity first."""
     rows = db.execute("SELECT identity_id, account, home FROM identity_mapping WHERE gateway_id = ?", (collection.gateway_id,)).fetchall()
+    admitted = gateway_accounts.of_gateway(db, collection.gateway_id)
     mapped = {
-        identity: (account, home) for identity, account, home in rows if identity in person.identities and local_user in (None, account)
+        identity: (account, home)
+        for identity, account, home in rows
+        if identity in person.identities and local_user in (None, account) and admitted.admit(account)
     }
     first = min(mapped, key=lambda identity: (identity != person.identity_id, identity), default=None)
     return None if first is None else mapped[first]

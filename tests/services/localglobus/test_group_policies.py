@@ -73,6 +73,7 @@ def test_membership_fields_and_preferences_are_kept(portal, group):
     own = next(iter(portal.get_identity_preferences().data))
     portal.set_identity_preferences({own: {"allow_add": False}})
     assert portal.get_identity_preferences()[own] == {"allow_add": False}
+    portal.set_identity_preferences({own: {"allow_add": True}})
     with pytest.raises(GroupsAPIError) as refused:
         portal.set_identity_preferences({str(uuid.uuid4()): {"allow_add": True}})
     assert refused.value.http_status == 403

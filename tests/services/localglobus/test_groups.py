@@ -103,3 +103,52 @@ def test_a_manager_neither_makes_nor_unmakes_an_admin(globus, portal):
     members = {one["identity_id"]: (one["role"], one["status"]) for one in portal.get_group(group, include="memberships")["memberships"]}
     assert members[ben] == ("admin", "active")
     portal.delete_group(group)
+
+
+def status_of(portal, group, who):
+    found = {one["identity_id"]: one["status"] for one in portal.get_group(group, include="memberships")["memberships"]}
+    return found.get(who)
+
+
+def test_only_a_request_is_approved_or_rejected(globus, portal):
+    group, cy = portal.create_group({"name": "Approvals"})["id"], identity(globus, "cy@elsewhere.example")
+    GroupsManager(portal).invite_member(group, cy)
+    for act in ("approve", "reject"):
+        refused = portal.batch_membership_action(group, {act: [{"identity_id": cy}]})
+        assert refused["errors"][act][0]["code"] == "MEMBERSHIP_NOT_FOUND"
+    assert status_of(portal, group, cy) == "invited"
+    GroupsManager(person(globus, "cy@elsewhere.example")).accept_invite(group, cy)
+    refused = portal.batch_membership_action(group, {"reject": [{"identity_id": cy}]})
+    assert refused["errors"]["reject"]
+    assert status_of(portal, group, cy) == "active"
+    portal.delete_group(group)
+
+
+def test_joining_waits_for_approval_unless_invited(globus, portal):
+    group, cy = portal.create_group({"name": "Joining"})["id"], identity(globus, "cy@elsewhere.example")
+    portal.put(f"/v2/groups/{group}/policies", data={"group_visibility": "authenticated", "join_requests": True})
+    client = GroupsManager(person(globus, "cy@elsewhere.example"))
+    assert client.join(group, cy)["join"][0]["status"] == "pending"
+    assert group not in {one["id"] for one in client.client.get_my_groups()}
+    assert GroupsManager(portal).approve_pending(group, cy)["approve"][0]["status"] == "active"
+    GroupsManager(portal).remove_member(group, cy)
+    GroupsManager(portal).invite_member(group, cy)
+    assert client.join(group, cy)["join"][0]["status"] == "active"
+    portal.delete_group(group)
+
+
+def test_who_wants_to_be_added_by_nobody_is_invited(globus, portal):
+    group, cy = portal.create_group({"name": "Adding"})["id"], identity(globus, "cy@elsewhere.example")
+    client = person(globus, "cy@elsewhere.example")
+    client.set_identity_preferences({cy: {"allow_add": False}})
+    try:
+        refused = GroupsManager(portal).add_member(group, cy)
+        assert refused["errors"]["add"][0]["code"] == "FORBIDDEN"
+        assert GroupsManager(portal).invite_member(group, cy)["invite"][0]["status"] == "invited"
+    finally:
+        client.set_identity_preferences({cy: {"allow_add": True}})
+    assert GroupsManager(portal).add_member(group, cy)["add"][0]["status"] == "active"
+    client.set_membership_fields(group, {"institution": "Elsewhere"})
+    members = {one["identity_id"]: one for one in portal.get_group(group, include="memberships")["memberships"]}
+    assert members[cy]["membership_fields"] == {"institution": "Elsewhere"}
+    portal.delete_group(group)

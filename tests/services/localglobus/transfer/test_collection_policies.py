@@ -13,6 +13,7 @@ from globus_sdk import (
     TransferAPIError,
     TransferClient,
     TransferData,
+    UserCredentialDocument,
 )
 from globus_sdk.scopes import GCSCollectionScopes, GCSEndpointScopes, TransferScopes
 
@@ -22,9 +23,9 @@ from tests.services.localglobus.transfer.conftest import wait_until
 class Mapped:
     """A mapped collection of the test's own over one folder, and the demo client as its administrator and user."""
 
-    def __init__(self, sites, folder):
+    def __init__(self, sites, folder, *, gateway=None):
         self.sites, self.manager = sites, sites.manager("demo")
-        gateway = self.manager.get_storage_gateway_list()["data"][0]["id"]
+        gateway = gateway or self.manager.get_storage_gateway_list()["data"][0]["id"]
         document = MappedCollectionDocument(
             display_name="Ruled", storage_gateway_id=gateway, collection_base_path=f"/shares/{folder.name}/", public=False
         )
@@ -216,3 +217,25 @@ def test_who_is_to_be_told_of_activity_is_kept(mapped):
     wrong = GuestCollectionDocument(activity_notification_policy={"status": ["NEVER"]})
     assert refusal(lambda: mapped.manager.update_collection(guest, wrong)) == (400, "bad_request")
     assert refusal(lambda: mapped.manager.update_collection(guest, {"sharing_users_deny": ["x"]})) == (400, "bad_request")
+
+
+def test_a_gateway_lets_in_the_accounts_that_it_names(sites, folder):
+    manager = sites.manager("demo")
+    document = {"DATA_TYPE": "storage_gateway#1.0.0", "display_name": "Few", "users_allow": ["demo"], "users_deny": ["root"]}
+    gateway = manager.create_storage_gateway(document)["id"]
+    mapped = Mapped(sites, folder, gateway=gateway)
+    try:
+        shown = manager.get_storage_gateway(gateway)
+        assert (shown["users_allow"], shown["users_deny"]) == (["demo"], ["root"])
+        assert sites.manager("portal").get_storage_gateway(gateway)["users_allow"] is None
+        assert mapped.transfer.operation_ls(mapped.id, path="/")["length"] == 0
+        for accounts in ({"users_deny": ["demo"]}, {"users_deny": None, "users_allow": ["somebody"]}):
+            manager.update_storage_gateway(gateway, {"DATA_TYPE": "storage_gateway#1.0.0", **accounts})
+            assert refusal(lambda: mapped.transfer.operation_ls(mapped.id, path="/")) == (403, "EndpointPermissionDenied")
+            credential = UserCredentialDocument(storage_gateway_id=gateway, username="demo")
+            assert refusal(lambda asked=credential: manager.create_user_credential(asked)) == (403, "permission_denied")
+        for wrong in ({"users_allow": "demo"}, {"restrict_paths": {"read_write": ["/"]}}):
+            assert refusal(lambda asked=wrong: manager.update_storage_gateway(gateway, asked)) == (400, "bad_request")
+    finally:
+        mapped.remove()
+        manager.delete_storage_gateway(gateway)
