@@ -8,8 +8,9 @@ import ssl
 
 import pytest
 
+from services.dtn.certificates import Credentials
 from services.dtn.remote_source import RemoteSource
-from tests.services.dtn.conftest import HOSTS, new_collection
+from tests.services.dtn.conftest import HOSTS, OTHER_HOST, NodeProcess, new_collection
 
 MIB = 1 << 20
 TICKET = {"Authorization": "Ticket data"}
@@ -112,6 +113,43 @@ def test_what_is_no_request_is_refused_and_the_connection_ends(archive, port, se
 def test_its_certificate_is_the_nodes_own(port):
     with socket.create_connection((HOSTS["archive"], port), timeout=30) as plain, pytest.raises(ssl.SSLCertVerificationError):
         ssl.create_default_context().wrap_socket(plain, server_hostname=HOSTS["archive"])
+
+
+@pytest.fixture
+def disguised(control, tmp_path):
+    """A node that shows a certificate which control signed for another host; what it needs to show its own is `options`."""
+    made = NodeProcess(control, tmp_path, "disguised")
+    own = made.options
+    given = Credentials(tmp_path)
+    given.make_key()
+    given.keep(certificate=control.ca.sign(given.request(made.url), HOSTS["archive"]), ca=None)
+    made.options = (*own, "--tls-certificate", given.certificate, "--tls-key", given.key)
+    made.start()
+    yield made, own
+    made.stop()
+    del control.nodes["disguised"]
+
+
+@pytest.mark.parametrize("recursive", [(), (True,)])
+def test_a_source_whose_certificate_is_for_another_name_is_not_copied_from(control, campus, disguised, request, recursive):
+    node, own = disguised
+    assert OTHER_HOST in node.url
+    source, there = new_collection(control, node, "source")
+    destination, here = new_collection(control, campus, request.node.name)
+    (there / "from").mkdir()
+    (there / "from/a").write_text("a")
+    item = ("/from/", "/to/", True) if recursive else ("/from/a", "/to/a")
+    order = control.order((node.url, source), destination, [item])
+    control.wait(lambda: control.faults(order))
+    told = [beat["fault"] for beat in control.heartbeats[order] if beat["fault"]]
+    assert {fault["code"] for fault in told} == {"CONNECT_FAILED"}
+    assert "certificate is not valid for" in str(told[0])
+    assert [path for path in here.rglob("*") if path.is_file() and path.stat().st_size] == []
+    node.stop()
+    node.options = own
+    node.start()  # at the same address with a certificate for it
+    assert control.wait_for_end(order, 60)["status"] == "SUCCEEDED"
+    assert (here / "to/a").read_text() == "a"
 
 
 def test_a_right_that_is_taken_back_ends_a_file_under_way(control, archive, connection, files):
