@@ -53,6 +53,21 @@ def endpoint(service, sites):
     return service.json("api", "transfer", "GET", f"/v0.10/endpoint/{sites.collection('archive')}")["owner_id"]
 
 
+def test_a_collection_is_updated_with_policies(service, ada, sites):
+    """As `gcs collection update` sends them; what each of them does is shown at the service's own tests."""
+    endpoint = service.json("api", "transfer", "GET", f"/v0.10/endpoint/{sites.collection('archive')}")["owner_id"]
+    made = service("gcs", "collection", "create", "mapped", endpoint, "Ruled", "--storage-gateway-id", gateway_of(service, endpoint)).record
+    asked = ["--disable-https", "--verify", "force", "--no-allow-guest-collections", "--sharing-user-deny", "root"]
+    service("gcs", "collection", "update", made["ID"], *asked, "--sharing-restrict-paths", '{"read_write": ["/"]}')
+    shown = service.json("gcs", "collection", "show", made["ID"], "--include-private-policies")
+    assert (shown["enable_https"], shown["force_verify"], shown["allow_guest_collections"]) == (False, True, False)
+    assert (shown["sharing_users_deny"], shown["sharing_restrict_paths"]["read_write"]) == (["root"], ["/"])
+    service("gcs", "collection", "update", made["ID"], "--enable-https", "--sharing-user-deny", "", "--sharing-restrict-paths", "null")
+    shown = service.json("gcs", "collection", "show", made["ID"], "--include-private-policies")
+    assert (shown["enable_https"], shown["sharing_users_deny"], shown["sharing_restrict_paths"]) == (True, [], None)
+    service("gcs", "collection", "delete", made["ID"])
+
+
 def test_personal_collection_is_made_changed_shared_and_deleted(sites, ada, cy):
     made = ada("gcp", "create", "mapped", "Ada's laptop", "--description", "by the CLI").record
     host = made["Collection ID"]
@@ -76,7 +91,8 @@ def test_personal_collection_is_made_changed_shared_and_deleted(sites, ada, cy):
 
 
 def test_endpoint_is_updated_by_its_old_command(ada):
-    host = ada.json("gcp", "create", "mapped", "Old")["id"]
+    host = ada.json("gcp", "create", "mapped", "Old", "--disable-verify")["id"]
+    assert ada.json("endpoint", "show", host)["disable_verify"] is True
     assert "success" in ada("endpoint", "update", host, "--description", "old way").text
     assert ada.json("endpoint", "show", host)["description"] == "old way"
     assert "success" in ada("endpoint", "set-subscription-id", host, "null").text

@@ -37,7 +37,7 @@ def change(db: sqlite3.Connection, collection: Collection, asked: Mapping[str, A
         named["sharing_restrict_paths"] = _restrictions(asked["sharing_restrict_paths"])
     if "policies" in asked:
         named["policies"] = _connector_policies(collection, asked["policies"])
-    of_mapped = [name for name in named if name not in FLAGS and named[name] is not None]
+    of_mapped = [name for name in named if name not in FLAGS and named[name] not in (None, False)]
     if of_mapped and not collection.is_mapped:
         raise ApiError("bad_request", f"{', '.join(of_mapped)}: for a mapped collection", 400)
     if "activity_notification_policy" in asked:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.localglobus.errors import ApiError
+from services.localglobus.transfer import collection_policies, collections
 from services.localglobus.transfer.paths import normalise
 
 NAME_LENGTH = 128
@@ -16,6 +17,12 @@ TEXTS = (
     "contact_email", "contact_info", "default_directory", "department", "info_link", "keywords", "user_message", "user_message_link",
 )  # fmt: skip
 """Texts beside the columns, kept as they were sent; `keywords` is one text at Transfer and a list at the GCS Manager."""
+AT_TRANSFER = {
+    "force_verify": "force_verify",
+    "disable_verify": "disable_verify",
+    "activity_notification_policy": "guest_collection_activity_notification_policy",
+}
+"""The policies that Transfer sets too, of hosts of the Connect Personal kind, and their names there."""
 
 
 def change_collection(db: sqlite3.Connection, collection_id: str, asked: Mapping[str, Any]) -> None:
@@ -24,6 +31,8 @@ def change_collection(db: sqlite3.Connection, collection_id: str, asked: Mapping
     if "public" in asked:
         db.execute("UPDATE collection SET is_public = ? WHERE id = ?", (asked["public"] is True, collection_id))
     keep_texts(db, collection_id, asked)
+    policies = {name: asked[AT_TRANSFER[name]] for name in AT_TRANSFER if asked.get(AT_TRANSFER[name]) is not None}
+    collection_policies.change(db, collections.get(db, collection_id), policies)
 
 
 def change_endpoint(db: sqlite3.Connection, endpoint_id: str, asked: Mapping[str, Any]) -> None:

@@ -66,6 +66,9 @@ def endpoint_document(collection: Collection, *, owner_name: str, roles: Iterabl
         "local_user_info_available": collection.is_mapped,
         "DATA": [server_document(collection.node_url)],
     }
+    notified = collection.policies.get("activity_notification_policy")
+    if notified is not None:
+        document["guest_collection_activity_notification_policy"] = notified
     return {**document, **_personal_part(collection)} if collection.is_personal else document
 
 
