@@ -103,6 +103,8 @@ def test_only_the_way_to_what_may_be_read_is_told(client, opened):
     assert ask(client, f"{base}/closed/").status_code == 403
     assert ask(client, f"{base}/closed/secret").status_code == 403
     assert client.request("PROPFIND", f"{base}/open/", headers={"Depth": "1"}).status_code == 401
+    refused = client.request("PROPFIND", f"{base}/open/", headers={"Depth": "1", "Authorization": "Basic YWRhOmFkYQ=="})
+    assert (refused.status_code, "bearer tokens" in refused.text) == (401, True)
     (folder / "open/way out").symlink_to("../closed")
     (folder / "open/to file").symlink_to("../closed/secret")
     assert not any("way" in href or "to%20file" in href for href in hrefs(ask(client, f"{base}/open/")))

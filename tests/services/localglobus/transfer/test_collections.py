@@ -142,6 +142,21 @@ def test_words_are_looked_for_in_keywords_and_department(sites):
         dee.update_endpoint(share, {"DATA_TYPE": "endpoint", **kept})
 
 
+def test_endpoint_is_described_by_who_looks_after_it_and_found_by_that(sites):
+    dee, cy = sites.person("dee"), sites.person("cy")
+    host = dee.get_endpoint(sites.collection("campus"))["owner_id"]
+    kept = dee.get_endpoint(host)["department"]
+    with pytest.raises(TransferAPIError) as refused:
+        cy.update_endpoint(host, {"DATA_TYPE": "endpoint", "department": "Mine"})
+    assert (refused.value.http_status, refused.value.code) == (403, "PermissionDenied")
+    dee.update_endpoint(host, {"DATA_TYPE": "endpoint", "department": "Glaciology"})
+    try:
+        assert dee.get_endpoint(host)["department"] == "Glaciology"
+        assert [each["id"] for each in cy.endpoint_search("glaciology", filter_non_functional=True)] == [host]
+    finally:
+        dee.update_endpoint(host, {"DATA_TYPE": "endpoint", "department": kept})
+
+
 def test_scopes_of_what_one_owns_and_shares(sites):
     dee, cy, storage = sites.person("dee"), sites.person("cy"), sites.collection("storage")
     guests = {sites.collection(name) for name in ("archive", "share", "results")}
