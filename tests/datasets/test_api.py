@@ -125,7 +125,7 @@ def test_files_of_restricted_datasets_are_for_those_with_access(published, brows
     made = send(browser(ben), "post", f"{DATASETS}/sea/grants", {"principal_type": "identity", "principal": str(ada.id), "label": "Ada"})
     assert made.status_code == 201
     assert browser(ada).get(path).status_code == 200
-    assert browser(ada).get(f"{DATASETS}/sea").json()["access"]["through"]["label"] == "Ada"
+    assert browser(ada).get(f"{DATASETS}/sea").json()["access"]["through"]["label"] == "ada@university.example"
     assert browser(ben).delete(f"{DATASETS}/sea/grants/{made.json()['id']}").status_code == 204
     problem(browser(ada).get(path), 403)
 

@@ -91,7 +91,8 @@ def test_task_document_has_every_key_of_the_recorded_one(sites, portal, folder):
     recorded = get_response_set("transfer.task_list").lookup("default").json["DATA"][0]
     assert set(recorded) - set(task) == set()
     assert {name for name, value in recorded.items() if isinstance(value, int) and not isinstance(task[name], int)} == set()
-    assert datetime.fromisoformat(task["deadline"]) - datetime.fromisoformat(task["request_time"]) == timedelta(hours=24)
+    left = datetime.fromisoformat(task["deadline"]) - datetime.fromisoformat(task["request_time"])
+    assert left >= timedelta(hours=24)  # progress that was told in time has moved it: test_deadlines.py
 
 
 def test_task_list_filters_and_orders(sites, portal, folder):
