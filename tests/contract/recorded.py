@@ -28,13 +28,13 @@ LEFT_OUT = {
     "timer.create_timer:flow_timer_success": "there are no flows",
     "timer.get_job:simple_500_error": "a fault of the service, which nobody can ask for",
     "timer.get_job:inactive_gare": "shown by timers/test_timers.py: it needs a person who takes a consent back",
-    "globus_connect_server.create_storage_gateway:default": "a gateway has no mapping, restricted paths or lists of users of its own",
+    "globus_connect_server.create_storage_gateway:default": "a gateway has no mapping and no restricted paths of its own",
 }
 
 
 NOT_ASKED_FOR = "what is made for the comparison has none"
 NO_RUN_YET = "the timer has not run: it waits until the year 2100"
-PLAIN_GATEWAY = "a gateway has no mapping, restricted paths or lists of users of its own: accounts come from the demo world"
+PLAIN_GATEWAY = "the demo world's gateway lets every account in that it gave; it has no mapping and no restricted paths"
 REGISTERED = "clients belong to no project, and a host name of theirs is not kept"
 ACTIVATION = "endpoints of version 5 are not activated, and nothing of theirs expires"
 NOTHING_THERE = {
