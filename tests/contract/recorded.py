@@ -37,6 +37,15 @@ NO_RUN_YET = "the timer has not run: it waits until the year 2100"
 PLAIN_GATEWAY = "the demo world's gateway lets every account in that it gave; it has no mapping and no restricted paths"
 REGISTERED = "clients belong to no project, and a host name of theirs is not kept"
 ACTIVATION = "endpoints of version 5 are not activated, and nothing of theirs expires"
+ENDED_OR_OPEN = (
+    "completion_time",
+    "details.completion_time",
+    "details.is_ok",
+    "details.nice_status",
+    "details.nice_status_details",
+    "details.nice_status_expires_in",
+    "details.nice_status_short_description",
+)
 NOTHING_THERE = {
     "auth $.client.fqdns": REGISTERED,
     "auth $.client.project": REGISTERED,
@@ -46,7 +55,6 @@ NOTHING_THERE = {
     "timer $.results.data": NO_RUN_YET,
     "timer $.jobs[].last_ran_at": NO_RUN_YET,
     "timer $.jobs[].results.data": NO_RUN_YET,
-    "timer $.results.data[].data.completion_time": "the result is that of a task which was submitted just now",
     "transfer $.DATA[].destination_local_user": "a guest collection has no accounts to choose among",
     "transfer $.next_marker": "one page holds all files of the task",
     "transfer $.expires_in": ACTIVATION,
@@ -56,6 +64,9 @@ NOTHING_THERE = {
     "globus_connect_server $.data": "the recording has one empty document",
     "globus_connect_server $.data[].contact_email": "the demo world's endpoint names nobody until somebody does",
     "globus_connect_server $.data[].display_name": "the credential of an account is named by nobody until somebody does",
+    **dict.fromkeys(
+        [f"timer $.results.data[].data.{name}" for name in ENDED_OR_OPEN], "the task was submitted just now, and ends at any moment"
+    ),
     **dict.fromkeys(
         [f"globus_connect_server $.data[].{name}" for name in ("allowed_domains", "mapping", "restrict_paths", "users_allow", "users_deny")]
         + [f"globus_connect_server $.data[].policies.{name}" for name in ("groups_allow", "groups_deny")],
