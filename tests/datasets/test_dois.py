@@ -140,7 +140,7 @@ def test_what_changes_during_the_call_is_told_after_it(published, datacite, ben,
         Doi.objects.filter(version=version).update(wanted=2)
         monkeypatch.undo()
 
-    monkeypatch.setattr(gateway, "put_doi", slow)
+    monkeypatch.setattr(gateway, "put_doi", slow)  # the real call, with somebody else's edit at its end
     do_what_is_due()
     doi = Doi.objects.get()
     assert (doi.status, doi.told, doi.wanted) == ("pending", 1, 2)

@@ -46,7 +46,7 @@ def test_request_is_hinted_at_when_it_is_committed(publish, ada, django_capture_
 
 
 def test_broker_that_is_gone_does_not_refuse_a_request(publish, ada, django_capture_on_commit_callbacks, monkeypatch):
-    monkeypatch.setattr(current_app.conf, "broker_url", "redis+socket:///nowhere/valkey.sock")
+    monkeypatch.setattr(current_app.conf, "broker_url", "redis+socket:///nowhere/valkey.sock")  # a broker that is out
     monkeypatch.setattr(current_app, "_pool", None)
     current_app.amqp._producer_pool = None
     with django_capture_on_commit_callbacks(execute=True):

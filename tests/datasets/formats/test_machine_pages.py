@@ -156,7 +156,7 @@ def test_a_draft_of_a_published_dataset_is_not_told(browser, ben):
 
 
 def test_many_files_are_not_named_but_their_list_is(browser, monkeypatch):
-    monkeypatch.setattr("datasets.describing.MOST_FILES", 19)
+    monkeypatch.setattr("datasets.describing.MOST_FILES", 19)  # a size: the real one says the same of more rows
     told = json.loads(browser().get("/datasets/many/?format=schema.org").content)
     assert [one["contentUrl"] for one in told["distribution"]] == [f"{SITE}/api/v1/datasets/many/versions/1/files"]
     assert browser().get("/api/v1/datasets/many/versions/1/files/").status_code == 200
@@ -200,7 +200,7 @@ def test_signposting_level_2_names_every_file(by_requests):
 
 
 def test_sitemaps_list_what_is_published(browser, monkeypatch):
-    monkeypatch.setattr("datasets.machine_pages.ADDRESSES_IN_A_SITEMAP", 2)
+    monkeypatch.setattr("datasets.machine_pages.ADDRESSES_IN_A_SITEMAP", 2)  # a size: the real one says the same of more rows
     index = etree.fromstring(browser().get("/sitemap.xml").content)
     assert [one.text for one in index.iter("{*}loc")] == [f"{SITE}/sitemaps/1.xml", f"{SITE}/sitemaps/2.xml"]
     pages = []

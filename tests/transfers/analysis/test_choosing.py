@@ -22,7 +22,7 @@ def test_a_file_without_numbers_in_its_name_is_drawn_alone(described, ada):
 
 
 def test_too_many_files_are_refused_in_words(described, ada, monkeypatch):
-    monkeypatch.setattr(choosing, "MOST_FILES", 2)
+    monkeypatch.setattr(choosing, "MOST_FILES", 2)  # a size: the real one says the same of more rows
     with pytest.raises(InvalidError, match="more than 2 files"):
         choosing.choose(described(files=MONTHS, example=min(MONTHS)), "tos", user=ada)
 
