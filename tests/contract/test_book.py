@@ -13,6 +13,8 @@ from globus_sdk.scopes import GCSCollectionScopes
 
 from tests.services.localglobus.transfer.conftest import wait_until
 
+pytestmark = pytest.mark.long
+
 BOOK = Path(__file__).with_name("book")
 ADA, CY = "ada@university.example", "cy@elsewhere.example"
 

@@ -14,6 +14,8 @@ from tests.contract.cli import Cli, sign_in
 from tests.contract.conftest import approve, person
 from tests.services.localglobus.transfer.conftest import wait_until
 
+pytestmark = pytest.mark.long
+
 ADA, BEN, CY, DEE = "ada@university.example", "ben@archive.example", "cy@elsewhere.example", "dee@archive.example"
 
 

@@ -11,6 +11,8 @@ import pytest
 from tests.contract.conftest import person
 from tests.services.localglobus.transfer.conftest import wait_until
 
+pytestmark = pytest.mark.long
+
 CY, BEN, DEE = "cy@elsewhere.example", "ben@archive.example", "dee@archive.example"
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 ADA, CY = "ada@university.example", "cy@elsewhere.example"
 S3 = "7643e831-5f6c-4b47-a07f-8ee90f401d23"  # the connector's published id
 HERE = Path(__file__).parent

@@ -8,6 +8,8 @@ import pytest
 from tests.contract.cli import Cli
 from tests.services.localglobus.transfer.conftest import wait_until
 
+pytestmark = pytest.mark.long
+
 CY = "cy@elsewhere.example"
 
 

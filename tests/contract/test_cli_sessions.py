@@ -11,6 +11,8 @@ from tests.contract.cli import sign_in
 from tests.contract.conftest import approve, person
 from tests.services.localglobus.conftest import use
 
+pytestmark = pytest.mark.long
+
 DEE, ADA, OBSERVATORY = "dee@archive.example", "ada@university.example", "ada@observatory.example"
 
 

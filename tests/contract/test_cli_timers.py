@@ -10,6 +10,8 @@ from tests.contract.cli import sign_in
 from tests.contract.conftest import approve, person
 from tests.services.localglobus.transfer.conftest import wait_until
 
+pytestmark = pytest.mark.long
+
 ADA = "ada@university.example"
 LATE = ["--start", "2100-01-01T00:00:00+00:00"]
 

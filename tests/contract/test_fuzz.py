@@ -17,6 +17,8 @@ from tests.contract.fuzzing import Call, Surface, read_forms, texts
 from tests.services.localglobus.conftest import CHECKOUT, FormReader, use
 from tests.services.localglobus.transfer.conftest import NODES, make_sites
 
+pytestmark = pytest.mark.long
+
 CALLS = 700
 FOLDER, FILE = "/fuzz/", "/fuzz/a.txt"
 

@@ -12,6 +12,8 @@ from services.localglobus.store import connect
 from services.localglobus.transfer.task_routes import MARKER_PAGE
 from tests.services.localglobus.conftest import use
 
+pytestmark = pytest.mark.long
+
 N_FILES = MARKER_PAGE + 30
 sizes = st.integers(1, 40)
 bounded = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))

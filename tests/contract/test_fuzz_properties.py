@@ -18,6 +18,8 @@ from services.localglobus.errors import ApiError
 from services.localglobus.transfer import listing, paths
 from services.localglobus.transfer.permissions import Grant, Rights
 
+pytestmark = pytest.mark.long
+
 names = st.text(st.characters(blacklist_characters="/\0\r\n", blacklist_categories=["Cs"]), min_size=1, max_size=8).filter(
     lambda name: name not in {".", "..", "~"}
 )

@@ -14,6 +14,8 @@ from services.localglobus.transfer import routes as transfer_routes
 from tests.services.localglobus.conftest import use
 from tests.services.localglobus.transfer.conftest import make_sites
 
+pytestmark = pytest.mark.long
+
 ODD = [None, 0, -1, 1.5, True, "", "x", "\u0000", "é" * 5000, [], [None], [[]], [{}], ["x"], {}, {"x": None}]
 NAMES = {
     "/v0.10": "DATA_TYPE description display_name endpoint_id expiration_date host_endpoint identity_id keywords label message name"

@@ -23,6 +23,8 @@ from globus_sdk import (
 
 from tests.services.localglobus.transfer.conftest import wait_until
 
+pytestmark = pytest.mark.long
+
 ADA, CY = "ada@university.example", "cy@elsewhere.example"
 GROUPS = "urn:globus:auth:scope:groups.api.globus.org:all"
 CLIENTS = (TransferClient, SearchClient, TimersClient, GroupsClient, GroupsManager, GCSClient)

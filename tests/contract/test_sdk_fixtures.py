@@ -41,6 +41,8 @@ from globus_sdk.testing import get_response_set
 from tests.contract.recorded import LEFT_OUT, MOCKED_STATUS, differences
 from tests.services.localglobus.transfer.conftest import Sites, wait_until
 
+pytestmark = pytest.mark.long
+
 SERVICES = ("auth", "transfer", "groups", "search", "timer", "globus_connect_server")
 ADA = "ada@university.example"
 GROUPS = "urn:globus:auth:scope:groups.api.globus.org:all"

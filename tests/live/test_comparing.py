@@ -13,6 +13,8 @@ from tests.live.sides import Outcome, Place, differences
 from tests.live.test_live import is_recorded, recorded
 from tests.services.localglobus.transfer.conftest import own_sites
 
+pytestmark = pytest.mark.long
+
 __all__ = ["own_sites"]  # a fixture
 CHECKOUT = Path(__file__).parents[2]
 ORDERED = {"http_status": 409, "code": "Conflict", "message": "ordered"}

@@ -16,6 +16,8 @@ from globus_sdk import TransferData
 from tests.services.localglobus.conftest import use
 from tests.services.localglobus.transfer.conftest import NODES, make_sites, wait_until
 
+pytestmark = pytest.mark.long
+
 MIB = 1 << 20
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
 

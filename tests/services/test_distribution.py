@@ -16,6 +16,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+pytestmark = pytest.mark.long
+
 CHECKOUT = Path(__file__).parents[2]
 BESIDE = ("pytest", "globus-sdk", "setuptools")  # what a project that uses it has
 LIVES = 120

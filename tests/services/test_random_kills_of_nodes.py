@@ -18,6 +18,8 @@ from globus_sdk.transport import RetryConfig
 
 from tests.services.localglobus.transfer.conftest import own_sites
 
+pytestmark = pytest.mark.long
+
 __all__ = ["own_sites"]  # a fixture
 VICTIMS = ("localglobus", "archive", "campus")
 FOLDERS, FILES = 6, 240

@@ -10,6 +10,8 @@ from globus_sdk.scopes import GCSCollectionScopes
 
 from tests.services.localglobus.transfer.conftest import folder, running_sites, sites, wait_until
 
+pytestmark = pytest.mark.long
+
 __all__ = ["folder", "running_sites", "sites"]  # fixtures
 MIB = 1 << 20
 SIZE = 96 * MIB  # more than any buffer on the way

@@ -2,10 +2,13 @@
 
 import sqlite3
 
+import pytest
 from globus_sdk import ConfidentialAppAuthClient, NativeAppAuthClient, TransferData
 from globus_sdk.scopes import GCSCollectionScopes, TransferScopes
 
 from tests.services.localglobus.transfer.conftest import folder, running_sites, sites, wait_until
+
+pytestmark = pytest.mark.long
 
 __all__ = ["folder", "running_sites", "sites"]  # fixtures
 CLI_TEMPLATE = "95fdeba8-fac2-42bd-a357-e068d82ff78e"

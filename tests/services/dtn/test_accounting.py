@@ -5,7 +5,11 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.services.dtn.conftest import REPOSITORY
+
+pytestmark = pytest.mark.long
 
 MIB = 1 << 20
 

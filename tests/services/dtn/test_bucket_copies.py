@@ -9,6 +9,8 @@ import pytest
 
 from tests.services.dtn.conftest import new_bucket_collection, new_collection
 
+pytestmark = pytest.mark.long
+
 MIB = 1 << 20
 LARGE = 19 * MIB + 17
 

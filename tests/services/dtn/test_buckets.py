@@ -14,6 +14,8 @@ from services.dtn.s3_accounts import Account, AccountsError, read_accounts
 from tests.services.dtn.conftest import NodeProcess
 from tests.services.dtn.s3_server import KEYS
 
+pytestmark = pytest.mark.long
+
 MIB = 1 << 20
 ADA = {"Authorization": "Bearer ada-token"}
 SSE = "x-amz-server-side-encryption"

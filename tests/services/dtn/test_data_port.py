@@ -12,6 +12,8 @@ from services.dtn.certificates import Credentials
 from services.dtn.remote_source import RemoteSource
 from tests.services.dtn.conftest import HOSTS, OTHER_HOST, NodeProcess, new_collection
 
+pytestmark = pytest.mark.long
+
 MIB = 1 << 20
 TICKET = {"Authorization": "Ticket data"}
 

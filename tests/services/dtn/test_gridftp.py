@@ -15,6 +15,8 @@ import pytest
 from tests.conftest import require_program
 from tests.services.dtn.conftest import IS_BOUND_BY_MODES, new_collection
 
+pytestmark = pytest.mark.long
+
 ODD_NAMES = (
     "plain", "with space", " leading", "trailing ", "a,b;c:d", "quo\"te's", "per%41cent", "star*?[z]", "back\\slash", "ünï-日本", "$HOME~",
     "-dash", "#hash", "tab\tbed", "type=dir;size=9; x", "x" * 255, "e",

@@ -10,6 +10,8 @@ from tests.services.dtn.test_gridftp_with_localglobus import set_of
 from tests.services.localglobus.transfer.conftest import own_sites, wait_until
 from tests.services.test_random_kills_of_nodes import ada, copy_and_delete, killing, original
 
+pytestmark = pytest.mark.long
+
 __all__ = ["ada", "original", "own_sites"]  # fixtures
 N_KILLS = 6
 

@@ -21,6 +21,8 @@ from tests.conftest import require_program
 from tests.services.dtn.conftest import REPOSITORY
 from tests.services.localglobus.transfer.conftest import wait_until
 
+pytestmark = pytest.mark.long
+
 HOST = "127.0.0.6"
 
 

@@ -12,6 +12,8 @@ from services.dtn.gridftp_site import SiteError, read_site
 from tests.conftest import require_program
 from tests.services.dtn.conftest import REPOSITORY, NodeProcess, new_collection
 
+pytestmark = pytest.mark.long
+
 HOST = "127.0.0.6"
 
 

@@ -13,6 +13,8 @@ from tests.conftest import require_program
 from tests.services.localglobus.conftest import use
 from tests.services.localglobus.transfer.conftest import make_sites, wait_until
 
+pytestmark = pytest.mark.long
+
 SHIM = '#!/bin/sh\nexec {program} "$@" -d ALL -l {log} -log-module stdio:buffer=0\n'
 
 

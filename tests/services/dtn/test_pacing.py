@@ -7,6 +7,8 @@ import pytest
 from services.dtn.pacing import BURST_S, Pace
 from tests.services.dtn.conftest import new_collection
 
+pytestmark = pytest.mark.long
+
 MIB = 1 << 20
 
 

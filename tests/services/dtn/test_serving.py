@@ -14,6 +14,8 @@ import pytest
 
 from tests.services.dtn.conftest import new_collection
 
+pytestmark = pytest.mark.long
+
 MIB = 1 << 20
 ADA = {"Authorization": "Bearer ada-token"}
 

@@ -16,6 +16,8 @@ from services.embedded.addresses import free_port
 from tests.services.localglobus.conftest import CHECKOUT, LocalGlobus
 from tests.services.localglobus.transfer.conftest import running_sites, sites, wait_until
 
+pytestmark = pytest.mark.long
+
 __all__ = ["running_sites", "sites"]  # fixtures
 PAGE = {"Accept": "text/html"}
 

@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from services.embedded.bench.delaybox import Direction
+
+pytestmark = pytest.mark.long
 
 CHECKOUT = Path(__file__).parents[3]
 

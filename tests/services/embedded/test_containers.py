@@ -25,6 +25,8 @@ from portal.celery import app
 from services.dtn.certificates import Credentials
 from services.localglobus.certificates import Authority
 
+pytestmark = pytest.mark.long
+
 CHECKOUT = Path(__file__).resolve().parents[3]
 COMPOSE = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]

@@ -15,6 +15,8 @@ from services.embedded import postgres as subject
 from services.embedded.postgres import Postgres
 from services.embedded.sockets import make_socket_folder
 
+pytestmark = pytest.mark.long
+
 CHECKOUT = Path(__file__).resolve().parents[3]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it is about running as root")
 

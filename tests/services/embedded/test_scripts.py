@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 CHECKOUT = Path(__file__).resolve().parents[3]
 SCRIPTS = sorted(path for path in [*(CHECKOUT / "script").iterdir(), CHECKOUT / ".ci" / "run"] if path.is_file())
 LOCKS = ("requirements.lock", "requirements-dev.lock")

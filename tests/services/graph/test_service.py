@@ -14,6 +14,8 @@ import redis
 
 from tests.services.graph.running import run_service, wait_until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def running(globus_stack, redis_url, tmp_path_factory):

@@ -11,6 +11,8 @@ import pytest
 
 from services.localglobus.__main__ import read_arguments
 
+pytestmark = pytest.mark.long
+
 CHECKOUT = Path(__file__).parents[3]
 
 

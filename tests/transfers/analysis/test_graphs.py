@@ -13,6 +13,8 @@ from transfers.analysis.models import AnalysisJob
 from transfers.errors import NotYoursError, SignInNeededError
 from transfers.models import GlobusToken
 
+pytestmark = pytest.mark.long
+
 
 def ask(user, *versions, variable="surface_temperature", **more):
     return graphs.request_graph(user=user, wanted=[(version, variable) for version in versions], **more)

@@ -2,10 +2,13 @@
 
 import time
 
+import pytest
 from django.utils import timezone
 
 from transfers.analysis import quick_looks
 from transfers.analysis.models import QuickLook
+
+pytestmark = pytest.mark.long
 
 
 def draw(look, *statuses):

@@ -10,6 +10,8 @@ from globus_sdk.scopes import TimersScopes, TransferScopes
 from tests.services.localglobus.transfer.conftest import wait_until
 from tests.services.localglobus.transfer.test_assurance import DEE, guard  # noqa: F401 (a fixture)
 
+pytestmark = pytest.mark.long
+
 SCOPE = TimersScopes.timer.with_dependency(TransferScopes.all)
 
 

@@ -20,6 +20,8 @@ from globus_sdk.scopes import GCSCollectionScopes, TimersScopes, TransferScopes
 
 from tests.services.localglobus.transfer.conftest import wait_until
 
+pytestmark = pytest.mark.long
+
 ADA = "ada@university.example"
 SERVER = TimersScopes.resource_server
 

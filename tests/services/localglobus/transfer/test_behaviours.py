@@ -16,6 +16,8 @@ from services.localglobus.transfer.meter import Meter
 from tests.services.localglobus.transfer.conftest import wait_until
 from tests.services.localglobus.transfer.test_tasks import copy, finished
 
+pytestmark = pytest.mark.long
+
 GROUPS = "urn:globus:auth:scope:groups.api.globus.org:all"
 ADA, CY = "ada@university.example", "cy@elsewhere.example"
 

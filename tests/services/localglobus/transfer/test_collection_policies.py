@@ -19,6 +19,8 @@ from globus_sdk.scopes import GCSCollectionScopes, GCSEndpointScopes, TransferSc
 
 from tests.services.localglobus.transfer.conftest import wait_until
 
+pytestmark = pytest.mark.long
+
 
 class Mapped:
     """A mapped collection of the test's own over one folder, and the demo client as its administrator and user."""

@@ -9,6 +9,8 @@ from globus_sdk.scopes import TransferScopes
 from tests.services.localglobus.transfer.conftest import wait_until
 from tests.services.localglobus.transfer.test_nodes import ZERO, change, control, node, portal, task_id  # noqa: F401 (fixtures)
 
+pytestmark = pytest.mark.long
+
 DAY = timedelta(days=1)
 
 

@@ -1,8 +1,11 @@
 """The whole way of a portal's service client, by the SDK: data access, guest collection, rule, transfer, clean-up."""
 
+import pytest
 from globus_sdk import ClientApp, DeleteData, GCSClient, GuestCollectionDocument, TransferClient, TransferData
 from globus_sdk.globus_app import GlobusAppConfig
 from globus_sdk.scopes import GCSCollectionScopes, GCSEndpointScopes
+
+pytestmark = pytest.mark.long
 
 
 def test_service_client_from_app_to_clean_up(sites, folder):

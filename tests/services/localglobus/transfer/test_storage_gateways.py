@@ -19,6 +19,8 @@ from globus_sdk.services.gcs.connector_table import ConnectorTable
 from tests.services.dtn.s3_server import KEYS, S3Server
 from tests.services.localglobus.conftest import CHECKOUT
 
+pytestmark = pytest.mark.long
+
 MIB = 1 << 20
 S3 = ConnectorTable.S3.connector_id
 

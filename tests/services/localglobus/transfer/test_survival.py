@@ -8,6 +8,8 @@ from globus_sdk import TransferData
 
 from tests.services.localglobus.transfer.conftest import wait_until
 
+pytestmark = pytest.mark.long
+
 FILES = 60
 
 

@@ -10,6 +10,8 @@ from globus_sdk.testing import get_response_set
 
 from tests.services.localglobus.transfer.conftest import wait_until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def portal(sites):

@@ -9,6 +9,8 @@ import pytest
 from tests.services.localglobus.transfer.conftest import wait_until
 from tests.services.localglobus.webapp.conftest import find, notices, read_token
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def home(sites):

@@ -9,6 +9,8 @@ from globus_sdk import TransferData
 from tests.services.localglobus.transfer.conftest import wait_until
 from tests.services.localglobus.webapp.conftest import notices
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def slow_task(sites, cut_off):

@@ -13,6 +13,8 @@ from services.localglobus.webapp.admin import is_local
 from tests.services.localglobus.transfer.conftest import wait_until
 from tests.services.localglobus.webapp.conftest import act, find, notices, read_token
 
+pytestmark = pytest.mark.long
+
 PAGES = ("", "identities", "groups", "collections", "rules", "tasks", "consents", "tokens", "calls", "faults")
 
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.journeys.chromium import open_browser, pass_globus
 from tests.services.localglobus.transfer.conftest import Sites, wait_until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 ADA, CY = "ada@university.example", "cy@elsewhere.example"
 
 

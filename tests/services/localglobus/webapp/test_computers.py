@@ -1,7 +1,11 @@
 """A computer of one's own by the pages: registered, looked at, shared from."""
 
+import pytest
+
 from tests.services.localglobus.transfer.test_personal import ada, host, laptop
 from tests.services.localglobus.webapp.conftest import find, notices
+
+pytestmark = pytest.mark.long
 
 __all__ = ["ada", "host", "laptop"]
 

@@ -2,8 +2,12 @@
 
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import pytest
+
 from tests.services.localglobus.transfer.test_assurance import guard
 from tests.services.localglobus.webapp.conftest import forget_consents, read_token
+
+pytestmark = pytest.mark.long
 
 __all__ = ["guard"]
 

@@ -7,6 +7,8 @@ import pytest
 
 from tests.services.localglobus.webapp.conftest import find, notices
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def group(person):

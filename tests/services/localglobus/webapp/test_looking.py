@@ -3,10 +3,13 @@
 import re
 from urllib.parse import quote
 
+import pytest
 from globus_sdk import TransferData
 
 from tests.services.localglobus.conftest import FormReader
 from tests.services.localglobus.transfer.conftest import wait_until
+
+pytestmark = pytest.mark.long
 
 
 def open_to_everyone(sites, folder):

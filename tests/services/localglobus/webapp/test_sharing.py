@@ -10,6 +10,8 @@ import pytest
 from tests.services.localglobus.transfer.conftest import wait_until
 from tests.services.localglobus.webapp.conftest import find, notices
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def shared(sites, person):
