@@ -192,7 +192,7 @@ class ManifestView(APIView):
         check_may_list(request.user, version.dataset, version)
         form = request.query_params.get("format", "csv")
         lines = manifests.stream(version, form)
-        name = f"{slug}-v{version.number}.{'sha256' if form == 'sha256' else form}"
+        name = f"{slug}-v{version.number}.{form}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Accel-Buffering": "no"}
         return StreamingHttpResponse(lines, content_type=manifests.media_type(form), headers=headers)
 

@@ -84,8 +84,8 @@ def register(doi_id: int) -> None:
 
 def _register(doi: Doi) -> None:
     wanted, version = doi.wanted, doi.version
-    record = find_record(version.dataset.slug, version.number)
     try:
+        record = find_record(version.dataset.slug, version.number)
         datacite.put_doi(doi.name, attributes(record), url=record.url, is_findable=not version.is_withdrawn)
     except UnavailableError as error:
         doi.record(due_at=timezone.now() + _wait(doi.n_attempts), error=error.detail)

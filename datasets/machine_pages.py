@@ -5,7 +5,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -25,7 +24,7 @@ from datasets.formats import FORMATS, Format, described_by, schema_org, signpost
 from datasets.formats.markup import add, xml_text
 from datasets.formats.record import Record
 from datasets.models import Dataset, Version
-from datasets.search import search
+from datasets.search import find_newest
 from datasets.searchquery import SearchQuery
 
 HTML = "text/html"
@@ -164,8 +163,7 @@ def show_feed(request: HttpRequest) -> HttpResponseBase:
     listed, asked = Dataset.objects.listed(), ""
     if query.words or query.is_filtered:
         asked = query.without("cursor").url()
-        found = search(replace(query, sort="newest", limit=ENTRIES_IN_THE_FEED, cursor=""), user=AnonymousUser())
-        listed = listed.filter(pk__in=[hit.dataset.pk for hit in found.hits])
+        listed = listed.filter(pk__in=[one.pk for one in find_newest(query, user=AnonymousUser(), most=ENTRIES_IN_THE_FEED)])
     newest = with_description(listed.order_by("-updated_at", "-id"))[:ENTRIES_IN_THE_FEED]
     records = [record for record in map(current_record, newest) if record]
     here = settings.BASE_URL + reverse("datasets:feed") + asked

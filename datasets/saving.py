@@ -1,7 +1,6 @@
 """Searches that people keep: the news of each on its page, and once a day by mail for who wants that."""
 
 import datetime as dt
-from dataclasses import replace
 from typing import Any
 
 from celery import shared_task
@@ -15,7 +14,7 @@ from django.utils import timezone
 from datasets.access import Visitor, is_signed_in
 from datasets.errors import ConflictError, InvalidError, NotFoundError, SignInFirstError
 from datasets.models import Dataset, SavedSearch
-from datasets.search import search
+from datasets.search import find_newest
 from datasets.searchquery import SearchQuery
 
 MOST_SAVED = 50
@@ -60,16 +59,14 @@ def see(saved: SavedSearch) -> None:
     SavedSearch.objects.filter(pk=saved.pk).update(seen_at=timezone.now())
 
 
-def news_of(saved: SavedSearch, *, user: Visitor) -> list[Dataset]:
-    """What it finds of the newest, published after she last looked."""
+def news_of(saved: SavedSearch, *, user: Visitor, since: dt.datetime | None = None) -> list[Dataset]:
+    """What it finds of the newest, published after `since`: by default after she last looked."""
     try:
         query = SearchQuery.from_parameters(QueryDict(saved.query.removeprefix("?")))
     except InvalidError:  # kept before a filter changed its meaning
         return []
-    found = search(replace(query, sort="newest", limit=MOST_NEWS, cursor=""), user=user)
-    if found.corrected:
-        return []
-    return [hit.dataset for hit in found.hits if hit.dataset.published_at and hit.dataset.listed_at > saved.seen_at]
+    found = find_newest(query, user=user, most=MOST_NEWS)
+    return [dataset for dataset in found if dataset.published_at and dataset.listed_at > (since or saved.seen_at)]
 
 
 @shared_task(name="datasets.mail_news", acks_late=True, soft_time_limit=300)
@@ -89,8 +86,8 @@ def _mail(pk: int) -> bool:
     if saved is None:
         return False
     person: Any = saved.user
-    news = news_of(saved, user=person)
-    SavedSearch.objects.filter(pk=pk).update(due_at=now + EVERY, **({"seen_at": now} if news else {}))
+    news = news_of(saved, user=person, since=max(saved.seen_at, saved.mailed_at))
+    SavedSearch.objects.filter(pk=pk).update(due_at=now + EVERY, mailed_at=now)
     if not news or not person.email:
         return False
     transaction.on_commit(lambda: _message(saved, news).send())

@@ -22,6 +22,7 @@ from datasets.finding import find_dataset
 from datasets.models import AccessPolicy, Classification, Dataset, Doi, PrincipalType, ScanRun, ShareVariant, TermsAcceptance, Version
 from datasets.moments import end_of_day, start_of_day
 from datasets.recounting import n_without_checksum
+from datasets.states import DoiStatus
 
 DATASETS_ON_A_PAGE = 50
 POLL_S = 2
@@ -218,7 +219,8 @@ def _reserve_doi(request: HttpRequest, dataset: Dataset) -> str:
 
 
 def _register_doi(request: HttpRequest, dataset: Dataset) -> str:
-    doi = Doi.objects.filter(version=dataset.versions.first()).first()
+    number = request.POST.get("doi", "")
+    doi = Doi.objects.filter(version__dataset=dataset, pk=number).first() if number.isdecimal() else None
     if doi is None:
         raise NotFoundError
     dois.try_again(doi, user=request.user)
@@ -327,7 +329,8 @@ def _show_desk(
         "scan": _newest_scan(dataset),
         "n_without_checksum": n_without_checksum(version) if version else 0,
         "findings": findings,
-        "doi": Doi.objects.filter(version=version).first() if version else None,
+        "doi": version.own_doi if version else None,
+        "refused_dois": Doi.objects.filter(version__dataset=dataset, status=DoiStatus.FAILED).select_related("version"),
         "blocked": any(finding.must for finding in findings),
         "has_datacite": datacite.is_configured(),
         "needs_second": settings.TWO_PERSON_RULE,

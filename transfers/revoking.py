@@ -1,12 +1,14 @@
-"""A share lasts no longer than the right to its files: what happens when access to a dataset is taken away or ends."""
+"""A share lasts no longer than the right to its files: what happens when access is taken away or ends, or a version is withdrawn."""
 
 import logging
 
 from django.core.cache import cache
+from django.db.models import Q
 from django.utils import timezone
 
 from datasets.access import decide
 from datasets.models import Dataset
+from datasets.states import VersionStatus
 from transfers import steps
 from transfers.errors import StaleStateError
 from transfers.models import DataRequest
@@ -18,9 +20,9 @@ SWEPT_EVERY_S = 10
 
 
 def lost_dataset(request: DataRequest) -> str:
-    """The title of a dataset of this request that its owner may no longer have; empty when all is well."""
+    """The title of a dataset of this request that its owner may no longer have, or that was withdrawn; empty when all is well."""
     for selection in request.selections.select_related("version__dataset"):
-        if not decide(request.user, selection.version.dataset).is_allowed:
+        if selection.version.is_withdrawn or not decide(request.user, selection.version.dataset).is_allowed:
             return selection.version.dataset.title
     return ""
 
@@ -30,8 +32,9 @@ def end_lost_shares() -> None:
     if not cache.add("lost-shares-swept", 1, timeout=SWEPT_EVERY_S):
         return
     kept = Dataset.objects.exclude(pk__in=Dataset.objects.readable_in_place(timezone.now()).values("pk"))
-    granted = DataRequest.objects.filter(kind=Kind.SHARE, status=Status.OPEN, selections__version__dataset__in=kept)
-    for request in granted.distinct().select_related("user"):
+    open_shares = DataRequest.objects.filter(kind=Kind.SHARE, status=Status.OPEN)
+    doubtful = open_shares.filter(Q(selections__version__dataset__in=kept) | Q(selections__version__status=VersionStatus.WITHDRAWN))
+    for request in doubtful.distinct().select_related("user"):
         if not (title := lost_dataset(request)):
             continue
         try:

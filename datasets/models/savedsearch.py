@@ -7,7 +7,7 @@ from django.utils import timezone
 
 
 class SavedSearch(models.Model):
-    """`query` is the address' query string, as the results page has it; what was published after `seen_at` is news."""
+    """`query` is the address' query string, as the results page has it. What was published after `seen_at` is news, and is mailed once."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_searches")
     name = models.CharField(max_length=120)
@@ -15,6 +15,7 @@ class SavedSearch(models.Model):
     wants_mail = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     seen_at = models.DateTimeField(default=timezone.now)
+    mailed_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -109,7 +109,14 @@ def test_news_are_mailed_once_and_only_to_who_wants_them(three, published, ada, 
     assert one.to == ["ada@university.example"]
     assert "http://127.0.0.1:8000/datasets/newer/" in one.body
     assert mails() == []
+    assert saving.saved_of(ada)[0][1] == 1, "mailed is not seen: the page still tells it"
     assert saving.mail_news() == 0, "each is looked at once a day"
+
+
+def test_a_misspelt_search_has_no_news_of_another_spelling(three, published, ada):
+    saved = saving.save(query("q=tempeature"), user=ada)
+    published("newer", title="Another temperature")
+    assert saving.news_of(saved, user=ada) == []
 
 
 def test_news_hold_nothing_that_she_may_not_see(three, draft, ada, ben):

@@ -99,11 +99,14 @@ def test_the_waits_grow(published, datacite):
 
 def test_what_datacite_refuses_is_said_on_the_desk_and_asked_again_there(published, datacite, browser, ben):
     datacite.faults = [422]
-    published(creators=CREATORS)
+    version = published(creators=CREATORS)
     do_what_is_due()
     desk = "/steward/datasets/sea/"
     assert "DataCite answers 422: out of order" in browser(ben).get(desk).content.decode()
-    assert browser(ben).post(f"{desk}register-doi/").status_code == 302
+    publishing.open_draft(version.dataset, user=ben)  # a newer draft does not hide it
+    assert "DataCite answers 422: out of order" in browser(ben).get(desk).content.decode()
+    assert browser(ben).post(f"{desk}register-doi/", {"doi": "0"}).status_code == 404
+    assert browser(ben).post(f"{desk}register-doi/", {"doi": version.doi.pk}).status_code == 302
     do_what_is_due()
     assert Doi.objects.get().status == "registered"
 

@@ -1,13 +1,19 @@
 """What was withdrawn is not asked for any more, in a basket neither."""
 
+from datetime import timedelta
+
 import pytest
+from django.core.cache import cache
+from django.utils import timezone
 
 from datasets import publishing
 from datasets.errors import ConflictError, RefusedError
 from datasets.files import FileQuery
 from datasets.models import Version
 from tests.transfers.conftest import everything
-from transfers import opening, selecting, sharing
+from transfers import opening, revoking, selecting, sharing
+from transfers.models import DataRequest
+from transfers.states import Status
 
 
 def test_a_basket_leaves_out_what_was_withdrawn_and_says_why(publish, ada, dee):
@@ -30,6 +36,23 @@ def test_an_anonymous_basket_is_adopted_without_it(publish, ada, dee):
     publishing.withdraw(version, user=dee, reason="Two sensors were swapped.")
     selecting.adopt_basket("s", ada)
     assert selecting.review(selecting.find_basket(user=ada, session_key=None), user=ada).lines == []
+
+
+def test_an_open_share_of_a_version_that_is_withdrawn_ends(publish, ada, dee):
+    version = publish()
+    request = sharing.request_share(user=ada, wanted=everything(version))
+    rows = DataRequest.objects.filter(pk=request.pk)
+    rows.update(status=Status.OPEN, due_at=None, rule_id="1", folder="/requests/1/", expires_at=timezone.now() + timedelta(days=9))
+    publishing.publish(publishing.open_draft(version.dataset, user=dee), user=dee)
+
+    def sweep():
+        cache.delete("lost-shares-swept")
+        revoking.end_lost_shares()
+        return rows.get().status
+
+    assert sweep() == Status.OPEN
+    publishing.withdraw(Version.objects.get(pk=version.pk), user=dee, reason="Two sensors were swapped.")
+    assert sweep() == Status.EXPIRING
 
 
 def test_the_folder_of_a_withdrawn_dataset_is_closed(publish, dee):
