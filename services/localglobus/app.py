@@ -1,8 +1,8 @@
 """The Starlette apps of localglobus: one for Auth, Transfer, Groups, Search, Timers and the web app on one origin, one per GCS Manager.
 
 They share the store and live in one process and one event loop. What requests find in `request.app.state`: `settings`, `store`,
-`authority` (certificates), `issuer` (id tokens), `cookies`, `world` (the demo's ids),
-`templates`, `web` (what the web app remembers), `managers` (the GCS apps); in the GCS apps also `gcs_endpoint`, the node's name.
+`authority` (certificates), `issuer` (id tokens), `cookies`, `world` (the demo's ids), `templates`, `meter` (how often each may call), `web`
+(what the web app remembers), `managers` (the GCS apps); in the GCS apps also `gcs_endpoint`, the node's name.
 """
 
 import asyncio

@@ -9,10 +9,13 @@ from services.localglobus.errors import ApiError
 
 
 async def read_object(request: Request, *, code: str = "BadRequest") -> dict[str, Any]:
-    """The JSON object of the body. Raises ApiError 400 with `code` for anything else: no JSON, nested too deep, half of a character."""
+    """The JSON object of the body.
+
+    Raises ApiError 400 with `code` for anything else: no JSON, NaN or Infinity, nested too deep, half of a character.
+    """
     try:
         document = json.loads(await request.body())
-        json.dumps(document, ensure_ascii=False).encode()
+        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError as error:
         raise ApiError(code, "The body holds half of a character", 400) from error
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""The last calls of the REST APIs and when each node was heard, in memory: what the admin page shows, and nothing rests on it.
+"""The last calls of the REST APIs, in memory: what the admin page shows, and nothing rests on it.
 
 Kept of a call: when, what was asked (never what was sent), who asked, how it was answered. Nodes, which call all the time, have a ring of
 their own. No token, code or secret is in an address of these APIs; the query of Auth's own endpoints is left out all the same.
@@ -49,14 +49,11 @@ class Call:
 
 CALLS: deque[Call] = deque(maxlen=MOST_CALLS)
 NODE_CALLS: deque[Call] = deque(maxlen=MOST_CALLS)
-HEARD: dict[str, float] = {}
-"""Node name -> when it last called."""
 
 
 def heard(scope: Scope, node: str) -> None:
-    """Notes which node calls, and that it is there."""
+    """Notes which node calls."""
     scope[CALLER] = node
-    HEARD[node] = time.time()
 
 
 def note(scope: Scope, *, via: str, status: int | None, body: bytes = b"", began: float, fault: str = "") -> None:

@@ -1,5 +1,6 @@
 """What was withdrawn is not asked for any more, in a basket neither."""
 
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -42,7 +43,8 @@ def test_an_open_share_of_a_version_that_is_withdrawn_ends(publish, ada, dee):
     version = publish()
     request = sharing.request_share(user=ada, wanted=everything(version))
     rows = DataRequest.objects.filter(pk=request.pk)
-    rows.update(status=Status.OPEN, due_at=None, rule_id="1", folder="/requests/1/", expires_at=timezone.now() + timedelta(days=9))
+    ends = timezone.now() + timedelta(days=9)
+    rows.update(status=Status.OPEN, collection_id=uuid.uuid4(), rule_id="1", expires_at=ends, due_at=ends)
     publishing.publish(publishing.open_draft(version.dataset, user=dee), user=dee)
 
     def sweep():

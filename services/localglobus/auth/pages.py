@@ -37,14 +37,16 @@ HEADERS = {
 }
 
 
-def render(request: Request, template: str, context: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:
+def render(
+    request: Request, template: str, context: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] = HEADERS
+) -> HTMLResponse:
     """A page of `templates/`, with a cookie for its form token when the browser has none yet."""
     cookies: sessions.Cookies = request.app.state.cookies
     templates: jinja2.Environment = request.app.state.templates
     kept = request.cookies.get(COOKIE)
     cookie = kept if kept and cookies.read(kept) else cookies.make()
     page = templates.get_template(template).render(form_token=cookies.form_token(cookie), **context)
-    response = HTMLResponse(page, status_code=status, headers=HEADERS)
+    response = HTMLResponse(page, status_code=status, headers=headers)
     if cookie != kept:
         sessions.set_cookie(response, cookie)
     return response

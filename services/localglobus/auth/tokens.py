@@ -186,17 +186,24 @@ def end_if_reused(connection: Connection, token: str, *, client_id: str) -> None
 def revoke(connection: Connection, token: str) -> None:
     """End a token, and with a refresh token all that came from it. Safe to repeat; unknown tokens are no error."""
     row = connection.execute("select * from token where hash = ?", (hash_secret(token),)).fetchone()
-    if row is not None and row["is_refresh"]:
-        _revoke_family(connection, row)
-    elif row is not None:
-        connection.execute("update token set revoked_at = ? where id = ? and revoked_at is null", (int(time.time()), row["id"]))
+    if row is not None:
+        revoke_row(connection, row)
 
 
-def _revoke_family(connection: Connection, row: Row) -> None:
+def revoke_row(connection: Connection, row: Row) -> int:
+    """End the token of a row, and with a refresh token all that came from it; returns how many ended."""
+    if row["is_refresh"]:
+        return _revoke_family(connection, row)
+    gone = connection.execute("update token set revoked_at = ? where id = ? and revoked_at is null", (int(time.time()), row["id"]))
+    return gone.rowcount
+
+
+def _revoke_family(connection: Connection, row: Row) -> int:
     first = family_of(row)
-    connection.execute(
+    gone = connection.execute(
         "update token set revoked_at = ? where (id = ? or refresh_id = ?) and revoked_at is null", (int(time.time()), first, first)
     )
+    return gone.rowcount
 
 
 def revoke_code(connection: Connection, code_id: int) -> None:

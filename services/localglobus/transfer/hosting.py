@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.localglobus.errors import ApiError
+from services.localglobus.numbers import read_whole
 from services.localglobus.transfer import collections, describing, operations, personal
 from services.localglobus.transfer.collections import Collection, Endpoint
 from services.localglobus.transfer.documents import server_document
@@ -79,11 +80,11 @@ async def list_my_shared(request: Request) -> Response:
 async def list_shared(request: Request) -> Response:
     """Ids of every guest collection on a host, for those who look after it; paged by `next_token`."""
     caller = await transfer_caller(request)
-    after, most = request.query_params.get("next_token") or "", request.query_params.get("max_results", str(MOST_SHARED))
-    if not most.isascii() or not most.isdigit() or not 1 <= int(most) <= MOST_SHARED:
+    after, most = request.query_params.get("next_token") or "", read_whole(request.query_params.get("max_results", str(MOST_SHARED)))
+    if most is None or not 1 <= most <= MOST_SHARED:
         raise ApiError("BadRequest", f"max_results must be a whole number from 1 to {MOST_SHARED}", 400)
-    found = await store_of(request).read(_shared, request.path_params["endpoint_id"], person_behind(caller), after, int(most) + 1)
-    page = found[: int(most)]
+    found = await store_of(request).read(_shared, request.path_params["endpoint_id"], person_behind(caller), after, most + 1)
+    page = found[:most]
     next_token = page[-1] if len(found) > len(page) else None
     return JSONResponse(
         {"DATA_TYPE": "shared_endpoint_list", "shared_endpoints": [{"id": each} for each in page], "next_token": next_token}

@@ -1,4 +1,4 @@
-"""How often an identity may call Transfer: so many requests a second, metered over ten. In memory: a restart forgets."""
+"""How often an identity may call Transfer, Search and Timers: so many requests a second, metered over ten. In memory: a restart forgets."""
 
 from __future__ import annotations
 

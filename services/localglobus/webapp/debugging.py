@@ -23,8 +23,6 @@ from services.localglobus.webapp.wording import ago, count, minute, second
 
 MOST = 200
 HASH_LENGTH = 12
-ONLINE_S = 40.0
-"""A node polls for orders every 30 seconds at least."""
 
 
 def moment(seconds: float | None) -> Cell:
@@ -65,7 +63,7 @@ def overview(db: Connection) -> Table:
         ("Tasks", "/admin/tasks", total("select count(*) from task"), ""),
         ("Consents", "/admin/consents", total("select count(*) from consent"), ""),
         ("Live tokens", "/admin/tokens", total("select count(*) from token where revoked_at is null and expires_at > ?", now), ""),
-        ("Calls in memory", "/admin/calls", len(recent.CALLS), count(sum(is_failed(call) for call in recent.CALLS), "refused call")),
+        ("Calls in memory", "/admin/calls", len(recent.CALLS), count(sum(is_failed(call) for call in tuple(recent.CALLS)), "refused call")),
     ]
     return Table(
         title="What there is",
@@ -91,14 +89,14 @@ def settings_table(settings: Settings) -> Table:
 def nodes_table(db: Connection, cut_off: Held[str]) -> Table:
     rows = []
     for row in db.execute("select * from endpoint order by node"):
-        node, heard_at = row["node"], recent.HEARD.get(row["node"])
-        is_online = heard_at is not None and clock.time() - heard_at < ONLINE_S
+        node, heard_at = row["node"], row["node_seen_at"]
+        is_online = heard_at is not None and clock.time() - heard_at < collections.HEARD_S
         if node in cut_off:
             shown = state("disconnected", "attention", note="on this page")
         elif is_online:
             shown = state("online", "ok")
         else:
-            shown = state("offline", "failed", note="" if heard_at else "nothing heard since the start")
+            shown = state("offline", "failed", note="" if heard_at else "never heard of")
         (held,) = db.execute("select count(*) from copy_order where node = ? and not is_finished", (node,)).fetchone()
         is_cut = node in cut_off
         button = Button(words="Connect again" if is_cut else "Disconnect", act="connect" if is_cut else "disconnect", fields={"node": node})

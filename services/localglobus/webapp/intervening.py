@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -10,7 +9,7 @@ from starlette.requests import Request
 
 from services.localglobus import faults
 from services.localglobus import groups as group_store
-from services.localglobus.auth import consents, identities
+from services.localglobus.auth import consents, identities, tokens
 from services.localglobus.errors import ApiError
 from services.localglobus.numbers import read_whole
 from services.localglobus.settings import Settings
@@ -49,6 +48,8 @@ def add_identity(db: Connection, form: Form) -> str:
     if known is not None and known["status"] == "used":
         raise ApiError("Exists", f"{username} is known already", 409)
     account = identities.get(db, form.text("linked_to")) if form.text("linked_to") else None
+    if form.text("linked_to") and account is None:
+        raise ApiError("NotFound", "There is no such account to link to", 404)
     identities.create(
         db,
         identity_id=known["id"] if known else str(uuid.uuid4()),
@@ -92,10 +93,10 @@ def revoke_token(db: Connection, form: Form) -> str:
     number = read_whole(form.text("token"))
     if number is None:
         raise ApiError("BadRequest", "A token is named by its number", 400)
-    gone = db.execute(
-        "update token set revoked_at = ? where (id = ? or refresh_id = ?) and revoked_at is null", (int(time.time()), number, number)
-    )
-    return f"{count(gone.rowcount, 'token')} revoked."
+    row = db.execute("select * from token where id = ?", (number,)).fetchone()
+    if row is None:
+        raise ApiError("NotFound", "There is no such token (any more)", 404)
+    return f"{count(tokens.revoke_row(db, row), 'token')} revoked."
 
 
 def remove_rule(db: Connection, form: Form) -> str:
@@ -173,7 +174,7 @@ async def clear_faults(request: Request, form: Form) -> str:
         faults.WAITING.clear()
         return "No fault waits any more."
     place = _whole(form, "place", least=0, most=10**6)
-    if place >= len(faults.WAITING):
+    if place >= len(faults.WAITING) or faults.WAITING[place].kind != form.text("kind"):
         raise ApiError("NotFound", "That fault has happened already", 404)
     del faults.WAITING[place]
     return "The fault is taken away."
@@ -186,10 +187,10 @@ def _require_switch(request: Request) -> None:
 
 
 def _whole(form: Form, name: str, *, least: int, most: int) -> int:
-    text = form.text(name)
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or not least <= int(text) <= most:
+    value = read_whole(form.text(name))
+    if value is None or not least <= value <= most:
         raise ApiError("BadRequest", f"{name} must be a whole number from {least} to {most}", 400)
-    return int(text)
+    return value
 
 
 STORE_ACTS: dict[str, Callable[[Connection, Form], str]] = {

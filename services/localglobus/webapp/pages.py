@@ -10,13 +10,14 @@ import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import jinja2
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from services.localglobus.auth import identities, sessions
+from services.localglobus.auth import pages as auth_pages
 from services.localglobus.auth.sessions import COOKIE, Session
 from services.localglobus.errors import ApiError
+from services.localglobus.numbers import read_whole
 from services.localglobus.store import Store
 from services.localglobus.webapp import consenting
 from services.localglobus.webapp.calls import Calls
@@ -33,6 +34,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 MOST_FIELDS = 5000
+
+see = auth_pages.see
 
 Page = Callable[[Request, Calls], Awaitable[Response]]
 
@@ -78,15 +81,7 @@ async def draw(request: Request, calls: Calls, template: str, context: Mapping[s
 
 def render(request: Request, template: str, context: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:
     """A page with a form token, and a cookie for it when the browser has none yet."""
-    cookies: sessions.Cookies = request.app.state.cookies
-    templates: jinja2.Environment = request.app.state.templates
-    kept = request.cookies.get(COOKIE)
-    cookie = kept if kept and cookies.read(kept) else cookies.make()
-    page = templates.get_template(template).render(form_token=cookies.form_token(cookie), area=request.url.path, **context)
-    response = HTMLResponse(page, status_code=status, headers=HEADERS)
-    if cookie != kept:
-        sessions.set_cookie(response, cookie)
-    return response
+    return auth_pages.render(request, template, {"area": request.url.path, **context}, status=status, headers=HEADERS)
 
 
 class Form:
@@ -123,11 +118,7 @@ def tell(request: Request, session: Session, words: str, *, address: str = "", l
     memory.tell(session.session_id, Notice(words=words, kind=kind, address=address, link=link))
 
 
-def see(address: str) -> RedirectResponse:
-    return RedirectResponse(address, status_code=303, headers={"Cache-Control": "no-store"})
-
-
 def number(request: Request, name: str, default: int = 0) -> int:
     """Returns a whole number of the query; the default for anything else."""
-    text = request.query_params.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else default
+    found = read_whole(request.query_params.get(name, ""))
+    return default if found is None else found

@@ -10,6 +10,7 @@ import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from services.localglobus.numbers import read_whole
 from services.localglobus.transfer.paths import parent
 from services.localglobus.webapp.calls import Document
 
@@ -142,7 +143,7 @@ def _read_pane(side: str, query: Mapping[str, str]) -> Pane:
         path=said("path"),
         order=order if order.removeprefix("-") in ORDERS else "name",
         filter=said("filter").strip(),
-        offset=int(offset) if offset.isascii() and offset.isdigit() and len(offset) < 10 else 0,
+        offset=read_whole(offset) or 0,
         is_hidden_shown=said("hidden") == "true",
         is_all_ticked=said("all") == "true",
     )

@@ -1,7 +1,6 @@
 """Tasks on their pages: to their owner, to those who look after a collection what they may do, to others nothing."""
 
 import os
-import time
 
 import pytest
 from globus_sdk import TransferData
@@ -84,9 +83,7 @@ def test_files_and_faults_of_a_task_are_listed(sites, person):
     asked.add_item(f"/~/{name}.txt", f"/~/{name}-copy.txt")
     asked.add_item(f"/~/{name}-none.txt", f"/~/{name}-never.txt")
     task_id = client.submit_transfer(asked)["task_id"]
-    deadline = time.monotonic() + 40
-    while client.get_task(task_id)["status"] == "ACTIVE" and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: client.get_task(task_id)["status"] != "ACTIVE")
     page = ada.open(f"/activity/{task_id}/files").text
     assert f"/home/ada/{name}.txt" in page
     assert "300 B" in page

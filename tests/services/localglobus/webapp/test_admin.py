@@ -2,14 +2,17 @@
 
 import os
 import re
+import sqlite3
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from globus_sdk import GroupsClient, TransferAPIError, TransferData
+from globus_sdk import AuthAPIError, GroupsClient, TransferAPIError, TransferData
 from starlette.requests import Request
 
+from services.localglobus.auth.clients import hash_secret
 from services.localglobus.webapp.admin import is_local
+from tests.services.localglobus.auth.test_sessions import native_client
 from tests.services.localglobus.transfer.conftest import wait_until
 from tests.services.localglobus.webapp.conftest import act, find, notices, read_token
 
@@ -111,6 +114,10 @@ def test_an_added_identity_signs_in(sites, admin, person):
     again = act(admin, "identities", act="add-identity", username=f"{name}@new.example")
     assert (again.status_code, "is known already" in again.text) == (409, True)
     assert act(admin, "identities", act="add-identity", username="no name").status_code == 400
+    unknown = act(
+        admin, "identities", act="add-identity", username=f"{name}@other.example", linked_to="00000000-0000-4000-8000-000000000000"
+    )
+    assert (unknown.status_code, rows(admin.get("/admin/identities"), f"{name}@other.example")) == (404, [])
 
 
 def test_withdrawn_consents_stop_a_token_at_once(sites, admin):
@@ -133,6 +140,23 @@ def test_a_revoked_token_is_dead_and_shown_so(sites, admin):
     assert "1 token revoked" in notices(act(admin, "tokens", act="revoke", token=number))
     assert admin.get("/v2/groups/my_groups", headers=headers).status_code == 401
     assert "revoked" in rows(admin.get("/admin/tokens"), "Causeway demo service client")[0]
+
+
+def test_revoking_a_replaced_refresh_token_ends_its_whole_family(sites, admin):
+    client = native_client(sites.globus)
+    client.oauth2_start_flow(requested_scopes="openid", refresh_tokens=True)
+    with sites.globus.browser() as browser:
+        code = browser.authorize(client.oauth2_get_authorize_url(), "ada@university.example")["code"]
+    first = client.oauth2_exchange_code_for_tokens(code)["refresh_token"]
+    newest = client.oauth2_refresh_token(first)
+    with sqlite3.connect(sites.globus.data / "localglobus.sqlite", timeout=20) as connection:
+        (number,) = connection.execute("select id from token where hash = ?", (hash_secret(newest["refresh_token"]),)).fetchone()
+    connection.close()
+    assert "tokens revoked" in notices(act(admin, "tokens", act="revoke", token=str(number)))
+    for token in (first, newest["refresh_token"]):
+        with pytest.raises(AuthAPIError):
+            client.oauth2_refresh_token(token)
+    assert act(admin, "tokens", act="revoke", token="999999999").status_code == 404
 
 
 def test_calls_show_who_asked_and_what_was_refused(sites, admin):
@@ -196,7 +220,9 @@ def test_the_fault_switch_by_its_form(sites, admin):
     assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "Broken", "7")
     assert not rows(admin.get("/admin/faults"), "503 Broken")
     act(admin, "faults", act="add-fault", kind="stat", outcome="drop", times="3")
-    act(admin, "faults", act="clear-faults", place="0")
+    assert act(admin, "faults", act="clear-faults", place="0", kind="mkdir").status_code == 404, "another stands there by now"
+    assert rows(admin.get("/admin/faults"), "connection closed")
+    act(admin, "faults", act="clear-faults", place="0", kind="stat")
     assert not rows(admin.get("/admin/faults"), "connection closed")
     for wrong in ({"kind": "none"}, {"times": "0"}, {"http_status": "200"}, {"outcome": "shrug"}, {"delay_s": "-1"}):
         assert act(admin, "faults", act="add-fault", **{"kind": "stat", **fields, **wrong}).status_code == 400
