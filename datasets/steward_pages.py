@@ -19,29 +19,13 @@ from datasets.access import check_curator, check_role_counts
 from datasets.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from datasets.files import FileQuery, measure
 from datasets.finding import find_dataset
-from datasets.models import AccessPolicy, Classification, Dataset, Doi, PrincipalType, ScanRun, ShareVariant, TermsAcceptance, Version
-from datasets.moments import end_of_day, start_of_day
+from datasets.models import Dataset, Doi, PrincipalType, ScanRun, TermsAcceptance, Version
+from datasets.moments import end_of_day
 from datasets.recounting import n_without_checksum
 from datasets.states import DoiStatus
 
 DATASETS_ON_A_PAGE = 50
 POLL_S = 2
-SIDES = ("west", "south", "east", "north")
-TEXTS = (
-    "title",
-    "abstract",
-    "licence",
-    "access_policy",
-    "access_note",
-    "share_variant",
-    "contact",
-    "source_name",
-    "source_url",
-    "provenance",
-    "temporal_start",
-    "temporal_end",
-    "classification",
-)
 
 
 @never_cache
@@ -149,21 +133,6 @@ def act(request: HttpRequest, slug: str, act: str) -> HttpResponse:
         return _show_desk(request, dataset, act=act, errors=error.fields, detail=error.detail, status=error.http_status)
     messages.success(request, words)
     return redirect("datasets:desk", slug=slug)
-
-
-def _describe(request: HttpRequest, dataset: Dataset) -> str:
-    asked = request.POST
-    fields: dict[str, Any] = {name: asked[name].strip() for name in TEXTS if name in asked}
-    if any(name in asked for name in SIDES):
-        fields |= {name: _number(asked.get(name, ""), name) for name in SIDES}
-    if "embargo_ends_on" in asked:
-        fields["embargo_ends_at"] = start_of_day(asked["embargo_ends_on"], "embargo_ends_on")
-    if "subjects" in asked:
-        fields["subjects"] = [name.strip() for name in asked["subjects"].split(",") if name.strip()]
-    if "creators" in asked:
-        fields["creators"] = registering.read_creators(asked["creators"])
-    registering.describe(dataset, user=request.user, **fields)
-    return "The description is saved."
 
 
 def _place(request: HttpRequest, dataset: Dataset) -> str:
@@ -288,7 +257,6 @@ def _revoke(request: HttpRequest, dataset: Dataset) -> str:
 
 
 ACTS: dict[str, Callable[[HttpRequest, Dataset], str]] = {
-    "describe": _describe,
     "place": _place,
     "scan": _scan,
     "retry": _retry,
@@ -336,15 +304,10 @@ def _show_desk(
         "needs_second": settings.TWO_PERSON_RULE,
         "is_submitter": version is not None and version.submitted_by_id == request.user.pk,
         "grants": dataset.grants.filter(revoked_at=None),
-        "classifications": Classification.choices,
         "terms": terms.current_terms(dataset),
         "n_accepted": TermsAcceptance.objects.filter(terms__dataset=dataset, terms__retired_at=None).count(),
         "events": dataset.events.select_related("actor").order_by("-at", "-id")[:30],
-        "policies": AccessPolicy.choices,
-        "variants": ShareVariant.choices,
         "principal_types": PrincipalType.choices,
-        "creators": "\n".join("; ".join(filter(None, (one.name, one.orcid, one.affiliation))) for one in dataset.creators.all()),
-        "subjects": ", ".join(dataset.subjects.values_list("name", flat=True)),
         "act": act,
         "errors": errors or {},
         "detail": detail,
@@ -376,13 +339,6 @@ def _draft(dataset: Dataset) -> Version:
 
 def _newest_scan(dataset: Dataset) -> ScanRun | None:
     return ScanRun.objects.filter(version__dataset=dataset).select_related("version").order_by("-asked_at", "-id").first()
-
-
-def _number(text: str, name: str) -> float | None:
-    try:
-        return float(text) if text.strip() else None
-    except ValueError as error:
-        raise InvalidError(fields={name: ["A number of degrees."]}) from error
 
 
 def _uuid(text: str, name: str) -> uuid.UUID:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from datasets import browsing_pages, machine_pages, oai, pages, seeing_pages, steward_pages, terms_pages
+from datasets import browsing_pages, description_pages, machine_pages, oai, pages, seeing_pages, steward_pages, terms_pages
 
 app_name = "datasets"
 
@@ -33,5 +33,6 @@ urlpatterns = [
     path("steward/people/", seeing_pages.what_she_sees, name="what-she-sees"),
     path("steward/datasets/<slug:slug>/who-can-see/", seeing_pages.who_can_see, name="who-can-see"),
     path("steward/datasets/<slug:slug>/scan-progress/", steward_pages.scan_progress, name="scan-progress"),
+    path("steward/datasets/<slug:slug>/describe/", description_pages.describe, name="describe"),
     path("steward/datasets/<slug:slug>/<slug:act>/", steward_pages.act, name="desk-act"),
 ]

@@ -219,12 +219,18 @@ def test_a_question_reaches_the_steward_by_mail(published, browser, ada, ben):
 
 def test_the_steward_pages_are_for_stewards(published, browser, ada, ben, dee, cy):
     published()
-    for path in ("/steward/", "/steward/register/", "/steward/datasets/sea/", "/steward/datasets/sea/scan-progress/"):
+    for path in (
+        "/steward/",
+        "/steward/register/",
+        "/steward/datasets/sea/",
+        "/steward/datasets/sea/describe/",
+        "/steward/datasets/sea/scan-progress/",
+    ):
         assert browser().get(path).status_code == 302
         assert browser(ada).get(path).status_code == 403
         assert browser(ben).get(path).status_code == 200
         assert browser(dee).get(path).status_code == 200
-    for act in ("describe", "place", "scan", "retry", "publish", "draft", "discard", "grant", "revoke"):
+    for act in ("place", "scan", "retry", "publish", "draft", "discard", "grant", "revoke"):
         assert browser(ada).post(f"/steward/datasets/sea/{act}/").status_code == 403
         assert browser(ben).get(f"/steward/datasets/sea/{act}/").status_code == 405
     assert browser(ben).post("/steward/datasets/sea/burn/").status_code == 404

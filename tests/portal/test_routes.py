@@ -201,6 +201,8 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("steward/datasets/<slug:slug>/", "GET", "/steward/datasets/open/", (302, 403, 403, 200, 200)),
     ("steward/datasets/<slug:slug>/", "GET", "/steward/datasets/draft/", (302, 404, 404, 200, 200)),
     ("steward/datasets/<slug:slug>/", "GET", "/steward/datasets/closed/", (302, 403, 403, 200, 200)),
+    ("steward/datasets/<slug:slug>/describe/", "GET", "/steward/datasets/open/describe/", (302, 403, 403, 200, 200)),
+    ("steward/datasets/<slug:slug>/describe/", "POST", "/steward/datasets/draft/describe/", (302, 404, 404, 302, 302)),
     ("steward/datasets/<slug:slug>/<slug:act>/", "POST", "/steward/datasets/open/publish/", (302, 403, 403, 400, 400)),
     ("steward/datasets/<slug:slug>/<slug:act>/", "POST", "/steward/datasets/draft/publish/", (302, 404, 404, 302, 302)),
     ("steward/datasets/<slug:slug>/who-can-see/", "GET", "/steward/datasets/closed/who-can-see/", (302, 403, 403, 200, 200)),
