@@ -7,7 +7,8 @@ They share the store and live in one process and one event loop. What requests f
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,9 @@ SCHEMAS = (
     seed.SCHEMA,
 )
 
+log = logging.getLogger(__name__)
+
+RESTART_S = 1.0
 BACKGROUND = (nodes.run, search_tasks.run, timer_running.run)
 
 STANDIN = (b"x-causeway-standin", b"localglobus")
@@ -154,10 +158,19 @@ def _make_app(routes: list[BaseRoute], state: dict[str, Any], *, background: boo
     return app
 
 
+async def _keep_running(run: Callable[[Starlette], Coroutine[Any, Any, None]], app: Starlette) -> None:
+    while True:
+        try:
+            return await run(app)
+        except Exception:  # a defect: said aloud, and what is due later is still done
+            log.exception("%s ended by an error; it is started again", run.__module__)
+            await asyncio.sleep(RESTART_S)
+
+
 @contextlib.asynccontextmanager
 async def _run_background(app: Starlette) -> AsyncIterator[None]:
     """What is due without being asked for (deadlines, leases that ran out, writes to an index) is seen to as long as the app lives."""
-    jobs = [asyncio.create_task(run(app)) for run in BACKGROUND]
+    jobs = [asyncio.create_task(_keep_running(run, app)) for run in BACKGROUND]
     yield
     for job in jobs:
         job.cancel()

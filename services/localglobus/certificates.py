@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from services.localglobus.auth.keys import write_private
 from services.localglobus.errors import ApiError
+from services.localglobus.node_addresses import canonical
 
 CA_LIFETIME = dt.timedelta(days=3650)
 LEAF_LIFETIME = dt.timedelta(days=200)
@@ -45,8 +46,8 @@ class Authority:
         """The CA's certificate."""
         return self.path.read_text()
 
-    def sign(self, csr_pem: str) -> str:
-        """A certificate for the loopback names and allowed hosts that a signing request asks for.
+    def sign(self, csr_pem: str, *, only: str | None = None) -> str:
+        """A certificate for the loopback names and allowed hosts that a signing request asks for; with `only` for that host.
 
         Raises ApiError 400 for any other name or a bad request.
         """
@@ -57,6 +58,8 @@ class Authority:
             raise ApiError("BadRequest", "not a certificate signing request with subjectAltName", 400) from error
         hosts = [*wanted.get_values_for_type(x509.DNSName), *map(str, wanted.get_values_for_type(x509.IPAddress))]
         refused = [host for host in hosts if not is_loopback(host) and host not in self._allowed_hosts]
+        if only is not None and {canonical(host) for host in hosts} != {only}:
+            raise ApiError("BadRequest", f"a certificate is signed for {only}, the host of this url, alone", 400)
         if not request.is_signature_valid or not hosts or refused:
             raise ApiError("BadRequest", f"only loopback names and allowed hosts are signed, not {', '.join(refused) or 'none'}", 400)
         return self._issue(request.public_key(), hosts).public_bytes(serialization.Encoding.PEM).decode()  # type: ignore[arg-type]

@@ -19,11 +19,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.localglobus import mails, recent
+from services.localglobus import mails, node_addresses, recent
 from services.localglobus.auth import scopes
 from services.localglobus.auth.tokens import find_caller, read_bearer
+from services.localglobus.certificates import Authority
 from services.localglobus.errors import ApiError
 from services.localglobus.numbers import read_whole
+from services.localglobus.settings import Settings
 from services.localglobus.store import Store
 from services.localglobus.transfer import assurance, collections, orders, tasks, times
 from services.localglobus.transfer.collections import Collection
@@ -65,15 +67,16 @@ async def run(app: Starlette) -> None:
 async def register(request: Request) -> Response:
     node = _node(request)
     asked = await read_document(request)
-    if asked.get("protocol") != PROTOCOL or asked.get("name") != node or not str(asked.get("url", "")).startswith("https://"):
-        raise ApiError("BadRequest", f"protocol must be {PROTOCOL}, name {node}, and url an https address", 400)
-    certificate = request.app.state.authority.sign(asked["csr"]) if asked.get("csr") else None
-    store = store_of(request)
-    await store.write(_note_node, node, str(asked["url"]).rstrip("/"), str(asked["instance"]))
+    if asked.get("protocol") != PROTOCOL or asked.get("name") != node:
+        raise ApiError("BadRequest", f"protocol must be {PROTOCOL} and name {node}", 400)
+    url, instance = node_addresses.read_url(asked.get("url")), _text(asked, "instance")
+    csr = None if asked.get("csr") is None else _text(asked, "csr")
+    authority: Authority = request.app.state.authority
+    certificate = await store_of(request).write(_register, request.app.state.settings, authority, node, url=url, instance=instance, csr=csr)
     ROOM.wake("orders")
     found = await _collections(request, node)
-    log.info("node %s registered as instance %s at %s", node, asked["instance"], asked["url"])
-    return JSONResponse({"certificate": certificate, "ca": request.app.state.authority.pem, "collections": found})
+    log.info("node %s registered as instance %s at %s", node, instance, url)
+    return JSONResponse({"certificate": certificate, "ca": authority.pem, "collections": found})
 
 
 async def list_collections(request: Request) -> Response:
@@ -184,6 +187,19 @@ def _known(request: Request) -> Iterator[str]:
     yield from (name for name in nodes_of(request).names() if name not in own)
 
 
+def _register(
+    db: sqlite3.Connection, settings: Settings, authority: Authority, node: str, *, url: str, instance: str, csr: str | None
+) -> str | None:
+    """Notes where the node is; returns the certificate that it asks for. A host of the Connect Personal kind is not to pose as another."""
+    only = None
+    if node not in settings.nodes:
+        node_addresses.require_free(db, settings, node=node, url=url)
+        only = node_addresses.host_of(url)
+    certificate = None if csr is None else authority.sign(csr, only=only)
+    _note_node(db, node, url, instance)
+    return certificate
+
+
 def _note_node(db: sqlite3.Connection, node: str, url: str, instance: str) -> None:
     """Where the node is, and that its former process holds nothing any more."""
     db.execute("UPDATE endpoint SET node_url = ?, node_instance = ?, node_seen_at = ? WHERE node = ?", (url, instance, time.time(), node))
@@ -266,6 +282,13 @@ def _access(db: sqlite3.Connection, node: str, collection_id: str, token: str | 
         "rule_version": collection.rule_version,
         "expires_at": min(ends, default=None),
     }
+
+
+def _text(asked: dict[str, Any], name: str) -> str:
+    value = asked.get(name)
+    if not isinstance(value, str) or not value:
+        raise ApiError("BadRequest", f"{name} must be a text", 400)
+    return value
 
 
 def _whole(asked: dict[str, Any], name: str, *, default: int) -> int:

@@ -38,6 +38,20 @@ def connect(path: Path) -> Connection:
     return connection
 
 
+OF_THE_STATEMENT = frozenset(
+    {
+        sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_MISUSE,
+        sqlite3.SQLITE_RANGE,
+    }
+)  # fmt: skip
+"""Primary result codes (https://www.sqlite.org/rescode.html) of what fails as often as it is tried."""
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether an error is the disk's or another process's, so that the same act may succeed later."""
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF not in OF_THE_STATEMENT
+
+
 class Store:
     """A database file with one writer thread and a pool of readers. Closing it waits for the writes already asked for."""
 

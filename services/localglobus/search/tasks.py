@@ -21,7 +21,7 @@ from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
 from services.localglobus.search import indices, ingesting, queries
 from services.localglobus.search.documents import task_document
-from services.localglobus.store import Store
+from services.localglobus.store import Store, may_pass
 from services.localglobus.transfer.waiting import ROOM
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def has_pending(db: sqlite3.Connection) -> bool:
 
 
 def work(db: sqlite3.Connection) -> None:
-    """Does the oldest task that is pending, all of it or nothing."""
+    """Does the oldest task that is pending, all of it or nothing. Raises `sqlite3.Error` where trying again may help."""
     row = db.execute("SELECT * FROM search_task WHERE state = 'PENDING' ORDER BY created_at, rowid LIMIT 1").fetchone()
     if row is None:
         return
@@ -78,6 +78,12 @@ def work(db: sqlite3.Connection) -> None:
     except ApiError as error:
         db.execute("ROLLBACK TO task")
         state, message = "FAILED", error.message
+    except Exception as error:  # a task that cannot be done must not hold up those behind it
+        if may_pass(error):
+            raise
+        log.exception("task %s of Search failed", row["id"])
+        db.execute("ROLLBACK TO task")
+        state, message = "FAILED", "localglobus failed; see its log"
     db.execute("RELEASE task")
     db.execute(
         "UPDATE search_task SET state = ?, message = ?, completed_at = ?, document = '{}' WHERE id = ?",

@@ -16,7 +16,7 @@ from datetime import timedelta
 from starlette.applications import Starlette
 
 from services.localglobus.errors import ApiError
-from services.localglobus.store import Store
+from services.localglobus.store import Store, may_pass
 from services.localglobus.timers import authority, timers
 from services.localglobus.timers.schedules import Schedule
 from services.localglobus.transfer import accepting, tasks, times
@@ -37,7 +37,7 @@ async def run(app: Starlette) -> None:
     while True:
         try:
             for timer_id in await store.read(due):
-                await store.write(run_one, timer_id)
+                await _sweep_one(store, timer_id)
                 ROOM.wake("orders")
             if time.monotonic() >= forget_at:
                 await store.write(forget_runs)
@@ -45,6 +45,13 @@ async def run(app: Starlette) -> None:
         except sqlite3.Error:
             log.exception("a timer could not be run; trying again")
         await asyncio.sleep(LOOK_S)
+
+
+async def _sweep_one(store: Store, timer_id: str) -> None:
+    try:
+        await store.write(run_one, timer_id)
+    except Exception:  # one timer that cannot be run must not hold up the others
+        log.exception("timer %s could not be run; trying again", timer_id)
 
 
 def due(db: sqlite3.Connection) -> list[str]:
@@ -62,12 +69,15 @@ def run_one(db: sqlite3.Connection, timer_id: str) -> None:
         db.execute("SAVEPOINT run")
         try:
             task_id = _submit(db, row)
-        except ApiError as error:
+        except Exception as error:  # whatever it is, it is this run's failure; the next tick tries again
+            if may_pass(error):
+                raise
             db.execute("ROLLBACK TO run")
             db.execute("RELEASE run")
-            if _stop_for_want_of_authority(db, row, error):
+            refused = error if isinstance(error, ApiError) else _fault(timer_id, error)
+            if _stop_for_want_of_authority(db, row, refused):
                 return
-            _record(db, row, now, error=error)
+            _record(db, row, now, error=refused)
         else:
             db.execute("RELEASE run")
             _record(db, row, now, task_id=task_id)
@@ -75,6 +85,12 @@ def run_one(db: sqlite3.Connection, timer_id: str) -> None:
     next_run_at = Schedule.load(row["schedule"]).next_after(now, n_runs=n_runs)
     status = "ended" if next_run_at is None else "loaded"
     db.execute("UPDATE timer SET status = ?, next_run_at = ? WHERE id = ?", (status, next_run_at, timer_id))
+
+
+def _fault(timer_id: str, error: Exception) -> ApiError:
+    """A defect of ours: logged whole, told without particulars."""
+    log.error("a run of timer %s failed", timer_id, exc_info=error)
+    return ApiError("InternalError", "localglobus failed; see its log", 500)
 
 
 def _submit(db: sqlite3.Connection, row: sqlite3.Row) -> str:

@@ -131,5 +131,5 @@ def _moment(value: object, name: str) -> str | None:
         return None
     try:
         return times.parse(value, field=name)
-    except (ApiError, OverflowError) as error:
+    except ApiError as error:
         raise invalid(name, message="a time is written in ISO 8601") from error

@@ -22,9 +22,9 @@ def parse(value: object, *, field: str) -> str:
         raise ApiError("BadRequest", f"{field} must be an ISO 8601 time", 400)
     try:
         moment = datetime.fromisoformat(value.strip())
-    except ValueError as error:
+        return text(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError) as error:  # in UTC it may lie beyond the years that there are
         raise ApiError("BadRequest", f"{field} must be an ISO 8601 time, not {value!r}", 400) from error
-    return text(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def parse_future(value: object, *, field: str) -> str:

@@ -2,6 +2,9 @@
 
 import json
 import signal
+import sqlite3
+import uuid
+from contextlib import closing
 
 import pytest
 from globus_sdk import GlobusAPIError
@@ -22,6 +25,16 @@ def refused(act, *words, **more):
 
 def urn(index, who):
     return f"urn:globus:auth:identity:{index.identity(who)}"
+
+
+def test_a_task_that_cannot_be_done_fails_and_those_behind_it_are_done(globus, index):
+    task_id = str(uuid.uuid4())
+    with closing(sqlite3.connect(globus.data / "localglobus.sqlite", timeout=30)) as db, db:
+        row = (task_id, index.id, "ingest", "PENDING", None, '{"entries": [{}]}', "2000-01-01 00:00:00", None)
+        db.execute("INSERT INTO search_task VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    index.put(index.entry("a", {"x": 1}))
+    assert index.wait(task_id)["state"] == "FAILED"
+    assert index.demo.search(index.id, "1")["total"] == 1
 
 
 def test_index_is_described_changed_closed_and_opened_again(index, anonymous):

@@ -1,6 +1,8 @@
 """Timers by the unmodified TimersClient: they really copy, on the owner's consents of the moment, and outlive a kill."""
 
 import signal
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -238,6 +240,18 @@ def test_wrong_timer_is_refused(sites, demo, folder, changed):
     error = refused(demo.post, "/v2/timer", data={"timer": {**right, **changed}})
     assert error.http_status == 422
     assert error.messages
+
+
+def test_a_timer_that_cannot_be_run_does_not_hold_up_the_others(sites, demo, folder):
+    late = make(demo, OnceTimerSchedule(), copy(sites, folder, deadline="9999-12-31T23:59:59-14:00"), name="Beyond all years")
+    spoiled = make(demo, OnceTimerSchedule(datetime=datetime.now(UTC) + timedelta(seconds=1)), copy(sites, folder), name="Spoiled")
+    with closing(sqlite3.connect(sites.globus.data / "localglobus.sqlite", timeout=30)) as db, db:
+        db.execute("UPDATE timer SET body = '[]' WHERE id = ?", (spoiled["job_id"],))
+    for timer, code in ((late, "BadRequest"), (spoiled, "InternalError")):
+        job = ended(demo, timer)
+        assert (job["n_errors"], job["results"]["data"][0]["errors"]["code"]) == (1, code)
+    ended(demo, make(demo, OnceTimerSchedule(), copy(sites, folder)))
+    assert (folder / "copied.txt").exists()
 
 
 def test_all_timers_of_a_user_run_only_so_often(sites, demo, folder):

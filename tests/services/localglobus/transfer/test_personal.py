@@ -2,11 +2,15 @@
 
 import subprocess
 import sys
+from ipaddress import ip_address
 
+import httpx
 import pytest
+from cryptography import x509
 from globus_sdk import TransferAPIError, TransferData
 
 from tests.services.localglobus.conftest import CHECKOUT
+from tests.services.localglobus.test_certificates import request as signing_request
 from tests.services.localglobus.transfer.conftest import NODES, wait_until
 
 ADDRESS = "127.0.0.9"
@@ -114,6 +118,43 @@ def test_folder_of_it_is_shared(sites, ada, host, laptop):
     ada.delete_endpoint(host["id"])
     for each in (guest, host["id"]):
         assert refused(ada.get_endpoint, each) == (404, "EndpointNotFound")
+
+
+def register(sites, host, address, csr=None):
+    """What the node of a host says at its start."""
+    body = {"protocol": 1, "name": host["id"], "instance": host["id"], "url": f"https://{address}:{sites.globus.port}", "csr": csr}
+    headers = {"Authorization": f"Bearer {host['globus_connect_setup_key']}"}
+    return httpx.post(f"{sites.globus.url}/dtn/v1/register", json=body, headers=headers, trust_env=False)
+
+
+def test_computer_gets_a_certificate_for_its_own_address_alone(sites, host):
+    own, archive = (signing_request(x509.IPAddress(ip_address(each))) for each in (ADDRESS, NODES["archive"]))
+    assert register(sites, host, ADDRESS, archive).status_code == 400
+    both = signing_request(*(x509.IPAddress(ip_address(each)) for each in (ADDRESS, NODES["archive"])))
+    assert register(sites, host, ADDRESS, both).status_code == 400
+    made = x509.load_pem_x509_certificate(register(sites, host, ADDRESS, own).json()["certificate"].encode())
+    names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [*map(str, names.get_values_for_type(x509.IPAddress))] == [ADDRESS]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "localhost", "127.0.0.2", *NODES.values(), "127.0.0.5", "[::ffff:127.0.0.3]"])
+def test_computer_is_nowhere_where_a_service_is(sites, host, address):
+    name = "127.0.0.3" if ":" in address else address
+    csr = signing_request(x509.DNSName(name) if name == "localhost" else x509.IPAddress(ip_address(name)))
+    for asked in (csr, None):
+        answer = register(sites, host, address, asked)
+        assert (answer.status_code, "another service" in answer.json()["message"]) == (400, True)
+
+
+def test_computer_is_not_where_somebody_elses_is(sites, ada, host):
+    assert register(sites, host, ADDRESS).status_code == 200
+    cy = sites.person("cy")
+    foreign = cy.post("/v0.10/endpoint", data={"is_globus_connect": True, "display_name": "Cy's laptop"})
+    try:
+        assert register(sites, foreign, ADDRESS).status_code == 400
+        assert register(sites, foreign, "127.0.0.10").status_code == 200
+    finally:
+        cy.delete_endpoint(foreign["id"])
 
 
 def test_setup_key_ends_with_its_host(sites, ada, host):
