@@ -117,6 +117,13 @@ def check_curator(user: Visitor, dataset: Dataset) -> None:
         raise ForbiddenError("Only a steward of this dataset or an operator may do this.")
 
 
+def check_staff(user: Visitor) -> None:
+    """Raise ForbiddenError unless the person is a steward of anything or an operator."""
+    if not (getattr(user, "is_steward", False) or getattr(user, "is_operator", False)):
+        check_role_counts(user)
+        raise ForbiddenError("These pages are for stewards.")
+
+
 def check_role_counts(user: Visitor) -> None:
     """Raise AssuranceNeededError for staff whose role does not count, because their sign-in lacks the second factor that it needs here."""
     if getattr(user, "lacks_second_factor", False):

@@ -17,7 +17,7 @@ from datasets import checking, dois, files, granting, ingesting, manifests, publ
 from datasets.access import check_curator, check_may_list, decide
 from datasets.differences import changes, count_changes
 from datasets.errors import InvalidError, NotFoundError
-from datasets.finding import find_dataset, find_version
+from datasets.finding import find_dataset, find_version, whole_number
 from datasets.models import Grant, Version
 from datasets.searchquery import SearchQuery
 from datasets.serializers import (
@@ -165,9 +165,9 @@ class ChangesView(APIView):
         version = find_version(request.user, slug, number)
         check_may_list(request.user, version.dataset, version)
         since = request.query_params.get("since", "") or str(max(int(number) - 1, 1))
-        if not since.isdecimal():
+        if whole_number(since) is None:
             raise InvalidError(fields={"since": ["The number of a version."]})
-        other = find_version(request.user, slug, int(since))
+        other = find_version(request.user, slug, since)
         limit = _limit(request.query_params.get("limit", ""))
         found = changes(other, version, after=request.query_params.get("cursor", ""), limit=limit + 1)
         next_url = None
@@ -316,9 +316,10 @@ def _text(request: Request, name: str) -> str:
 def _limit(asked: str) -> int:
     if not asked:
         return PAGE
-    if not asked.isdecimal() or not 1 <= int(asked) <= MOST:
+    limit = whole_number(asked) or 0
+    if not 1 <= limit <= MOST:
         raise InvalidError(fields={"limit": [f"A number from 1 to {MOST}."]})
-    return int(asked)
+    return limit
 
 
 def _link(next_url: str | None) -> dict[str, str]:

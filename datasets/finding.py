@@ -13,10 +13,16 @@ def find_dataset(user: Visitor, slug: str) -> Dataset:
     return dataset
 
 
+def whole_number(text: str) -> int | None:
+    """The number that a form or an address names; None for anything else, also for more digits than any number of ours has."""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
 def find_version(user: Visitor, slug: str, number: int | str) -> Version:
     """The version, when this person may see it; NotFoundError otherwise."""
     dataset = find_dataset(user, slug)
-    version = Version.objects.visible_to(user).filter(dataset=dataset, number=int(number)).prefetch_related("locations").first()
+    wanted = Version.objects.visible_to(user).filter(dataset=dataset, number=whole_number(str(number)) or 0)
+    version = wanted.prefetch_related("locations").first()
     if version is None:
         raise NotFoundError
     version.dataset = dataset

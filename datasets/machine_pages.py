@@ -20,6 +20,7 @@ from markupsafe import Markup
 from datasets import files
 from datasets.describing import current_record, find_record, make_record, with_description
 from datasets.errors import InvalidError, NotFoundError
+from datasets.finding import whole_number
 from datasets.formats import FORMATS, Format, described_by, schema_org, signposting
 from datasets.formats.markup import add, xml_text
 from datasets.formats.record import Record
@@ -85,10 +86,11 @@ def _names(asked: MediaType, offered: MediaType) -> bool:
 
 def describe(request: HttpRequest, slug: str, form: Format) -> HttpResponseBase:
     """The version that `version` names, by default the current one, in a format. Public: nobody is asked who she is."""
-    number = request.GET.get("version", "")
-    if number and not (number.isdecimal() and len(number) < 10):
+    named = request.GET.get("version", "")
+    number = whole_number(named)
+    if named and number is None:
         raise NotFoundError
-    record = find_record(slug, int(number) if number else None, has_files=form.has_files)
+    record = find_record(slug, number, has_files=form.has_files)
     if not form.applies_to(record):
         raise NotFoundError("This dataset has no such description: its place or its time is not known.")
     response = HttpResponse(form.write(record), content_type=form.content_type)

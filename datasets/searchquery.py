@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.core import signing
 
 from datasets.errors import InvalidError
+from datasets.finding import whole_number
 
 FACETS = ("subject", "variable", "format", "licence", "access", "decade", "year")
 SORTS = {"relevance": "Best match", "newest": "Newest", "title": "Title", "size": "Largest"}
@@ -57,8 +58,8 @@ class SearchQuery:
         sort = asked.get("sort", "")
         if sort and sort not in SORTS:
             wrong["sort"] = [f"One of {', '.join(SORTS)}."]
-        limit = asked.get("limit", "") or str(PAGE)
-        if not str(limit).isdecimal() or not 1 <= int(limit) <= MOST:
+        limit = whole_number(str(asked.get("limit", "") or PAGE)) or 0
+        if not 1 <= limit <= MOST:
             wrong["limit"] = [f"A number from 1 to {MOST}."]
         start = _read_day(asked.get("from", ""), "from", wrong, is_end=False)
         end = _read_day(asked.get("to", ""), "to", wrong, is_end=True)
@@ -67,7 +68,7 @@ class SearchQuery:
             raise InvalidError(fields=wrong)
         words = asked.get("q", "").replace("\0", "").strip()[:LONGEST_WORDS]
         chosen = {name: values for name, values in facets.items() if values}
-        return cls(words=words, facets=chosen, start=start, end=end, box=box, sort=sort, cursor=asked.get("cursor", ""), limit=int(limit))
+        return cls(words=words, facets=chosen, start=start, end=end, box=box, sort=sort, cursor=asked.get("cursor", ""), limit=limit)
 
     @property
     def order(self) -> str:

@@ -9,8 +9,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from datasets import seeing
-from datasets.access import check_role_counts
-from datasets.errors import ForbiddenError, InvalidError
+from datasets.access import check_staff
+from datasets.errors import InvalidError
 from datasets.finding import find_dataset
 from datasets.moments import read_moment
 
@@ -37,9 +37,7 @@ def who_can_see(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 def what_she_sees(request: HttpRequest) -> HttpResponse:
     """`pages/what_she_sees.html`: `people` that `q` finds; what the one can see, `seen`. Query: `q`, `person`, `at`."""
-    if not (getattr(request.user, "is_steward", False) or getattr(request.user, "is_operator", False)):
-        check_role_counts(request.user)
-        raise ForbiddenError("These pages are for stewards.")
+    check_staff(request.user)
     text, named, at = request.GET.get("q", ""), request.GET.get("person", ""), request.GET.get("at", "").strip()
     errors: dict[str, list[str]] = {}
     found = seeing.find_people(text)

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Callable
-from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -15,10 +14,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from datasets import bulk, checking, datacite, dois, granting, ingesting, protecting, publishing, registering, terms
-from datasets.access import check_curator, check_role_counts
-from datasets.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from datasets.access import check_curator, check_staff
+from datasets.errors import ConflictError, InvalidError, NotFoundError
 from datasets.files import FileQuery, measure
-from datasets.finding import find_dataset
+from datasets.finding import find_dataset, whole_number
 from datasets.models import Dataset, Doi, PrincipalType, ScanRun, TermsAcceptance, Version
 from datasets.moments import end_of_day
 from datasets.recounting import n_without_checksum
@@ -33,7 +32,7 @@ POLL_S = 2
 @require_safe
 def steward(request: HttpRequest) -> HttpResponse:
     """`pages/steward_list.html`: `datasets` (with newest version and scan), `next_url`. Query: `after` (slug)."""
-    _check_role(request.user)
+    check_staff(request.user)
     newest = Prefetch("versions", Version.objects.prefetch_related(Prefetch("scans", ScanRun.objects.order_by("-asked_at"))))
     found = Dataset.objects.curated_by(request.user).filter(slug__gt=request.GET.get("after", "")).order_by("slug").prefetch_related(newest)
     rows = list(found[: DATASETS_ON_A_PAGE + 1])
@@ -50,7 +49,7 @@ def steward(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def register(request: HttpRequest) -> HttpResponse:
     """`pages/steward_register.html`: slug, title, and where the files are; POST registers and goes on to the desk."""
-    _check_role(request.user)
+    check_staff(request.user)
     typed = {name: request.POST.get(name, "").strip() for name in ("slug", "title", "collection_id", "base_path")}
     errors: dict[str, list[str]] = {}
     if request.method == "POST":
@@ -70,7 +69,7 @@ def register(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def load_table(request: HttpRequest) -> HttpResponse:
     """`pages/steward_table.html`: a CSV table is checked (`act` check) or loaded (`act` load); `loaded` says what came of it."""
-    _check_role(request.user)
+    check_staff(request.user)
     table, loaded, errors = _table_of(request), None, {}
     if request.method == "POST":
         try:
@@ -96,7 +95,7 @@ def _table_of(request: HttpRequest) -> str:
 @require_safe
 def download_table(request: HttpRequest) -> HttpResponse:
     """Her datasets in the columns that `load_table` reads."""
-    _check_role(request.user)
+    check_staff(request.user)
     mine = Dataset.objects.curated_by(request.user).order_by("slug").prefetch_related("creators", "subjects", "versions__locations")
     headers = {"Content-Disposition": 'attachment; filename="datasets.csv"'}
     return HttpResponse(bulk.as_table(list(mine[: bulk.MOST_ROWS])), content_type="text/csv; charset=utf-8", headers=headers)
@@ -197,8 +196,8 @@ def _register_doi(request: HttpRequest, dataset: Dataset) -> str:
 
 
 def _withdraw(request: HttpRequest, dataset: Dataset) -> str:
-    number, asked = request.POST.get("number", ""), request.POST
-    version = dataset.versions.published().filter(number=number).first() if number.isdecimal() else None
+    asked = request.POST
+    version = dataset.versions.published().filter(number=whole_number(asked.get("number", "")) or 0).first()
     if version is None:
         raise NotFoundError
     publishing.withdraw(version, user=request.user, reason=asked.get("reason", ""), forward_url=asked.get("forward_url", ""))
@@ -248,8 +247,7 @@ def _lift_embargo(request: HttpRequest, dataset: Dataset) -> str:
 
 
 def _revoke(request: HttpRequest, dataset: Dataset) -> str:
-    number = request.POST.get("grant", "")
-    given = dataset.grants.filter(pk=number).first() if number.isdecimal() else None
+    given = dataset.grants.filter(pk=whole_number(request.POST.get("grant", "")) or 0).first()
     if given is None:
         raise NotFoundError
     granting.revoke(given, revoked_by=request.user)
@@ -322,12 +320,6 @@ def _curated(request: HttpRequest, slug: str) -> Dataset:
     dataset = find_dataset(request.user, slug)
     check_curator(request.user, dataset)
     return dataset
-
-
-def _check_role(user: Any) -> None:
-    if not (user.is_steward or user.is_operator):
-        check_role_counts(user)
-        raise ForbiddenError("These pages are for stewards.")
 
 
 def _draft(dataset: Dataset) -> Version:

@@ -139,7 +139,8 @@ class RefusalMiddleware:
     def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
         """Refuse a body larger than any form or document here, and a NUL in an address or a form: no text in the database can hold one."""
         length = str(request.META.get("CONTENT_LENGTH") or "0")
-        if length.isdecimal() and int(length) > MOST_BODY_BYTES:  # Django asks this of forms only; documents are read whole, too
+        # Django asks this of forms only; documents are read whole, too.
+        if length.isdecimal() and (len(length) > 18 or int(length) > MOST_BODY_BYTES):
             return answer(request, status=413, code="too-large", detail=f"A request here has at most {MOST_BODY_BYTES:,} bytes.")
         given = [request.path, *(text for query in (request.GET, request.POST) for _, texts in query.lists() for text in texts)]
         return bad_request(request, ValueError("NUL")) if any("\0" in text for text in given) else None

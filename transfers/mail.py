@@ -19,7 +19,7 @@ from django.utils import timezone
 from datasets.errors import UnavailableError
 from transfers import globus, manifests
 from transfers.faults import outside_call
-from transfers.models import DataRequest, SentMail
+from transfers.models import DataRequest
 
 log = logging.getLogger(__name__)
 
@@ -79,12 +79,27 @@ def try_sending(send: Callable[[DataRequest], None], request: DataRequest) -> bo
 
 
 def _send(request: DataRequest, message: str, *, occasion: int = 0, **context: Any) -> None:
-    guard, _ = SentMail.objects.get_or_create(
-        request=request, message=message, occasion=occasion, defaults={"message_id": _message_id(request, message, occasion)}
-    )
-    if guard.sent_at or not request.user.email:
+    send_once(request, message, lambda: {**_context(request), **context}, occasion=occasion, to=[request.user.email])
+
+
+def send_once(
+    request: Any,
+    message: str,
+    words: Callable[[], dict[str, Any]],
+    *,
+    occasion: int,
+    to: Sequence[str],
+    reply_to: Sequence[str] | None = None,
+) -> None:
+    """Deliver a message about a request once for each occasion; nothing where nobody has an address. Safe to repeat.
+
+    `request` is any row whose `mails` are its guards; `words` is asked only when there is something to send. Raises MailUnavailableError.
+    """
+    message_id = f"<{request.pk}.{message}.{occasion}@{urlsplit(settings.BASE_URL).hostname}>"
+    guard, _ = request.mails.get_or_create(message=message, occasion=occasion, defaults={"message_id": message_id})
+    if guard.sent_at or not any(to):
         return
-    deliver(message, {**_context(request), **context}, to=[request.user.email], message_id=guard.message_id)
+    deliver(message, words(), to=to, message_id=guard.message_id, reply_to=reply_to)
     guard.sent_at = timezone.now()
     guard.save(update_fields=["sent_at"])
 
@@ -118,7 +133,3 @@ def _context(request: DataRequest) -> dict[str, Any]:
         "user": None,
         "expires_at": request.expires_at,
     }
-
-
-def _message_id(request: DataRequest, message: str, occasion: int) -> str:
-    return f"<{request.pk}.{message}.{occasion}@{urlsplit(settings.BASE_URL).hostname}>"

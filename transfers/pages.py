@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from datasets import files, terms
 from datasets.access import check_may_list, may_list
 from datasets.files import FileQuery
-from datasets.finding import find_version
+from datasets.finding import find_version, whole_number
 from datasets.models import Dataset, Version
 from transfers import acts, globus, linking, mail, manifests, requesting, selecting, sending, sharing, snippets
 from transfers.api import manifest_response
@@ -26,7 +26,6 @@ from transfers.errors import (
     GlobusUnavailableError,
     InvalidError,
     NotFoundError,
-    SignInNeededError,
 )
 from transfers.models import Basket, DataRequest, DataRequestTask
 from transfers.states import FINISHED, Status, TaskKind
@@ -63,7 +62,7 @@ def open_file(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 @require_safe
 def measure(request: HttpRequest, slug: str) -> HttpResponse:
     """`pages/files_measure.html`: how much is ticked, and how long it takes. Query: `version`, `folder`, `file` (repeat)."""
-    version = find_version(request.user, slug, _whole_number(request.GET.get("version", "")) or 0)
+    version = find_version(request.user, slug, whole_number(request.GET.get("version", "")) or 0)
     check_may_list(request.user, version.dataset, version)
     folders, names = tuple(request.GET.getlist("folder")), tuple(request.GET.getlist("file"))
     chosen = files.measure(version, FileQuery(folders=folders, files=names)) if folders or names else None
@@ -136,7 +135,7 @@ def empty_basket(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_share(request: HttpRequest) -> HttpResponse:
     """`pages/request_new.html`: review, then POST asks for a share of the basket. Fields: `key`, `idempotency_key`, `lifetime_days`."""
-    _require_sign_in(request)
+    requesting.check_signed_in(request.user)
     reviewed = selecting.review(_find_basket(request), user=request.user)
     if request.method != "POST":
         _require_terms(request, reviewed)
@@ -148,7 +147,7 @@ def new_share(request: HttpRequest) -> HttpResponse:
             known = sharing.request_share(
                 user=request.user,
                 wanted=reviewed.wanted,
-                lifetime_days=_whole_number(request.POST.get("lifetime_days", "")),
+                lifetime_days=_lifetime_days(request),
                 idempotency_key=request.POST.get("idempotency_key", "")[:200],
             )
         except DuplicateRequestError as error:
@@ -163,7 +162,7 @@ def new_share(request: HttpRequest) -> HttpResponse:
 @require_safe
 def choose_destination(request: HttpRequest) -> HttpResponse:
     """`pages/send_choose.html`: `remembered` destinations, the `offer` of others or what query `q` `found`, `globus_error` in words."""
-    _require_sign_in(request)
+    requesting.check_signed_in(request.user)
     reviewed = selecting.review(_find_basket(request), user=request.user)
     _require_terms(request, reviewed)
     text = request.GET.get("q", "").strip()
@@ -189,7 +188,7 @@ def choose_destination(request: HttpRequest) -> HttpResponse:
 @require_safe
 def review_transfer(request: HttpRequest) -> HttpResponse:
     """`pages/send_review.html`: `place` (collection, path, folders there), the basket's `review`. Query: `collection`, `path`."""
-    _require_sign_in(request)
+    requesting.check_signed_in(request.user)
     reviewed = selecting.review(_find_basket(request), user=request.user)
     return _show_review(request, reviewed, _collection_id(request.GET.get("collection", "")), request.GET.get("path", ""))
 
@@ -197,7 +196,7 @@ def review_transfer(request: HttpRequest) -> HttpResponse:
 @require_POST
 def confirm_transfer(request: HttpRequest) -> HttpResponse:
     """Send the basket. Fields: `collection`, `path`, `name`, `key`, `idempotency_key`."""
-    _require_sign_in(request)
+    requesting.check_signed_in(request.user)
     known = _asked_before(request)
     if known is not None:
         return redirect(known)
@@ -254,7 +253,7 @@ def _show_review(
 @require_safe
 def requests(request: HttpRequest) -> HttpResponse:
     """`pages/requests.html`: `page` of the person's own requests, what needs her first. Query: `show` (a key of FILTERS), `page`."""
-    _require_sign_in(request)
+    requesting.check_signed_in(request.user)
     show = request.GET.get("show", "")
     shown: dict[str, list[Status]] = {
         "needs-you": [Status.NEEDS_SIGN_IN, Status.FAILED],
@@ -277,7 +276,7 @@ def requests(request: HttpRequest) -> HttpResponse:
 @require_safe
 def request_page(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
     """`pages/request.html`, or only its live part for htmx: `asked`, `kind`, `events`, `tasks`, `acts`, `links`, `snippets`, `failed`."""
-    _require_sign_in(request)
+    requesting.check_signed_in(request.user)
     asked = requesting.find_request(request.user, request_id)
     template = "pages/request_live.html" if request.headers.get("HX-Request") == "true" else "pages/request.html"
     return render(request, template, _request_context(request, asked))
@@ -330,11 +329,6 @@ def act(request: HttpRequest, request_id: uuid.UUID, act: str) -> HttpResponse:
 # -- what the pages share -----------------------------------------------------------------------------------------------------
 
 
-def _require_sign_in(request: HttpRequest) -> None:
-    if not request.user.is_authenticated:
-        raise SignInNeededError
-
-
 def _require_terms(request: HttpRequest, reviewed: selecting.Review) -> None:
     """Lead to the terms before the review, not after it."""
     terms.check_accepted(request.user, {one.version.dataset for one in reviewed.wanted})
@@ -362,7 +356,7 @@ def _version(request: HttpRequest) -> Version:
     versions = Version.objects.offered().filter(
         dataset__in=Dataset.objects.visible_to(request.user), dataset__slug=request.POST.get("dataset", "")
     )
-    if number := _whole_number(request.POST.get("version", "")):
+    if number := whole_number(request.POST.get("version", "")):
         versions = versions.filter(number=number)
     found = versions.select_related("dataset").order_by("-number").first()
     if found is None:
@@ -423,8 +417,10 @@ def _collection_id(text: str) -> uuid.UUID:
         raise InvalidError("That is no collection id.", fields={"collection": ["That is no collection id."]}) from error
 
 
-def _whole_number(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
+def _lifetime_days(request: HttpRequest) -> int | None:
+    """What the form says; None for nothing. What is no number is refused in the words for 0 days."""
+    text = request.POST.get("lifetime_days", "").strip()
+    return (whole_number(text) or 0) if text else None
 
 
 def _snippets(request: HttpRequest, reviewed: selecting.Review) -> list[snippets.Snippet]:

@@ -47,14 +47,19 @@ class Wanted:
     query: files.FileQuery
 
 
+def check_signed_in(user: Any) -> None:
+    """Raise SignInNeededError for nobody; pages lead on to the sign-in and back."""
+    if not getattr(user, "is_authenticated", False):
+        raise SignInNeededError
+
+
 def check_wanted(user: Any, wanted: Sequence[Wanted]) -> None:
     """Whether she may have these files.
 
     Raises NotFoundError for what she may not see, ForbiddenError for files that she may not have,
     AssuranceNeededError for controlled ones without a second factor, TermsNeededError for terms that she has not accepted.
     """
-    if not getattr(user, "is_authenticated", False):
-        raise SignInNeededError
+    check_signed_in(user)
     if not wanted:
         raise InvalidError("Nothing is selected.", fields={"selections": ["Select at least one file."]})
     if len(wanted) > MOST_SELECTIONS:

@@ -275,6 +275,9 @@ def test_a_steward_curates_in_the_browser_from_registering_to_granting(browser, 
     assert "An id looks like" in page(client.post(f"{desk}grant/", {"principal_type": "identity", "principal": "ada"}), 400)
     client.post(f"{desk}grant/", {"principal_type": "identity", "principal": str(ada.id), "label": "Ada", "until": "2099-12-31"})
     assert "Ada" in page(client.get(desk))
+    for number in ("", "x", "9" * 12, "9" * 5000):
+        assert client.post(f"{desk}revoke/", {"grant": number}).status_code == 404
+        assert client.post(f"{desk}withdraw/", {"number": number, "reason": "Wrong."}).status_code == 404
     client.post(f"{desk}revoke/", {"grant": str(dataset.grants.get().pk)})
     assert dataset.grants.get().revoked_at is not None
     client.post(f"{desk}draft/", {"reason": "more"})

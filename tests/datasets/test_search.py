@@ -210,6 +210,7 @@ def test_zero_results_name_the_filter_to_drop(archive):
         "cursor=a:b:c",
         "sort=luck",
         "limit=0",
+        f"limit={'9' * 5000}",
         "limit=1000",
         "from=soon",
         "bbox=1,2,3",

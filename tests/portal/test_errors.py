@@ -95,6 +95,8 @@ def test_a_document_that_would_fill_the_memory_is_refused(browser, people):
     document = b'{"selections": "' + b"x" * errors.MOST_BODY_BYTES + b'"}'
     response = browser(people["ada"]).post("/api/v1/data-requests", document, content_type="application/json")
     assert (response.status_code, response.json()["code"]) == (413, "too-large")
+    said = browser().post("/api/v1/data-requests", {}, content_type="application/json", CONTENT_LENGTH="9" * 5000)
+    assert said.status_code == 413
 
 
 def test_a_request_for_another_host_is_refused_and_no_failure(browser):

@@ -187,8 +187,11 @@ def test_basket_that_another_tab_changed_is_not_asked_for(as_ada, publish):
 def test_lifetime_beyond_the_policy_is_refused(as_ada, publish):
     add(as_ada, publish())
     address = reverse("transfers:request-new")
-    fields = form_of(as_ada.get(address), address) | {"lifetime_days": "4000"}
-    assert as_ada.post(address, fields).status_code == 400
+    fields = form_of(as_ada.get(address), address)
+    for days in ("4000", "0", "a week", "9" * 5000):
+        refused = as_ada.post(address, fields | {"lifetime_days": days})
+        assert refused.status_code == 400
+        assert "A share lives from 1 to" in refused.content.decode()
 
 
 def test_get_changes_nothing(as_ada, publish, ada):

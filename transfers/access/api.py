@@ -18,11 +18,18 @@ from transfers.access.serializers import AccessRequestSerializer, ApproveSeriali
 from transfers.api import NewestFirst
 
 
+class LongestWaitFirst(NewestFirst):
+    """Newest first, but what waits for a decision in the order of its waiting."""
+
+    def get_ordering(self, request: Request, queryset: Any, view: Any) -> tuple[str, ...]:
+        return ("moved_at", "id") if request.query_params.get("waiting") else tuple(super().get_ordering(request, queryset, view))
+
+
 class AccessRequestViewSet(ReadOnlyModelViewSet[AccessRequest]):
-    """Access requests: your own, and those of the datasets that you curate. `?waiting=1`: what waits for you to decide, oldest first."""
+    """Access requests: your own, and those of the datasets that you curate. `?waiting=1`: what you are to decide, longest wait first."""
 
     permission_classes = [IsAuthenticated]
-    pagination_class = NewestFirst
+    pagination_class = LongestWaitFirst
     lookup_value_converter = "uuid"
     serializer_class = AccessRequestSerializer
 

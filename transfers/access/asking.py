@@ -17,7 +17,8 @@ from datasets.models import Dataset, PrincipalType, TermsAcceptance
 from transfers.access import following
 from transfers.access.models import AccessRequest
 from transfers.access.states import ACCESS_OPEN, ACCESS_UNDECIDED, AccessStatus, Act
-from transfers.errors import NotYoursError, SignInNeededError
+from transfers.errors import NotYoursError
+from transfers.requesting import check_signed_in
 
 LONGEST = 4_000
 USUAL_DAYS = 365
@@ -31,8 +32,7 @@ def request_access(
     `accepted_terms` is the version of the terms that she agrees to with it. Raises TermsNeededError where that lacks, InvalidError for an
     empty purpose or an end that has passed, ConflictError for somebody who has access or cannot get it by asking.
     """
-    if not getattr(user, "is_authenticated", False):
-        raise SignInNeededError
+    check_signed_in(user)
     if known := open_request(dataset, user):
         return known
     _check_askable(dataset, user)
@@ -123,7 +123,7 @@ def deny(request: AccessRequest, *, user: Any, reason: str) -> AccessRequest:
 def ask_renewal(request: AccessRequest, *, user: Any, purpose: str, until: datetime | None = None) -> AccessRequest:
     """Ask for more time before the end; access lasts meanwhile. Safe to repeat.
 
-    Raises NotYoursError for others, InvalidError for an empty purpose, ConflictError when there is no access to renew.
+    Raises NotYoursError for others, InvalidError for an empty purpose, ConflictError when there is no access to renew or it has no end.
     """
     _check_own(request, user)
     if request.status == AccessStatus.RENEWING:
@@ -132,6 +132,8 @@ def ask_renewal(request: AccessRequest, *, user: Any, purpose: str, until: datet
     _check_until(until)
     if request.status != AccessStatus.GRANTED:
         raise ConflictError("There is no access to renew. Ask again.")
+    if request.expires_at is None:
+        raise ConflictError("Your access has no end: there is nothing to renew.")
     request.move_to(
         AccessStatus.RENEWING, actor=user, note=purpose, last_act=Act.RENEWAL_ASKED, purpose=purpose, wanted_until=until, reason=""
     )
@@ -157,14 +159,19 @@ def withdraw(request: AccessRequest, *, user: Any) -> AccessRequest:
 
 @transaction.atomic
 def give_back(request: AccessRequest, *, user: Any) -> AccessRequest:
-    """End her access before its time. Safe to repeat. Raises NotYoursError for others, ConflictError where there is none."""
+    """End her access before its time, also what a steward gave her on the desk of the dataset. Safe to repeat.
+
+    Raises NotYoursError for others, ConflictError where there is none.
+    """
     _check_own(request, user)
     if request.status == AccessStatus.ENDED:
         return request
-    if not request.is_in_force or request.grant is None:
+    if not request.is_in_force:
         raise ConflictError("There is no access to give back.")
-    granting.give_back(request.grant, user=user)
     request.move_to(AccessStatus.ENDED, actor=user, last_act=Act.GIVEN_BACK)
+    Dataset.objects.select_for_update().get(pk=request.dataset_id)  # a steward who changes the end at this moment is before or after
+    for given in request.held_grants(timezone.now()):
+        granting.give_back(given, user=user)
     following.hint(request)
     return request
 

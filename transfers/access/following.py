@@ -11,6 +11,7 @@ from uuid import UUID
 from celery import shared_task
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from datasets.errors import NotClaimedError, StaleStateError
@@ -19,6 +20,7 @@ from transfers.access import mails
 from transfers.access.models import AccessRequest
 from transfers.access.states import AccessStatus, Act
 from transfers.mail import MOST_ATTEMPTS, MailUnavailableError
+from transfers.models.working import LONGEST_WAIT_S
 from transfers.steps import send_hint
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,14 @@ def follow(request_id: UUID | str) -> None:
 
 
 def _follow(request: AccessRequest) -> None:
+    """People act while a mail is on its way: that act made a step due, which this one must not put off. Hence `record` may refuse."""
+    try:
+        _take_step(request)
+    except StaleStateError:
+        log.info("the access request moved meanwhile", extra={"access_request_id": str(request.pk)})
+
+
+def _take_step(request: AccessRequest) -> None:
     try:
         _tell(request, request.last_act)
         if request.is_in_force:
@@ -52,16 +62,11 @@ def _follow(request: AccessRequest) -> None:
     except MailUnavailableError as error:
         log.warning("a mail is tried again later", extra={"access_request_id": str(request.pk), "words": error.detail})
         request.put_off()
-    except StaleStateError:
-        log.info("the access request moved meanwhile", extra={"access_request_id": str(request.pk)})
 
 
 def _look_after_end(request: AccessRequest) -> None:
     """Remind, or see that the grant is over; the row of the grant decides, also where a steward changed it on the dataset's desk."""
-    held = Grant.objects.active(timezone.now()).filter(
-        dataset=request.dataset_id, principal_type=PrincipalType.IDENTITY, principal=request.user_id
-    )
-    given = held.order_by("-granted_at").first()
+    given = request.held_grants(timezone.now()).order_by("-granted_at").first()
     if given is None:
         _end(request)
         return
@@ -77,7 +82,8 @@ def _look_after_end(request: AccessRequest) -> None:
 
 def _end(request: AccessRequest) -> None:
     """Her grant is not in force any more: its time is over, or a steward took it back."""
-    last = Grant.objects.filter(dataset=request.dataset_id, principal=request.user_id).order_by("-granted_at", "-id").first()
+    given = Grant.objects.filter(dataset=request.dataset_id, principal_type=PrincipalType.IDENTITY, principal=request.user_id)
+    last = given.order_by("-granted_at", "-id").first()
     is_taken_back = last is not None and last.revoked_at is not None and (last.expires_at is None or last.revoked_at < last.expires_at)
     if is_taken_back and last is not None:
         request.move_to(AccessStatus.ENDED, actor=last.revoked_by, last_act=Act.TAKEN_BACK)
@@ -109,11 +115,12 @@ def _tell(request: AccessRequest, act: str) -> None:
 
 @shared_task(name="transfers.access.sweep", acks_late=True, soft_time_limit=60, ignore_result=True)
 def sweep() -> int:
-    """Hint at every step that is due, among them the requests whose grant is over. Safe to repeat."""
+    """Hint at every step that is due, among them the requests whose grant is over or was changed. Safe to repeat."""
     now = timezone.now()
-    lost = AccessRequest.objects.without_grant().filter(due_at__gt=now) | AccessRequest.objects.without_grant().filter(due_at=None)
-    for pk in list(lost.values_list("pk", flat=True)[:MOST]):
-        AccessRequest.objects.unclaimed(now).filter(pk=pk).update(due_at=now)
+    is_far = Q(due_at=None) | Q(due_at__gt=now + timedelta(seconds=LONGEST_WAIT_S))  # nearer are those that are tried again
+    for changed in (AccessRequest.objects.without_grant(), AccessRequest.objects.behind_desk()):
+        for pk in list(changed.filter(is_far).values_list("pk", flat=True)[:MOST]):
+            AccessRequest.objects.unclaimed(now).filter(is_far, pk=pk).update(due_at=now)
     n_hints = 0
     for request in AccessRequest.objects.take_due(timezone.now(), most=MOST):
         send_hint(STEP, request.pk)

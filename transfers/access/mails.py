@@ -1,13 +1,12 @@
 """The mails of access requests, in text and HTML from `templates/mail/access_*`; one for each act, guarded as `transfers.mail` tells."""
 
+from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.utils import timezone
 
 from transfers import mail
-from transfers.access.models import AccessMail, AccessRequest
+from transfers.access.models import AccessRequest
 from transfers.access.states import Act
 from transfers.faults import outside_call
 
@@ -27,20 +26,21 @@ MESSAGES: dict[str, tuple[str, bool]] = {
 
 @outside_call
 def send(request: AccessRequest, act: str) -> None:
-    """Tell the stewards or the person of an act. Safe to repeat: one mail for each event. Raises MailUnavailableError."""
+    """Tell the stewards or the person of an act. Safe to repeat: one mail for each event, or for each end. Raises MailUnavailableError."""
     if act not in MESSAGES:
         return
     message, is_for_stewards = MESSAGES[act]
     to = steward_addresses(request) if is_for_stewards else [request.user.email]
-    occasion = request.events.order_by("-id").values_list("id", flat=True).first() or 0
-    message_id = f"<{request.pk}.{message}.{occasion}@{urlsplit(settings.BASE_URL).hostname}>"
-    guard, _ = AccessMail.objects.get_or_create(request=request, message=message, occasion=occasion, defaults={"message_id": message_id})
-    if guard.sent_at or not any(to):
-        return
     reply_to = [request.user.email] if is_for_stewards and request.user.email else None
-    mail.deliver(message, _words(request, act, is_for_stewards=is_for_stewards), to=to, message_id=guard.message_id, reply_to=reply_to)
-    guard.sent_at = timezone.now()
-    guard.save(update_fields=["sent_at"])
+    words = partial(_words, request, act, is_for_stewards=is_for_stewards)
+    mail.send_once(request, message, words, occasion=_occasion(request, act), to=to, reply_to=reply_to)
+
+
+def _occasion(request: AccessRequest, act: str) -> int:
+    """The event that a mail tells of; for a reminder the end that it names, as a steward can move that without an event here."""
+    if act == "ends-soon" and request.expires_at is not None:
+        return int(request.expires_at.timestamp())
+    return request.events.filter(act=act).order_by("-id").values_list("id", flat=True).first() or 0
 
 
 def steward_addresses(request: AccessRequest) -> list[str]:

@@ -3,6 +3,7 @@
 How it moves and how a worker holds it is written in `datasets.models.moving` and `transfers.models.working`.
 """
 
+import datetime as dt
 import uuid
 from typing import Any, ClassVar, Self
 
@@ -12,11 +13,17 @@ from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 
+from datasets.errors import StaleStateError
 from datasets.models import Dataset, Grant, PrincipalType, TermsAcceptance
 from datasets.models.moving import Event
 from datasets.states import Moves
 from transfers.access.states import ACCESS_IN_FORCE, ACCESS_MOVES, ACCESS_OPEN, ACCESS_UNDECIDED, ACCESS_WORKING, AccessStatus, Act
 from transfers.models.working import Working, WorkingQuerySet
+
+
+def held_grants(moment: dt.datetime, *, dataset: Any, user: Any) -> models.QuerySet[Grant]:
+    """What is in force at a moment for a person herself, whoever gave it and where."""
+    return Grant.objects.active(moment).filter(dataset=dataset, principal_type=PrincipalType.IDENTITY, principal=user)
 
 
 class AccessRequestQuerySet(WorkingQuerySet["AccessRequest"]):
@@ -32,10 +39,12 @@ class AccessRequestQuerySet(WorkingQuerySet["AccessRequest"]):
 
     def without_grant(self) -> Self:
         """Those that should be in force and whose grant is not any more: its time is over, or a steward took it back."""
-        held = Grant.objects.active(timezone.now()).filter(
-            dataset=OuterRef("dataset"), principal_type=PrincipalType.IDENTITY, principal=OuterRef("user_id")
-        )
+        held = held_grants(timezone.now(), dataset=OuterRef("dataset"), user=OuterRef("user_id"))
         return self.filter(~Exists(held), status__in=ACCESS_IN_FORCE)
+
+    def behind_desk(self) -> Self:
+        """Those in force whose end was changed on the desk of the dataset: their grant is not the one that counts any more."""
+        return self.filter(status__in=ACCESS_IN_FORCE, grant__revoked_at__isnull=False)
 
 
 class AccessRequest(Working):
@@ -104,8 +113,18 @@ class AccessRequest(Working):
     def is_open(self) -> bool:
         return self.status in ACCESS_OPEN
 
+    def held_grants(self, moment: dt.datetime) -> models.QuerySet[Grant]:
+        """Her own grants of this dataset in force at a moment."""
+        return held_grants(moment, dataset=self.dataset_id, user=self.user_id)
+
     def facts_of(self, new: str) -> dict[str, Any]:
         return super().facts_of(new) | {"moved_at": timezone.now()}
+
+    def record(self, **facts: Any) -> None:
+        """Write facts that are not a status. Raises StaleStateError when somebody moved it since it was read: that step is due already."""
+        if not self.row().filter(moved_at=self.moved_at).update(**facts):
+            raise StaleStateError
+        self._set(facts)
 
     def write_event(self, **move: Any) -> None:
         self.refresh_from_db(fields=["last_act"])

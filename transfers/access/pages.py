@@ -9,20 +9,19 @@ from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from datasets.access import check_role_counts, decide, is_curator
-from datasets.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
-from datasets.finding import find_dataset
+from datasets.access import check_staff, decide, is_curator
+from datasets.errors import ConflictError, InvalidError, NotFoundError
+from datasets.finding import find_dataset, whole_number
 from datasets.models import Dataset
 from datasets.moments import end_of_day
 from datasets.terms import current_terms, lacking_terms
 from transfers.access import asking
 from transfers.access.models import AccessRequest
 from transfers.access.states import ACCESS_UNDECIDED, AccessStatus
-from transfers.errors import SignInNeededError
+from transfers.requesting import check_signed_in
 
 S = AccessStatus
 KINDS = {S.GRANTED: "ok", S.RENEWING: "ok", S.DENIED: "failed", S.WITHDRAWN: "plain", S.ENDED: "plain"}
@@ -38,7 +37,7 @@ ON_A_PAGE = 50
 @require_http_methods(["GET", "HEAD", "POST"])
 def ask(request: HttpRequest, slug: str) -> HttpResponse:
     """`pages/access_ask.html`: purpose, until when, the terms; POST asks. Fields: `purpose`, `until` (date), `accepted_terms` (version)."""
-    _require_sign_in(request)
+    check_signed_in(request.user)
     dataset = find_dataset(request.user, slug)
     if known := asking.open_request(dataset, request.user):
         return redirect(known)
@@ -67,15 +66,15 @@ def ask(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _ask(request: HttpRequest, dataset: Dataset, typed: dict[str, str], *, is_asked_for_terms: bool) -> AccessRequest:
-    ticked = request.POST.get("accepted_terms", "")
-    if is_asked_for_terms and not ticked.isdecimal():
+    ticked = whole_number(request.POST.get("accepted_terms", ""))
+    if is_asked_for_terms and ticked is None:
         raise InvalidError(fields={"accepted_terms": ["Tick that you accept the terms, or go back."]})
     return asking.request_access(
         dataset,
         user=request.user,
         purpose=typed["purpose"],
         until=end_of_day(typed["until"], "until"),
-        accepted_terms=int(ticked) if ticked.isdecimal() else None,
+        accepted_terms=ticked,
     )
 
 
@@ -83,7 +82,7 @@ def _ask(request: HttpRequest, dataset: Dataset, typed: dict[str, str], *, is_as
 @require_safe
 def own_requests(request: HttpRequest) -> HttpResponse:
     """`pages/access_requests.html`: `page` of her own, newest first; `kinds`."""
-    _require_sign_in(request)
+    check_signed_in(request.user)
     own = AccessRequest.objects.filter(user=request.user.pk).select_related("dataset")
     return render(
         request, "pages/access_requests.html", {"page": Paginator(own, ON_A_PAGE).get_page(request.GET.get("page")), "kinds": KINDS}
@@ -94,7 +93,7 @@ def own_requests(request: HttpRequest) -> HttpResponse:
 @require_safe
 def show_request(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
     """`pages/access_request.html`: `asked`, `events`, what can be done with it: `is_own`, `may_decide`."""
-    _require_sign_in(request)
+    check_signed_in(request.user)
     return _show(request, asking.find_request(request.user, request_id))
 
 
@@ -125,10 +124,8 @@ def queue(request: HttpRequest) -> HttpResponse:
 
     Query: `show` (waiting, granted, over), `dataset` (slug), `page`.
     """
-    _require_sign_in(request)
-    if not (getattr(request.user, "is_steward", False) or getattr(request.user, "is_operator", False)):
-        check_role_counts(request.user)
-        raise ForbiddenError("These pages are for stewards.")
+    check_signed_in(request.user)
+    check_staff(request.user)
     show = request.GET.get("show", "waiting")
     show = show if show in SHOWN else "waiting"
     curated = AccessRequest.objects.filter(dataset__in=Dataset.objects.curated_by(request.user))
@@ -154,7 +151,7 @@ def queue(request: HttpRequest) -> HttpResponse:
 @require_POST
 def act(request: HttpRequest, request_id: uuid.UUID, act: str) -> HttpResponse:
     """Approve, deny, renew, withdraw or give back; back to the queue where `next` says `queue`. What is wrong is told on its page."""
-    _require_sign_in(request)
+    check_signed_in(request.user)
     asked = asking.find_request(request.user, request_id)
     if act not in ACTS:
         raise NotFoundError
@@ -210,13 +207,3 @@ def count_undecided(user: Any) -> int:
     """For the menu: how many requests wait for this steward."""
     requests: Any = AccessRequest.objects
     return int(requests.to_decide(user).count())
-
-
-def queue_address(dataset: Dataset) -> str:
-    """The queue of one dataset."""
-    return f"{reverse('access:queue')}?dataset={dataset.slug}"
-
-
-def _require_sign_in(request: HttpRequest) -> None:
-    if not request.user.is_authenticated:
-        raise SignInNeededError

@@ -25,8 +25,9 @@ from transfers.analysis import quick_looks
 from transfers.analysis.choosing import Chosen, choose
 from transfers.analysis.models import AnalysisJob, AnalysisSource
 from transfers.analysis.states import JOB_LIVE, JOB_WITH_RESULTS, ChartKind, JobStatus
-from transfers.errors import ConsentNeededError, NotClaimedError, NotYoursError, SignInNeededError
+from transfers.errors import ConsentNeededError, NotClaimedError, NotYoursError
 from transfers.models import GlobusToken
+from transfers.requesting import check_signed_in
 from transfers.steps import send_hint
 
 log = logging.getLogger(__name__)
@@ -49,8 +50,7 @@ def request_graph(
 
     Raises GraphMissingError, SignInNeededError, ForbiddenError for files that she may not have, InvalidError in words.
     """
-    if not getattr(user, "is_authenticated", False):
-        raise SignInNeededError
+    check_signed_in(user)
     if not graph.has_service():
         raise graph.GraphMissingError
     chosen_kinds = [kind for kind in ChartKind.values if kind in set(kinds)] or [ChartKind.SERIES, ChartKind.MAP]

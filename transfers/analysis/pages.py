@@ -22,7 +22,7 @@ from transfers.analysis import graphs as verbs
 from transfers.analysis.models import AnalysisJob, QuickLook
 from transfers.analysis.serializers import find_version
 from transfers.analysis.states import ChartKind, JobStatus, LookStatus
-from transfers.errors import SignInNeededError
+from transfers.requesting import check_signed_in
 
 POLL_S = 1
 N_CHOICES = 2
@@ -40,7 +40,7 @@ CHART_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sa
 @require_safe
 def graphs(request: HttpRequest) -> HttpResponse:
     """`pages/graphs.html`: `page` of the person's own graphs, newest first; `kinds`."""
-    _require_sign_in(request)
+    check_signed_in(request.user)
     own = AnalysisJob.objects.filter(user=request.user.pk).prefetch_related("sources__version__dataset")
     return render(request, "pages/graphs.html", {"page": Paginator(own, 50).get_page(request.GET.get("page")), "kinds": KINDS})
 
@@ -53,7 +53,7 @@ def new_graph(request: HttpRequest) -> HttpResponse:
     """
     if request.method != "POST":
         return _show_choices(request, {})
-    _require_sign_in(request)
+    check_signed_in(request.user)
     try:
         wanted = [_wanted(request, text) for text in filter(None, request.POST.getlist("source"))]
         job = verbs.request_graph(user=request.user, wanted=wanted, kinds=request.POST.getlist("kind"), years=_years(request))
@@ -115,7 +115,7 @@ def _years(request: HttpRequest) -> tuple[int, int] | None:
 @require_safe
 def graph_page(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """`pages/graph.html`, or only its live part for htmx: `job`, `kind`, `charts`, `events`, `sources`, `poll_s`."""
-    _require_sign_in(request)
+    check_signed_in(request.user)
     job = _find_job(request, job_id)
     titles = {source.version.dataset.slug: source.version.dataset.title for source in job.sources.select_related("version__dataset")}
     charts = [
@@ -150,7 +150,7 @@ def graph_chart(request: HttpRequest, job_id: uuid.UUID, number: int) -> HttpRes
 @require_POST
 def act(request: HttpRequest, job_id: uuid.UUID, act: str) -> HttpResponse:
     """Clean up, or try again what failed."""
-    _require_sign_in(request)
+    check_signed_in(request.user)
     job = _find_job(request, job_id)
     if act not in ACTS:
         raise NotFoundError
@@ -191,8 +191,3 @@ def _find_job(request: HttpRequest, job_id: uuid.UUID) -> AnalysisJob:
     if found is None:
         raise NotFoundError
     return found
-
-
-def _require_sign_in(request: HttpRequest) -> None:
-    if not request.user.is_authenticated:
-        raise SignInNeededError

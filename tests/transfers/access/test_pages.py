@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from datasets import terms
+from tests.transfers.conftest import make_person
 from transfers.access import asking
 from transfers.access.models import AccessRequest
 
@@ -125,9 +126,28 @@ def test_the_whole_story_over_rest(as_person, dataset, ada, ben):
     assert post(f"/{told['id']}/approve", {"until": "2099-01-01T00:00:00Z"}).status_code == 403
 
 
-def test_lists_do_not_ask_more_for_more_rows(as_person, dataset, ben, django_assert_max_num_queries):
-    from tests.transfers.conftest import make_person
+def test_what_waits_is_listed_the_longest_wait_first(as_person, dataset, ben):
+    made = [asking.request_access(dataset, user=make_person(f"reader{number}"), purpose="A study") for number in range(4)]
+    # the second asked first, and waits for a decision for the shortest time: she asked anew
+    AccessRequest.objects.filter(pk=made[1].pk).update(created_at=timezone.now() - dt.timedelta(days=9), moved_at=timezone.now())
+    expected = [str(made[number].pk) for number in (0, 2, 3, 1)]
+    client = as_person(ben)
+    assert [one["id"] for one in client.get("/api/v1/access-requests?waiting=1").json()["results"]] == expected
+    newest = client.get("/api/v1/access-requests").json()["results"]
+    assert [one["id"] for one in newest] == [str(made[number].pk) for number in (3, 2, 0, 1)]
+    page = client.get("/steward/access-requests/").content.decode()
+    assert sorted(expected, key=page.index) == expected
 
+
+@pytest.mark.parametrize("number", ["9" * 5000, "²", "-1", "0"])
+def test_a_version_of_terms_that_is_no_number_of_one_is_refused_beside_its_field(as_person, dataset, ada, ben, number):
+    terms.publish_terms(dataset, user=ben, text="Cite us.")
+    page = as_person(ada).post(f"/datasets/{dataset.slug}/request-access/", {"purpose": "A study", "accepted_terms": number})
+    assert page.status_code in {400, 409}
+    assert not AccessRequest.objects.filter(dataset=dataset).exists()
+
+
+def test_lists_do_not_ask_more_for_more_rows(as_person, dataset, ben, django_assert_max_num_queries):
     for number in range(12):
         asking.request_access(dataset, user=make_person(f"reader{number}"), purpose="A study")
     client = as_person(ben)
