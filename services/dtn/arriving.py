@@ -174,8 +174,9 @@ class ObjectPieces:
 
     def remove(self) -> None:
         self.close()
-        with contextlib.suppress(NodeError):
-            self._parts.remove()
+        if self._size > s3.piece_bytes(self._size):  # else nothing of it is at S3
+            with contextlib.suppress(NodeError):
+                self._parts.remove()
 
     def _number(self, offset: int) -> tuple[int, int]:
         """Return the number of the part that `offset` lies in, and where the part begins."""

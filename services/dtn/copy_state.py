@@ -4,8 +4,8 @@
 what is there already. Used from every worker thread.
 """
 
+import contextlib
 import threading
-from datetime import datetime
 
 from services.dtn.errors import NodeError
 from services.dtn.journal import FileEntry, Journal
@@ -29,16 +29,17 @@ class CopyState:
         self.options = options
         self.progress = Progress(journal)
         self.stop = threading.Event()
-        self.schedule = Schedule(journal, lambda: self.stop.is_set() or self.is_late(), bundled_bytes=MOST_BYTES)
+        self.schedule = Schedule(journal, lambda: self.stop.is_set() or options.is_late(), bundled_bytes=MOST_BYTES)
         self.pace = Pace(options.most_bytes_per_s)
         self.made_folders: set[str] = set()
 
-    def is_late(self) -> bool:
-        deadline = self.options.deadline
-        return deadline is not None and datetime.now(deadline.tzinfo) >= deadline
-
     def raise_if_stopped(self) -> None:
         if self.stop.is_set():
+            raise StoppedError
+
+    def raise_if_over(self) -> None:
+        """Raise StoppedError when nothing is to go on, not even what is under way: stopped, or past the deadline."""
+        if self.stop.is_set() or self.options.is_late():
             raise StoppedError
 
     def rest(self, seconds: float) -> None:
@@ -106,10 +107,12 @@ class CopyState:
         self.raise_if_stopped()
         error = as_fault(raised, entry.destination_path)
         if self.passes_over(error):
+            self._give_up(entry)
             self.journal.end(entry, "skipped", code=error.code, details=error.description)
             self.progress.add(files_skipped=1)
             return
         if error.is_final:
+            self._give_up(entry)
             self.journal.end(entry, "failed", code=error.code, details=error.description)
             return
         if error.code == "FILE_CHANGED":
@@ -117,6 +120,11 @@ class CopyState:
         self.journal.set_error(entry, error.code, error.description)
         if self.schedule.try_again(entry, is_shared=error.is_shared):
             self.progress.set_fault(error.code, error.description, entry.source_path)
+
+    def _give_up(self, entry: FileEntry) -> None:
+        """Leave nothing of a file that does not come, also of what a process that was killed has brought."""
+        with contextlib.suppress(NodeError):  # of a destination that no path can name nothing came
+            self.discard(entry, self.partial(entry))
 
     def passes_over(self, error: PullError) -> bool:
         return self.options.skip_source_errors and error.is_source and error.code in SOURCE_ERRORS

@@ -1,7 +1,6 @@
 """Delete orders: each path of the task is removed from this node's storage, in order; safe to repeat after a kill."""
 
 import threading
-from datetime import datetime
 
 from services.dtn.errors import NodeError, UnavailableError
 from services.dtn.faults import Faults
@@ -50,7 +49,7 @@ class Delete:
 
     def _delete(self, entry: FileEntry) -> bool:
         """Bring one path to its end. False when its storage cannot answer now: try again."""
-        was_begun = self._journal.get("deleting") == entry.id  # by a process that was killed: what it took away is no fault
+        was_begun = self._journal.get("deleting") == entry.id  # before a kill, or a try without an answer: what that took away is no fault
         self._journal.set("deleting", entry.id)
         try:
             recursive = entry.is_recursive or self._options.recursive
@@ -60,17 +59,13 @@ class Delete:
         except NodeError as error:
             code = {404: "FILE_NOT_FOUND", 403: "PERMISSION_DENIED", 503: "ENDPOINT_ERROR"}.get(error.http_status, error.code)
             self.progress.set_fault(code, error.message, entry.source_path)
-            if isinstance(error, UnavailableError) and not self._is_late():
+            if isinstance(error, UnavailableError) and not self._options.is_late():
                 return False
             self._journal.end(entry, "failed", code=code, details=error.message)
         else:
             self._journal.end(entry, "deleted")
             self.progress.add(files_transferred=1)
         return True
-
-    def _is_late(self) -> bool:
-        deadline = self._options.deadline
-        return deadline is not None and datetime.now(deadline.tzinfo) >= deadline
 
     def _rest_unrecorded(self) -> None:
         fault = self._faults.take("unrecorded")

@@ -28,7 +28,7 @@ def expand(state: CopyState, after_first: Callable[[], None]) -> None:
         state.schedule.wake()
     waiting = state.journal.items(only_unexpanded=True)
     wait_s = FIRST_WAIT_S
-    while waiting and not state.is_late():
+    while waiting and not state.options.is_late():
         waiting = [rest for item in waiting for rest in _expand_item(state, item)]
         if waiting:
             after_first()

@@ -56,12 +56,6 @@ class GridCopy(Copy):
         self._pairs = threading.local()
         self._may_pair = threading.Semaphore(MOST_PAIRS)
 
-    def run(self) -> None:
-        try:
-            super().run()
-        finally:
-            self._ends.close()
-
     def _work(self) -> None:
         if not self._may_pair.acquire(blocking=False):
             return  # enough workers have servers to talk to
@@ -69,6 +63,10 @@ class GridCopy(Copy):
             super()._work()
         finally:
             self._drop_pair()
+
+    def _close(self) -> None:
+        super()._close()
+        self._ends.close()  # no server writes any more
 
     # --- files -------------------------------------------------------------------------------------------------------------------
 
@@ -209,7 +207,7 @@ class GridCopy(Copy):
 
     def _look(self) -> None:
         """End a transfer that is not to go on."""
-        if self.stop.is_set() or self._state.is_late():
+        if self.stop.is_set() or self._state.options.is_late():
             raise StoppedError
         if self.is_paused:
             raise PausedError

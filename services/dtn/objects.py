@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -162,22 +162,42 @@ class ObjectStorage:
         self._require_parent(new)
         self._require_nothing(new)
         if found is not None:
-            self._bucket.copy(found, self._key(new.rstrip("/")), digest=found.digest)
-            self._bucket.delete([found.key])
+            self._bucket.copy(found, self._key(new.rstrip("/")))
+            now = self._bucket.head(found.key)
+            if now is not None and now.etag == found.etag:  # else it is another file by now, which keeps its name
+                self._bucket.delete([found.key])
         elif (new.rstrip("/") + "/").startswith(old.rstrip("/") + "/"):
             raise ExistsError("A folder cannot be moved into itself.")
         else:
             self._move_below(self._key(old.rstrip("/") + "/"), self._key(new.rstrip("/") + "/"))
 
     def _move_below(self, old_prefix: str, new_prefix: str) -> None:
-        """Copy everything, then delete: stopped in between, everything is still under the old name."""
+        """Copy everything, then delete what was copied; what lands or changes meanwhile stays under the old name.
+
+        Until all is copied, everything is under the old name, and a fault takes the copies away, so that it can be asked for again. A node
+        that is killed leaves both: the old name is whole, or what is missing of it is whole under the new one.
+        """
+        copied: dict[str, str] = {}
+        made: dict[str, str] = {}
 
         def copy(one: s3.Object) -> None:
-            self._bucket.copy(one, new_prefix + one.key[len(old_prefix) :])
+            key = new_prefix + one.key[len(old_prefix) :]
+            made[key] = self._bucket.copy(one, key)
+            copied[one.key] = one.etag
 
-        for page in self._bucket.scan(old_prefix):
-            deque(at_once(copy, page.objects), maxlen=0)
-        self._delete_below(old_prefix)
+        try:
+            for page in self._bucket.scan(old_prefix):
+                deque(at_once(copy, page.objects), maxlen=0)
+        except NodeError:
+            with contextlib.suppress(NodeError):
+                self._delete_as_found(new_prefix, made)
+            raise
+        self._delete_as_found(old_prefix, copied)
+
+    def _delete_as_found(self, prefix: str, found: Mapping[str, str]) -> None:
+        """Delete the objects (ETag by key) below a prefix that are still the same."""
+        for page in self._bucket.scan(prefix):
+            self._bucket.delete([one.key for one in page.objects if found.get(one.key) == one.etag])
 
     def delete(self, path: str, *, recursive: bool, ignore_missing: bool, judge: Judge = anywhere) -> int:
         normal = normalise(path)

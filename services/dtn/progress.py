@@ -42,6 +42,10 @@ class Options:
             follows_links=asked.get("recursive_symlinks") == "copy",
         )
 
+    def is_late(self) -> bool:
+        """Tell whether the deadline, which control may move, has passed."""
+        return self.deadline is not None and datetime.now(self.deadline.tzinfo) >= self.deadline
+
 
 class Progress:
     """Counters and the latest fault, shared by the workers and whoever reports to control."""

@@ -54,9 +54,10 @@ class Copy:
             _start(workers)  # of a local copy: what is written must not be met by the walk
             for worker in workers:
                 worker.join()
-            self._large.close()
+            self._close()
         state.raise_if_stopped()
-        if state.is_late():
+        self.remove_partials()
+        if state.options.is_late():
             state.journal.fail_pending(code="EXPIRED", details="The deadline passed before this file could be copied.")
         state.journal.fail_pending(code="INTERNAL_ERROR", details="The node met an error of its own at this file; its log tells more.")
         if state.options.delete_destination_extra and state.journal.first_failure() is None:
@@ -94,10 +95,14 @@ class Copy:
             self._state.source.interrupt()
 
     def remove_partials(self) -> None:
-        """Remove what a cancelled order left unfinished."""
+        """Remove what is unfinished of files that are still pending: the order was cancelled, or is late."""
         remove_partials(self._state.journal, self._state.storage, order_id=self._state.order_id)
 
     # --- what another engine does in its own way ---------------------------------------------------------------------------------
+
+    def _close(self) -> None:
+        """Let go of what the workers held, when they have ended."""
+        self._large.close()
 
     def _pull_many(self, entries: list[FileEntry]) -> None:
         pull_many(self._state, entries)
@@ -110,7 +115,11 @@ class Copy:
     def _pull(self, entry: FileEntry) -> None:
         """Bring one file to its end, or into pieces, or to a later try."""
         state = self._state
-        partial = state.partial(entry)
+        try:
+            partial = state.partial(entry)
+        except NodeError as error:  # no name that the storage takes
+            state.settle(entry, error)
+            return
         try:
             normalise(entry.destination_path)
             digest = digest_if_current(state, entry)
@@ -181,7 +190,7 @@ class Copy:
         state.strike_fault("write")
         offset = 0
         while offset < length:
-            state.raise_if_stopped()
+            state.raise_if_over()
             n_bytes = fetched.read_into(buffer[: length - offset])
             if n_bytes == 0:
                 raise PullError("CONNECT_FAILED", "The source ended early.", is_shared=True, is_source=True)

@@ -136,7 +136,7 @@ class LargeFiles:
             write = functools.partial(self._write_block, large, piece, is_hashed_as_it_flows)
             with _Sink(write, self._blocks()) as sink:
                 while offset < end and not (state.schedule.is_paused and offset % piece == 0):
-                    state.raise_if_stopped()
+                    state.raise_if_over()
                     block = sink.block()
                     n_bytes = fetched.read_into(block[: min(end, offset - offset % piece + piece) - offset])
                     if n_bytes == 0:

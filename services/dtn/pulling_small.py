@@ -45,6 +45,8 @@ def pull_many(state: CopyState, entries: list[FileEntry]) -> None:
                 if time.monotonic() - landed_at > LANDED_S:
                     _put_all_in_place(state, landing)
                     landed_at = time.monotonic()
+                if state.options.is_late():
+                    break
         except (PullError, NodeError, OSError) as error:
             for entry in unanswered.values():
                 state.settle(entry, as_fault(error, entry.destination_path))

@@ -30,6 +30,7 @@ COPY_PART_BYTES = 1 << 30
 KEYS_AT_ONCE = 1000
 CONNECTIONS = 64
 DIGEST = "sha256"  # the name of the metadata that says which bytes were found right before the object got its name
+METADATA = ("Metadata", "ContentType", "ContentEncoding", "ContentLanguage", "ContentDisposition", "CacheControl", "Expires")
 MISSING = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NotFound"})
 FULL = frozenset({"QuotaExceeded", "InsufficientStorage", "InsufficientCapacity", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"})
 BUSY = frozenset({"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling", "OperationAborted"})
@@ -117,25 +118,32 @@ class Bucket:
                 Bucket=self.name, Key=key, Body=body, ContentMD5=_md5(body), Metadata=_metadata(digest), **self._encryption
             )  # fmt: skip
 
-    def copy(self, source: Object, key: str, *, digest: str | None = None) -> None:
-        """Copy an object within the bucket; the new one appears whole."""
+    def copy(self, source: Object, key: str, *, digest: str | None = None) -> str:
+        """Copy an object within the bucket; the new one appears whole. Returns its ETag.
+
+        What the object's metadata say goes with it, unless a `digest` is given to be said instead.
+        """
         origin = {"Bucket": self.name, "Key": source.key}
         with self._refusals(key):
             if source.size <= MOST_COPY_BYTES:
-                self._client.copy_object(
-                    Bucket=self.name, Key=key, CopySource=origin, MetadataDirective="REPLACE", Metadata=_metadata(digest),
-                    **self._encryption,
-                )  # fmt: skip
-                return
-        upload_id = self.begin_upload(key, digest=digest)
+                said = {"MetadataDirective": "REPLACE", "Metadata": _metadata(digest)} if digest else {"MetadataDirective": "COPY"}
+                answer = self._client.copy_object(Bucket=self.name, Key=key, CopySource=origin, **said, **self._encryption)
+                return str(answer.get("CopyObjectResult", {}).get("ETag", "")).strip('"')
+        upload_id = self.begin_upload(key, said={"Metadata": _metadata(digest)} if digest else self._said_of(source))
         try:
             with self._refusals(key):
-                self._copy_in_parts(source, key, upload_id, origin)
+                return self._copy_in_parts(source, key, upload_id, origin)
         except NodeError:
             self.abort_uploads(key, upload_id=upload_id)
             raise
 
-    def _copy_in_parts(self, source: Object, key: str, upload_id: str, origin: dict[str, str]) -> None:
+    def _said_of(self, source: Object) -> dict[str, Any]:
+        """Return an object's metadata, as what begins an upload takes them."""
+        with self._refusals(source.key):
+            answer = self._client.head_object(Bucket=self.name, Key=source.key)
+        return {name: answer[name] for name in METADATA if answer.get(name)}
+
+    def _copy_in_parts(self, source: Object, key: str, upload_id: str, origin: dict[str, str]) -> str:
         parts = []
         for number, start in enumerate(range(0, source.size, COPY_PART_BYTES), 1):
             last = min(start + COPY_PART_BYTES, source.size) - 1
@@ -148,7 +156,8 @@ class Bucket:
                     "This S3 server copies no parts; larger objects than 5 GiB cannot get here.", code="EndpointError", http_status=502
                 )
             parts.append({"PartNumber": number, "ETag": tag})
-        self._client.complete_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts})
+        made = self._client.complete_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts})
+        return str(made.get("ETag", "")).strip('"')
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects; those that are not there do not matter."""
@@ -165,9 +174,10 @@ class Bucket:
 
     # multipart uploads
 
-    def begin_upload(self, key: str, *, digest: str | None = None) -> str:
+    def begin_upload(self, key: str, *, said: dict[str, Any] | None = None) -> str:
+        """Begin an upload; what is `said` (`METADATA`) the object will say. Returns its id."""
         with self._refusals(key):
-            answer = self._client.create_multipart_upload(Bucket=self.name, Key=key, Metadata=_metadata(digest), **self._encryption)
+            answer = self._client.create_multipart_upload(Bucket=self.name, Key=key, **(said or {}), **self._encryption)
         return str(answer["UploadId"])
 
     def find_upload(self, key: str) -> str | None:

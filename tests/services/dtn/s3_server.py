@@ -53,6 +53,10 @@ class S3Server:
         """Answer the next requests of `method` whose address holds `word` with an S3 error; without a status: do them, answer nothing."""
         self.faults.append({"method": method, "word": word, "status": status, "code": code, "times": times})
 
+    def before(self, method, word, act):
+        """Call `act` before the next request of `method` whose address holds `word` is done."""
+        self.faults.append({"method": method, "word": word, "act": act, "times": 1})
+
     def take_fault(self, method, path):
         for fault in self.faults:
             if fault["times"] and fault["method"] == method and fault["word"] in path:
@@ -86,6 +90,9 @@ def _handler(server):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             server.requests.append((self.command, self.path, {name.lower(): value for name, value in self.headers.items()}))
             fault = server.take_fault(self.command, self.path)
+            if fault is not None and "act" in fault:
+                fault["act"]()
+                fault = None
             if fault is not None and fault["status"]:
                 self.refuse(fault)
                 return

@@ -64,7 +64,8 @@ class LocalCA:
 
 
 class ScriptedControl:
-    """What tests set: `grants[(collection, token)]`, `tickets[ticket]`, `orders`; what they read: `batches`, `heartbeats`, `finished`."""
+    """What tests set: `grants[(collection, token)]`, `tickets[ticket]`, `deadlines[order]`;
+    what they read: `batches`, `heartbeats`, `finished`."""
 
     def __init__(self, secret="a-secret-between-us"):
         self.secret = secret
@@ -84,6 +85,7 @@ class ScriptedControl:
         self.heartbeats = {}
         self.finished = {}
         self.actions = {}
+        self.deadlines = {}
         self.lock = threading.Lock()
         self.port = free_port()
         self.url = f"http://127.0.0.2:{self.port}"
@@ -295,7 +297,8 @@ class ScriptedControl:
         self.heartbeats[order_id].append({**asked, "at": time.monotonic()})
         if self.leases.get(order_id) != asked["instance"]:
             return JSONResponse({"action": "lost", "lease_s": 1})
-        return JSONResponse({"action": self.actions.get(order_id, "continue"), "lease_s": 1})
+        moved = {"deadline": self.deadlines[order_id].isoformat()} if order_id in self.deadlines else {}
+        return JSONResponse({"action": self.actions.get(order_id, "continue"), "lease_s": 1, **moved})
 
     async def _results(self, request):
         order_id, asked = request.path_params["id"], await request.json()

@@ -4,6 +4,7 @@ import hashlib
 import os
 import random
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -215,6 +216,17 @@ def test_a_cancelled_copy_leaves_no_parts(control, archive, disk, bucket):
     control.wait(here.uploads)
     control.actions[order] = "cancel"
     assert control.wait_for_end(order)["status"] == "FAILED"
+    assert (here.names(), here.uploads()) == ([], [])
+
+
+def test_the_deadline_ends_a_copy_into_a_bucket_and_leaves_no_parts(control, archive, disk, bucket):
+    (source, there), (destination, here) = disk, bucket
+    (there / "big.nc").write_bytes(os.urandom(40 * MIB))
+    order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")], most_bytes_per_s=2 * MIB)
+    control.wait(here.uploads)
+    control.deadlines[order] = datetime.now(UTC)
+    end = control.wait_for_end(order, 60)
+    assert (end["status"], end["fatal_error"]["code"]) == ("FAILED", "EXPIRED")
     assert (here.names(), here.uploads()) == ([], [])
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from services.dtn.errors import NodeError
 from services.dtn.objects import open_bucket
 from services.dtn.s3_accounts import Account, AccountsError, read_accounts
 from tests.services.dtn.conftest import NodeProcess
@@ -279,6 +280,61 @@ def test_files_and_folders_are_renamed_and_nothing_is_replaced(vault, opened):
     assert rename("/old/", "/new/").status_code == 200
     assert bucket.names() == ["b.txt", "c.txt", "new/sub/y.txt", "new/x.txt"]
     assert bucket.read("new/sub/y.txt") == b"old/sub/y.txt"
+
+
+def test_what_lands_in_a_folder_while_it_is_renamed_stays_there(vault, s3, opened):
+    collection, bucket = opened
+    for key in ("old/a.txt", "old/b.txt"):
+        bucket.put(key, key.encode())
+
+    def land():
+        bucket.put("old/late.txt", b"late")
+        bucket.put("old/a.txt", b"changed")
+
+    s3.before("PUT", "data/new/", land)
+    assert vault.ask("rename", collection=collection, old_path="/old", new_path="/new").status_code == 200
+    assert bucket.names() == ["new/a.txt", "new/b.txt", "old/a.txt", "old/late.txt"]
+    assert (bucket.read("old/late.txt"), bucket.read("old/a.txt"), bucket.read("new/b.txt")) == (b"late", b"changed", b"old/b.txt")
+
+
+def test_a_file_that_changes_while_it_is_renamed_is_kept(vault, s3, opened):
+    collection, bucket = opened
+    bucket.put("a.txt", b"before")
+    s3.before("PUT", "data/b.txt", lambda: bucket.put("a.txt", b"after"))
+    assert vault.ask("rename", collection=collection, old_path="/a.txt", new_path="/b.txt").status_code == 200
+    assert (bucket.names(), bucket.read("a.txt")) == (["a.txt", "b.txt"], b"after")
+
+
+def test_a_rename_that_a_fault_broke_off_can_be_asked_for_again(vault, s3, opened):
+    collection, bucket = opened
+    for number in range(5):
+        bucket.put(f"old/{number}.txt", b"%d" % number)
+    s3.order_fault("PUT", "data/new/3.txt", status=403, code="AccessDenied")
+    asked = {"collection": collection, "old_path": "/old", "new_path": "/new"}
+    assert vault.ask("rename", **asked).status_code == 403
+    assert bucket.names() == [f"old/{number}.txt" for number in range(5)]
+    assert vault.ask("rename", **asked).status_code == 200
+    assert bucket.names() == [f"new/{number}.txt" for number in range(5)]
+
+
+def test_what_an_object_says_of_itself_is_renamed_with_it(s3, opened, tmp_path, monkeypatch):
+    _, bucket = opened
+    said = {"Metadata": {"origin": "buoy 5"}, "ContentType": "application/netcdf"}
+    s3.client.put_object(Bucket=bucket.bucket, Key="data/set/a.nc", Body=b"a", **said)
+    storage = open_by(s3, tmp_path, bucket.bucket)
+    with monkeypatch.context() as patch:
+        patch.setattr("services.dtn.s3.MOST_COPY_BYTES", 0)  # as a file above 5 GiB
+        with pytest.raises(NodeError, match="copies no parts"):
+            storage.rename("/set/a.nc", "/set/b.nc")
+    (begun,) = s3.asked("POST", f"{bucket.bucket}/data/set/b.nc?uploads")
+    assert begun["x-amz-meta-origin"] == "buoy 5"
+    assert (bucket.names(), bucket.uploads()) == (["set/a.nc"], [])
+    storage.rename("/set", "/kept")
+    storage.rename("/kept/a.nc", "/b.nc")
+    for name in ("kept/a.nc", "b.nc"):
+        (copied,) = s3.asked("PUT", f"{bucket.bucket}/data/{name}")
+        assert copied["x-amz-metadata-directive"] == "COPY"  # a server that heeds it keeps all
+    assert bucket.names() == ["b.nc"]
 
 
 def test_deleting_spares_what_is_not_named(vault, opened):

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -237,6 +238,51 @@ def test_at_the_deadline_missing_files_fail_and_the_others_have_arrived(control,
         "/present": "transferred",
     }
     assert (here / "present").read_text() == "here"
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_the_deadline_ends_a_copy_in_the_middle_and_leaves_nothing(control, archive, ends, request, is_local):
+    (source, there), (destination, here) = ends
+    if is_local:
+        destination, here = new_collection(control, archive, request.node.name)
+    fill(there / "big.nc", 64 * MIB)
+    order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")], most_bytes_per_s=2 * MIB)
+    control.wait(lambda: left_over(here))
+    control.deadlines[order] = datetime.now(UTC)
+    end = control.wait_for_end(order)
+    assert (end["status"], end["fatal_error"]["code"]) == ("FAILED", "EXPIRED")
+    assert list(here.iterdir()) == []
+
+
+@pytest.fixture
+def half_done(control, archive, ends):
+    """A large file of which a part has come; the source says that it is busy until its faults are cleared."""
+    (source, there), (destination, here) = ends
+    fill(there / "big.nc", 40 * MIB)
+    archive.order_fault("get", drop=True, after_bytes=20 * MIB)
+    archive.order_fault("get", times=10_000, error={"http_status": 503, "code": "Busy", "message": "busy"})
+    order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")], skip_source_errors=True)
+    control.wait(lambda: "ENDPOINT_ERROR" in control.faults(order))
+    assert left_over(here)
+    return order, there / "big.nc", here
+
+
+def test_a_half_copied_file_that_is_passed_over_leaves_nothing(control, archive, half_done):
+    order, original, here = half_done
+    original.unlink()
+    archive.clear_faults()
+    assert control.wait_for_end(order)["status"] == "SUCCEEDED"
+    assert [(one["status"], one["error_code"]) for one in control.results(order)] == [("skipped", "FILE_NOT_FOUND")]
+    assert list(here.iterdir()) == []
+
+
+def test_a_half_copied_file_that_can_never_come_leaves_nothing(control, archive, half_done):
+    order, original, here = half_done
+    original.unlink()
+    original.mkdir()
+    archive.clear_faults()
+    assert control.wait_for_end(order)["fatal_error"]["code"] == "IsDirectory"
+    assert list(here.iterdir()) == []
 
 
 def test_source_errors_are_passed_over_when_asked(control, archive, ends):

@@ -7,7 +7,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -98,17 +98,13 @@ def signal_servers(node, number):
 
 
 @pytest.fixture
-def stalled(control, ends, archive, request):
-    """A copy of a large file whose source stands still, after some of it has come: (order, source folder, target folder).
-
-    A parameter is the number of seconds that the order may take.
-    """
+def stalled(control, ends, archive):
+    """A copy of a large file whose source stands still, after some of it has come: (order, source folder, target folder)."""
     source, source_folder, target, target_folder = ends
     with (source_folder / "large").open("wb") as file:
         file.write(os.urandom(1 << 20))
         file.truncate(LARGE)
-    options = {"deadline": (datetime.now(UTC) + timedelta(seconds=request.param)).isoformat()} if hasattr(request, "param") else {}
-    order = control.order(source, target, [("/large", "/large")], engine="gridftp", **options)
+    order = control.order(source, target, [("/large", "/large")], engine="gridftp")
     control.wait(lambda: any(path.stat().st_size for path in target_folder.glob(".large.*.part")))
     signal_servers(archive, signal.SIGSTOP)
     assert order not in control.finished, "the machine is too fast for this size"
@@ -293,13 +289,13 @@ def test_paused_and_resumed(control, stalled, archive, campus):
     assert control.faults(order) == []
 
 
-@pytest.mark.parametrize("stalled", [20], indirect=True)
 def test_the_deadline_ends_a_transfer_in_the_middle(control, stalled, campus):
     order, _, target_folder = stalled
+    control.deadlines[order] = datetime.now(UTC)
     end = control.wait_for_end(order, 60)
     assert (end["status"], end["fatal_error"]["code"]) == ("FAILED", "EXPIRED")
     control.wait(lambda: not servers_of(campus))
-    assert not (target_folder / "large").exists()
+    assert list(target_folder.iterdir()) == []
 
 
 def test_many_small_files_paused_among_them(control, ends, archive):
