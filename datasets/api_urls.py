@@ -2,12 +2,13 @@
 
 from django.urls import re_path
 
-from datasets import access_api, api
+from datasets import access_api, api, scans_api
 
 app_name = "datasets-api"
 
 DATASET = r"^datasets/(?P<slug>[a-z0-9-]+)"
 VERSION = DATASET + r"/versions/(?P<number>[0-9]{1,9})"
+SCAN = VERSION + r"/scans/(?P<scan_id>[0-9]{1,18})"
 
 urlpatterns = [
     re_path(r"^datasets/?$", api.DatasetsView.as_view(), name="datasets"),
@@ -20,6 +21,10 @@ urlpatterns = [
     re_path(VERSION + r"/manifest/?$", api.ManifestView.as_view(), name="manifest"),
     re_path(VERSION + r"/location/?$", api.LocationView.as_view(), name="location"),
     re_path(VERSION + r"/scans/?$", api.ScansView.as_view(), name="scans"),
+    re_path(SCAN + r"/?$", scans_api.ScanView.as_view(), name="scan"),
+    re_path(SCAN + r"/changes/?$", scans_api.ScanChangesView.as_view(), name="scan-changes"),
+    re_path(SCAN + r"/(?P<act>pause|resume|cancel|accept|discard|retry)/?$", scans_api.ScanActView.as_view(), name="scan-act"),
+    re_path(DATASET + r"/watch/?$", scans_api.WatchView.as_view(), name="watch"),
     re_path(VERSION + r"/checks/?$", api.ChecksView.as_view(), name="checks"),
     re_path(VERSION + r"/review/?$", api.ReviewView.as_view(), name="review"),
     re_path(VERSION + r"/doi/?$", api.DoiView.as_view(), name="doi"),

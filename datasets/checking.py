@@ -46,7 +46,7 @@ def _needed(dataset: Dataset, version: Version) -> Iterator[Finding]:
     if root is None or root.n_files == 0:
         yield Finding("files", "Scan its location first: no file is known.", must=True)
     if version.scans.open().exists():
-        yield Finding("scan", "A scan is still running. Wait for its end.", must=True)
+        yield Finding("scan", "A scan is open. Wait for its end, or answer its report.", must=True)
 
 
 def _metadata(dataset: Dataset) -> Iterator[Finding]:

@@ -1,7 +1,8 @@
-"""Scanning the collection path of a version into the inventory: ask, claim, list, compare, inspect, finish. Read `run_scan` first.
+"""Scanning the location of a version: ask, claim, list, report, merge what is accepted, inspect, finish. Read `run_scan` first.
 
 The callables come from outside (`transfers.ingesting` joins them with Globus and the graph service), so that this module knows neither.
-A scan is a row; a worker that dies leaves it, and the next claim lists again and goes on inspecting where the last one stopped.
+A scan is a row; a worker that dies leaves it, and the next claim lists again and goes on inspecting where the last one stopped. What people
+do to a scan (pause, cancel, accept its report) is in `scanning`.
 """
 
 import contextlib
@@ -22,13 +23,25 @@ from datasets.access import Visitor, check_curator
 from datasets.errors import ConflictError, NotClaimedError, NotReadyError, RefusedError, StaleStateError, UnavailableError
 from datasets.fileformats import format_of
 from datasets.indexing import index_dataset
-from datasets.inspecting import Inspect, Inspected, complete_description, gather, record, uninspected
+from datasets.inspecting import Inspect, Inspected, complete_description, count_uninspected, gather, record, uninspected
 from datasets.listing import Entry, ListFolder, walk
-from datasets.merging import Differences, compare, merge, settle, spoilt_since, stage_files, stage_folders, start_staging, touched
-from datasets.models import Dataset, Location, ScanRun, Version
+from datasets.merging import (
+    Differences,
+    is_empty,
+    merge,
+    report,
+    resolve_touched,
+    settle,
+    spoilt_since,
+    stage_files,
+    stage_folders,
+    start_staging,
+    touched,
+)
+from datasets.models import Acceptance, Dataset, Location, ScanRun, Version, Watch
 from datasets.publishing import check_not_in_review, mark_damaged
 from datasets.recounting import recount
-from datasets.states import SCAN_OPEN, ScanStatus
+from datasets.states import SCAN_WORKING, ScanStatus
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +55,11 @@ Item = TypeVar("Item")
 
 
 @transaction.atomic
-def request_scan(version: Version, *, user: Visitor) -> ScanRun:
+def request_scan(version: Version, *, user: Visitor, is_automatic: bool = False) -> ScanRun:
     """Ask for a scan; a worker picks it up. Safe to repeat: an open scan of the version is answered as it is.
 
-    A draft will hold what the scan finds. A published version is only compared: a proven difference marks it damaged.
+    What it finds on a draft is a report that a steward accepts (`scanning.accept_scan`); `is_automatic` takes it as it is, and so does the
+    dataset's own setting. A published version is only compared: a proven difference marks it damaged.
     Raises ForbiddenError unless asked by a steward of the dataset or an operator, NotReadyError without a location.
     """
     check_curator(user, version.dataset)
@@ -54,7 +68,7 @@ def request_scan(version: Version, *, user: Visitor) -> ScanRun:
     if not version.locations.exists():
         raise NotReadyError(fields={"location": ["Say first where the files are."]})
     present = version.scans.open().first()
-    return present or ScanRun.objects.create(version=version, asked_by_id=user.id)
+    return present or ScanRun.objects.create(version=version, asked_by_id=user.id, is_automatic=is_automatic)
 
 
 def ask_for_scan(version: Version, *, user: Visitor) -> ScanRun:
@@ -91,8 +105,8 @@ def _check_place(version: Version) -> None:
 
 
 def scan(version: Version, list_folder: ListFolder, inspect: Inspect | None = None, *, user: Visitor) -> ScanRun:
-    """Ask for a scan and run it here and now. Raises ConflictError while another worker runs it."""
-    asked = request_scan(version, user=user)
+    """Ask for a scan, run it here and now, and take what it finds. Raises ConflictError while another worker runs it."""
+    asked = request_scan(version, user=user, is_automatic=True)
     run = run_scan(asked.pk, list_folder, inspect)
     if run is None:
         raise ConflictError("Another worker is running this scan.")
@@ -107,7 +121,7 @@ def run_scan(scan_id: int, list_folder: ListFolder, inspect: Inspect | None = No
     RefusedError fails the scan with its words. No file byte passes here.
     """
     try:
-        with ScanRun.objects.due(timezone.now()).claim(scan_id, expected=SCAN_OPEN, n_attempts=F("n_attempts") + 1) as run:
+        with ScanRun.objects.due(timezone.now()).claim(scan_id, expected=SCAN_WORKING, n_attempts=F("n_attempts") + 1) as run:
             _attempt(run, list_folder, inspect)
     except (NotClaimedError, StaleStateError):
         logger.info("scan left to another worker", extra={"scan": scan_id})
@@ -123,14 +137,14 @@ def _attempt(run: ScanRun, list_folder: ListFolder, inspect: Inspect | None) -> 
         if run.status == ScanStatus.QUEUED:
             run.move_to(ScanStatus.RUNNING, started_at=timezone.now(), step="listing")
         with _heartbeat(run):
-            _list(run, list_folder)
+            if run.accepted_at is None:
+                _list(run, list_folder)
             if not run.version.is_draft:
                 _compare(run, inspect)
-            else:
-                _merge(run)
-                if inspect:
-                    _inspect(run, inspect)
-            _finish(run)
+            elif _take(run) and inspect:
+                _inspect(run, inspect)
+            if not run.is_reported:
+                _finish(run)
     except StaleStateError:
         raise
     except UnavailableError as error:
@@ -163,10 +177,41 @@ def _list(run: ScanRun, list_folder: ListFolder) -> None:
     run.keep_claim(step="comparing", n_folders=n_folders, n_files=n_files, size_bytes=size_bytes)
 
 
-def _merge(run: ScanRun) -> None:
-    """Bring the inventory of a draft in line with what is staged."""
-    found = merge(run.version)
-    run.keep_claim(n_new=run.n_new + found.n_new, n_changed=run.n_changed + found.n_changed, n_missing=run.n_missing + found.n_missing)
+def _take(run: ScanRun) -> bool:
+    """Bring the draft in line with what was found, once that is accepted; False when it waits for a steward.
+
+    Totals are counted here and again at the end, so that a scan which is cancelled in between leaves none that are wrong.
+    """
+    version = run.version
+    if run.accepted_at is None and not _is_automatic(run):
+        found = report(version, run.pk)
+        if not found.is_none:
+            facts: dict[str, Any] = {"n_new": found.n_new, "n_changed": found.n_changed, "n_missing": found.n_missing}
+            run.move_to(ScanStatus.REPORTED, step="", error="", **facts)
+            return False
+    elif run.accepted_at is None and not is_empty(version):
+        report(version, run.pk)
+    with transaction.atomic():
+        run.keep_claim()  # holds the row: who pauses or cancels now waits for the end of this
+        found = merge(version, accepted=run.pk if run.accepted_at else None)
+        if run.accepted_at is None:
+            counts = {
+                "n_new": run.n_new + found.n_new,
+                "n_changed": run.n_changed + found.n_changed,
+                "n_missing": run.n_missing + found.n_missing,
+            }
+            run.keep_claim(**counts)
+        recount(version)
+    return True
+
+
+def _is_automatic(run: ScanRun) -> bool:
+    """Whether what is found is taken without a question. Kept with the scan, as a second attempt finds the draft filled by the first."""
+    if not run.is_automatic:
+        chosen = Watch.objects.filter(dataset_id=run.version.dataset_id).values_list("acceptance", flat=True).first() or Acceptance.FIRST
+        if chosen == Acceptance.ALWAYS or (chosen == Acceptance.FIRST and is_empty(run.version)):
+            run.keep_claim(is_automatic=True)
+    return run.is_automatic
 
 
 def _compare(run: ScanRun, inspect: Inspect | None) -> None:
@@ -174,36 +219,39 @@ def _compare(run: ScanRun, inspect: Inspect | None) -> None:
     version, location = run.version, run.version.primary_location
     if location is None:
         raise NotReadyError(fields={"location": ["Say first where the files are."]})
-    found, waiting = compare(version), touched(version)
+    found = report(version, run.pk)
     _alarm(version, found)
-    published = {location.collection_path(path): sha256 for path, sha256 in waiting.items() if sha256} if inspect else {}
-    run.keep_claim(step="inspecting", n_to_inspect=len(published))
-    n_rewritten = n_proven = 0
-    for batch in _pieces(iter(published), INSPECT_BATCH):
-        for answers in _pieces(inspect(batch) if inspect else iter(()), RECORD_BATCH):
-            read = [answer for answer in answers if answer.sha256 and answer.path in published]
-            n_proven += len(read)
-            n_rewritten += sum(answer.sha256 != published[answer.path] for answer in read)
-            run.keep_claim(n_inspected=n_proven)
-    found = Differences(found.n_new, found.n_changed + n_rewritten, found.n_missing)
+    n_proven = n_rewritten = 0
+    if inspect:
+        run.keep_claim(step="inspecting", n_to_inspect=found.n_touched, n_inspected=0)
+        for batch in touched(version, run.pk, batch=INSPECT_BATCH):
+            published = {location.collection_path(path): (path, sha256) for path, sha256 in batch.items()}
+            for answers in _pieces(inspect(list(published)), RECORD_BATCH):
+                read = [(*published[answer.path], answer.sha256) for answer in answers if answer.sha256 and answer.path in published]
+                same = [path for path, known, sha256 in read if known == sha256]
+                other = [path for path, known, sha256 in read if known != sha256]
+                resolve_touched(run.pk, same=same, other=other)
+                n_proven, n_rewritten = n_proven + len(read), n_rewritten + len(other)
+                run.keep_claim(n_inspected=n_proven)
+    found = Differences(found.n_new, found.n_changed + n_rewritten, found.n_missing, found.n_touched - n_proven)
     _alarm(version, found)
-    run.keep_claim(n_new=found.n_new, n_changed=found.n_changed, n_missing=found.n_missing, n_to_check=len(waiting) - n_proven)
+    run.keep_claim(n_new=found.n_new, n_changed=found.n_changed, n_missing=found.n_missing, n_to_check=found.n_touched)
 
 
 def _inspect(run: ScanRun, inspect: Inspect) -> None:
     """Have the files without a checksum read where they are, and write down each piece as it comes."""
-    waiting = uninspected(run.version)
-    run.keep_claim(step="inspecting", n_to_inspect=run.n_inspected + len(waiting))
-    for batch in _pieces(iter(waiting), INSPECT_BATCH):
+    run.keep_claim(step="inspecting", n_to_inspect=run.n_inspected + count_uninspected(run.version))
+    for batch in uninspected(run.version, batch=INSPECT_BATCH):
         logical = {row.collection_path: row.path for row in batch}
         for answers in _pieces(inspect(list(logical)), RECORD_BATCH):
             piece = {logical[answer.path]: answer for answer in answers if answer.path in logical}
-            record(run.version, piece)
-            run.keep_claim(
-                n_inspected=run.n_inspected + len(piece),
-                n_unreadable=run.n_unreadable + sum(bool(answer.error) for answer in piece.values()),
-                found=gather(run.found, piece),
-            )
+            with transaction.atomic():
+                run.keep_claim(
+                    n_inspected=run.n_inspected + len(piece),
+                    n_unreadable=run.n_unreadable + sum(bool(answer.error) for answer in piece.values()),
+                    found=gather(run.found, piece),
+                )
+                record(run.version, piece)
 
 
 @transaction.atomic

@@ -15,10 +15,18 @@ from datasets.models import Dataset, Variable, Version
 
 KNOWN_FORMATS = {"netcdf": "NetCDF", "netcdf3": "NetCDF", "netcdf4": "NetCDF", "hdf5": "HDF5", "csv": "CSV"}
 
-UNINSPECTED = """
-    select f.path, fi.name, fi.size_bytes, fi.collection_path from datasets_folder f join datasets_file fi on fi.folder_id = f.id
+COUNT_UNINSPECTED = """
+    select count(*) from datasets_folder f join datasets_file fi on fi.folder_id = f.id
     where f.dataset_id = %(dataset)s and fi.last_version is null and fi.sha256 is null
-    order by f.path, fi.name
+"""
+
+# First what is left of a folder, then the folders after it, as in files.py.
+UNINSPECTED = """
+    select f.path, page.* from datasets_folder f cross join lateral (
+        select fi.name, fi.size_bytes, fi.collection_path from datasets_file fi
+        where fi.folder_id = f.id and fi.name > {after} and fi.last_version is null and fi.sha256 is null order by fi.name limit %(limit)s
+    ) page
+    where f.dataset_id = %(dataset)s and f.path {step} %(folder)s order by f.path, page.name limit %(limit)s
 """
 
 # A checksum learned for a published row is new knowledge of this draft: the published row, and with it the published digest, stays.
@@ -81,17 +89,37 @@ class Inspected:
 Inspect = Callable[[list[str]], Iterator[Inspected]]
 
 
-def uninspected(version: Version) -> list[FileRow]:
-    """The current files whose checksum nobody has read yet, in order of path."""
-    location = version.primary_location
+def count_uninspected(version: Version) -> int:
+    """How many current files have a checksum that nobody has read yet."""
     with connection.cursor() as cursor:
-        cursor.execute(UNINSPECTED, {"dataset": version.dataset_id})
-        rows = cursor.fetchall()
-    found = []
-    for folder, name, size_bytes, displaced in rows:
-        at = displaced or (location.collection_path(folder + name) if location else folder + name)
-        found.append(FileRow(path=folder + name, size_bytes=size_bytes, sha256="", collection_path=at))
-    return found
+        cursor.execute(COUNT_UNINSPECTED, {"dataset": version.dataset_id})
+        return int(cursor.fetchone()[0])
+
+
+def uninspected(version: Version, *, batch: int) -> Iterator[list[FileRow]]:
+    """The current files whose checksum nobody has read yet, in pieces in order of path; flat memory for any number."""
+    folder, name = "", ""
+    while True:
+        rows: list[tuple[Any, ...]] = []
+        for step, after in (("=", "%(name)s"), (">", "''")):
+            if len(rows) < batch:
+                rows += _uninspected(version, step, after, {"folder": folder, "name": name, "limit": batch - len(rows)})
+        if not rows:
+            return
+        yield [_as_file(version, *row) for row in rows]
+        folder, name = rows[-1][:2]
+
+
+def _uninspected(version: Version, step: str, after: str, position: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(UNINSPECTED.format(step=step, after=after), {"dataset": version.dataset_id, **position})
+        return list(cursor.fetchall())
+
+
+def _as_file(version: Version, folder: str, name: str, size_bytes: int, displaced: str) -> FileRow:
+    location = version.primary_location
+    at = displaced or (location.collection_path(folder + name) if location else folder + name)
+    return FileRow(path=folder + name, size_bytes=size_bytes, sha256="", collection_path=at)
 
 
 @transaction.atomic

@@ -6,7 +6,7 @@ Draft n may close a published row (`last_version = n - 1`) and may do anything w
 # ruff: noqa: S608  (statements are put together from this module's own constants; every value is a parameter)
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -95,22 +95,49 @@ SPOILT = """
     and (now.id is null or now.size_bytes <> before.size_bytes or now.sha256 <> before.sha256)
 """
 
-VALID = """
-    select fi.*, f.path as folder from datasets_file fi join datasets_folder f on f.id = fi.folder_id
-    where f.dataset_id = %(dataset)s and fi.first_version <= %(version)s and (fi.last_version is null or fi.last_version >= %(version)s)
-    and fi.collection_path = ''
+# What a version holds at its own location. A draft's rows are those without an end.
+DRAFT = """
+    select fi.id, fi.folder_id, fi.name, fi.size_bytes, fi.modified_at, fi.sha256 from datasets_file fi
+    join datasets_folder f on f.id = fi.folder_id where f.dataset_id = %(dataset)s and fi.last_version is null
 """
-# Another size is a proof; another time of modification is none.
-COMPARE = f"""
-    with valid as ({VALID})
-    select count(*) filter (where fi.id is null), count(*) filter (where fi.size_bytes <> s.size_bytes),
-        count(*) filter (where s.name is null)
-    from valid fi full join scan_file s on s.folder_id = fi.folder_id and s.name = fi.name
+PUBLISHED = """
+    select fi.id, fi.folder_id, fi.name, fi.size_bytes, fi.modified_at, fi.sha256 from datasets_file fi
+    join datasets_folder f on f.id = fi.folder_id where f.dataset_id = %(dataset)s and fi.first_version <= %(version)s
+    and (fi.last_version is null or fi.last_version >= %(version)s) and fi.collection_path = ''
+"""
+# Another size is a proof of a change; another time of modification is none.
+KIND = """
+    case when fi.id is null then 'new' when s.name is null then 'missing'
+        when fi.size_bytes <> s.size_bytes then 'changed' else 'touched' end
+"""
+REPORT = f"""
+    insert into datasets_scanchange (scan_id, kind, folder, name, old_size_bytes, size_bytes, old_modified_at, modified_at, format)
+    select %(scan)s, {KIND}, f.path, coalesce(fi.name, s.name), fi.size_bytes, s.size_bytes, fi.modified_at, s.modified_at,
+        coalesce(s.format, '')
+    from ({{valid}}) fi full join scan_file s on s.folder_id = fi.folder_id and s.name = fi.name
+    join datasets_folder f on f.id = coalesce(fi.folder_id, s.folder_id)
+    where fi.id is null or s.name is null or {DIFFERS}
+    on conflict do nothing
+"""
+COUNT_REPORT = "select kind, count(*) from datasets_scanchange where scan_id = %(scan)s group by kind"
+
+# What a report says that the draft is to hold, put together from what it holds and what differs.
+ACCEPTED = f"""
+    create temporary table scan_file as
+    select fi.folder_id, fi.name, fi.size_bytes, fi.modified_at, ''::varchar as format from ({DRAFT}) fi
+    join datasets_folder f on f.id = fi.folder_id
+    where not exists (select 1 from datasets_scanchange c where c.scan_id = %(scan)s and c.folder = f.path and c.name = fi.name)
+    union all
+    select f.id, c.name, c.size_bytes, c.modified_at, c.format from datasets_scanchange c
+    join datasets_folder f on f.dataset_id = %(dataset)s and f.path = c.folder
+    where c.scan_id = %(scan)s and c.kind <> 'missing'
 """
 TOUCHED = f"""
-    with valid as ({VALID})
-    select fi.folder || fi.name, encode(fi.sha256, 'hex') from valid fi join scan_file s on s.folder_id = fi.folder_id and s.name = fi.name
-    where fi.size_bytes = s.size_bytes and fi.modified_at <> s.modified_at order by 1
+    select c.folder, c.name, encode(fi.sha256, 'hex') from datasets_scanchange c
+    join datasets_folder f on f.dataset_id = %(dataset)s and f.path = c.folder
+    join ({PUBLISHED}) fi on fi.folder_id = f.id and fi.name = c.name
+    where c.scan_id = %(scan)s and c.kind = 'touched' and fi.sha256 is not null and (c.folder, c.name) > (%(folder)s, %(name)s)
+    order by c.folder, c.name limit %(limit)s
 """
 
 
@@ -121,6 +148,12 @@ class Differences:
     n_new: int
     n_changed: int
     n_missing: int
+    n_touched: int = 0
+    """Of the known size but another time of modification: among the changed ones in a draft, to be checked in a published version."""
+
+    @property
+    def is_none(self) -> bool:
+        return not (self.n_new or self.n_changed or self.n_missing or self.n_touched)
 
 
 def start_staging() -> None:
@@ -141,12 +174,18 @@ def stage_folders(paths: Iterable[str]) -> None:
 
 
 @transaction.atomic
-def merge(version: Version) -> Differences:
-    """Make the draft hold exactly the staged files. Safe to repeat. Checksums of what is new or changed are unknown afterwards."""
+def merge(version: Version, *, accepted: int | None = None) -> Differences:
+    """Make the draft hold exactly the staged files, or what the report of the scan `accepted` says of them. Safe to repeat.
+
+    Checksums of what is new or changed are unknown afterwards.
+    """
     keys = _keys(version)
     Dataset.objects.select_for_update().get(pk=version.dataset_id)
     with connection.cursor() as cursor:
-        _resolve_folders(cursor, keys)
+        if accepted is None:
+            _resolve_folders(cursor, keys)
+        else:
+            _resolve_report(cursor, {**keys, "scan": accepted})
         cursor.execute(REOPEN, keys)
         n_back = cursor.rowcount
         n_missing = 0
@@ -161,21 +200,56 @@ def merge(version: Version) -> Differences:
         return Differences(n_new=cursor.rowcount - n_ended + n_back, n_changed=n_changed + n_ended, n_missing=n_missing)
 
 
+def is_empty(version: Version) -> bool:
+    """Whether a draft holds no file yet."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"select exists ({DRAFT})", _keys(version))
+        return not cursor.fetchone()[0]
+
+
 @transaction.atomic
-def compare(version: Version) -> Differences:
-    """How the staged files differ from a version, without changing the version."""
-    keys = _keys(version)
+def report(version: Version, scan_id: int) -> Differences:
+    """Write down how the staged files differ from a version, which stays as it is. Its earlier reports are forgotten. Safe to repeat."""
+    keys = {**_keys(version), "scan": scan_id}
     with connection.cursor() as cursor:
         _resolve_folders(cursor, keys)
-        cursor.execute(COMPARE, keys)
-        return Differences(*cursor.fetchone())
+        cursor.execute(
+            "delete from datasets_scanchange where scan_id in (select id from datasets_scanrun where version_id = %s and id < %s)",
+            [version.pk, scan_id],
+        )
+        cursor.execute(REPORT.format(valid=DRAFT if version.is_draft else PUBLISHED), keys)
+        cursor.execute(COUNT_REPORT, keys)
+        found = dict(cursor.fetchall())
+    n_touched = found.get("touched", 0)
+    n_changed = found.get("changed", 0) + (n_touched if version.is_draft else 0)
+    return Differences(found.get("new", 0), n_changed, found.get("missing", 0), n_touched)
 
 
-def touched(version: Version) -> dict[str, str]:
-    """Staged files of the published size but of another time: their logical path, and the SHA-256 that was published ("" if unknown)."""
+def touched(version: Version, scan_id: int, *, batch: int) -> Iterator[dict[str, str]]:
+    """Reported files of the published size but of another time, in pieces: their logical path, and the SHA-256 that was published."""
+    position = {"folder": "", "name": ""}
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(TOUCHED, {**_keys(version), "scan": scan_id, "limit": batch, **position})
+            rows = cursor.fetchall()
+        if not rows:
+            return
+        yield {folder + name: sha256 for folder, name, sha256 in rows}
+        position = {"folder": rows[-1][0], "name": rows[-1][1]}
+
+
+@transaction.atomic
+def resolve_touched(scan_id: int, *, same: Iterable[str], other: Iterable[str]) -> None:
+    """Correct a report, now that touched files were read: those with the known checksum leave it, the others are changed."""
     with connection.cursor() as cursor:
-        cursor.execute(TOUCHED, _keys(version))
-        return {path: sha256 or "" for path, sha256 in cursor.fetchall()}
+        mine = "scan_id = %s and kind = 'touched' and folder || name = any(%s)"
+        folders = "and folder = any(%s)"
+        for statement, paths in (
+            (f"delete from datasets_scanchange where {mine} {folders}", list(same)),
+            (f"update datasets_scanchange set kind = 'changed' where {mine} {folders}", list(other)),
+        ):
+            if paths:
+                cursor.execute(statement, [scan_id, paths, sorted({path.rpartition("/")[0] + "/" for path in paths})])
 
 
 @transaction.atomic
@@ -198,6 +272,14 @@ def spoilt_since(version: Version) -> tuple[int, str] | None:
         cursor.execute(SPOILT, _keys(version))
         first, n_gone, n_rewritten = cursor.fetchone()
     return None if first is None else (first, f"{n_gone} files are gone and {n_rewritten} are not what was published")
+
+
+def _resolve_report(cursor: Any, keys: dict[str, Any]) -> None:
+    """The folders of new files were made with the report."""
+    cursor.execute("drop table if exists scan_file")
+    cursor.execute(ACCEPTED, keys)
+    cursor.execute("create index on scan_file (folder_id, name)")
+    cursor.execute("analyze scan_file")
 
 
 def _resolve_folders(cursor: Any, keys: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from datasets.indexing import index_dataset
 from datasets.models import Creator, Dataset, DatasetEvent, Location, LocationKind, Subject, Variable, Version
 from datasets.protecting import protection_of, record_changes
 from datasets.publishing import check_not_in_review
-from datasets.states import VersionStatus
+from datasets.states import ScanStatus, VersionStatus
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -149,6 +149,7 @@ def place(
         raise ConflictError("A published version stays where it is. Open a draft.")
     check_not_in_review(version)
     kind = LocationKind.BUCKET if bucket else LocationKind.COLLECTION
+    _check_no_report(version, collection_id, bucket, base_path)
     if is_primary:
         version.locations.filter(is_primary=True).delete()
     location = Location(version=version, kind=kind, collection_id=collection_id, bucket=bucket, base_path=base_path, is_primary=is_primary)
@@ -159,6 +160,13 @@ def place(
     location.save()
     version.__dict__.pop("primary_location", None)
     return location
+
+
+def _check_no_report(version: Version, collection_id: uuid.UUID | None, bucket: str, base_path: str) -> None:
+    here = version.primary_location
+    is_same = here is not None and (here.collection_id, here.bucket, here.base_path) == (collection_id, bucket, base_path)
+    if not is_same and version.scans.filter(status__in=[ScanStatus.REPORTED, ScanStatus.PAUSED]).exists():
+        raise ConflictError("A scan of the present location waits for an answer: discard or cancel it first.")
 
 
 def _check_free(location: Location, user: Visitor) -> None:

@@ -12,10 +12,12 @@ from datasets.models import (
     Grant,
     Location,
     PrincipalType,
+    ScanChange,
     ScanRun,
     ShareVariant,
     Variable,
     Version,
+    Watch,
 )
 
 
@@ -178,8 +180,26 @@ class ScanSerializer(serializers.ModelSerializer[ScanRun]):
             "n_inspected",
             "n_unreadable",
             "n_to_check",
+            "is_automatic",
+            "accepted_at",
             "error",
         ]
+
+
+class ScanChangeSerializer(serializers.ModelSerializer[ScanChange]):
+    """A line of a scan's report; sizes in bytes, null where there is no file."""
+
+    class Meta:
+        model = ScanChange
+        fields = ["path", "kind", "old_size_bytes", "size_bytes", "old_modified_at", "modified_at"]
+
+
+class WatchSerializer(serializers.ModelSerializer[Watch]):
+    """How the files of a dataset are watched."""
+
+    class Meta:
+        model = Watch
+        fields = ["acceptance"]
 
 
 class GrantSerializer(serializers.ModelSerializer[Grant]):

@@ -10,12 +10,22 @@ A version:
     published -> withdrawn
     superseded -> withdrawn
 
-A scan of a collection path (a killed worker leaves it running; the next claim goes on with it):
+A scan of a location (a killed worker leaves it running, and the next claim goes on with it; what it found waits as a report until a steward
+accepts it, which queues it again, or discards it):
 
     queued -> running
+    queued -> paused
+    queued -> cancelled
     queued -> failed
+    running -> reported
     running -> done
+    running -> paused
+    running -> cancelled
     running -> failed
+    reported -> queued
+    reported -> discarded
+    paused -> queued
+    paused -> cancelled
     failed -> queued
 
 A DOI (reserved for a draft; pending while DataCite is to be told something; failed when DataCite refused it):
@@ -45,7 +55,11 @@ class VersionStatus(TextChoices):
 class ScanStatus(TextChoices):
     QUEUED = "queued", "Waiting"
     RUNNING = "running", "Running"
+    PAUSED = "paused", "Paused"
+    REPORTED = "reported", "To be accepted"
     DONE = "done", "Done"
+    DISCARDED = "discarded", "Discarded"
+    CANCELLED = "cancelled", "Cancelled"
     FAILED = "failed", "Failed"
 
 
@@ -67,9 +81,13 @@ VERSION_MOVES: Moves = {
 }
 
 SCAN_MOVES: Moves = {
-    ScanStatus.QUEUED: frozenset({ScanStatus.RUNNING, ScanStatus.FAILED}),
-    ScanStatus.RUNNING: frozenset({ScanStatus.DONE, ScanStatus.FAILED}),
+    ScanStatus.QUEUED: frozenset({ScanStatus.RUNNING, ScanStatus.PAUSED, ScanStatus.CANCELLED, ScanStatus.FAILED}),
+    ScanStatus.RUNNING: frozenset({ScanStatus.REPORTED, ScanStatus.DONE, ScanStatus.PAUSED, ScanStatus.CANCELLED, ScanStatus.FAILED}),
+    ScanStatus.REPORTED: frozenset({ScanStatus.QUEUED, ScanStatus.DISCARDED}),
+    ScanStatus.PAUSED: frozenset({ScanStatus.QUEUED, ScanStatus.CANCELLED}),
     ScanStatus.DONE: frozenset(),
+    ScanStatus.DISCARDED: frozenset(),
+    ScanStatus.CANCELLED: frozenset(),
     ScanStatus.FAILED: frozenset({ScanStatus.QUEUED}),
 }
 
@@ -81,4 +99,6 @@ DOI_MOVES: Moves = {
 }
 
 VERSION_OPEN = frozenset({VersionStatus.DRAFT, VersionStatus.REVIEW})
-SCAN_OPEN = frozenset({ScanStatus.QUEUED, ScanStatus.RUNNING})
+SCAN_WORKING = frozenset({ScanStatus.QUEUED, ScanStatus.RUNNING})
+"""Those that a worker has, or will have by itself."""
+SCAN_OPEN = SCAN_WORKING | {ScanStatus.PAUSED, ScanStatus.REPORTED}

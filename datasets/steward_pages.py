@@ -21,6 +21,7 @@ from datasets.finding import find_dataset, whole_number
 from datasets.models import Dataset, Doi, PrincipalType, ScanRun, TermsAcceptance, Version
 from datasets.moments import end_of_day
 from datasets.recounting import n_without_checksum
+from datasets.scan_pages import watch_context
 from datasets.states import DoiStatus
 
 DATASETS_ON_A_PAGE = 50
@@ -312,6 +313,7 @@ def _show_desk(
         "typed": typed,
         "now": timezone.now(),
         "poll_s": POLL_S,
+        **watch_context(dataset),
     }
     return render(request, "pages/steward_desk.html", context, status=status)
 

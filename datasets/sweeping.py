@@ -17,7 +17,7 @@ INGEST_TASK = "transfers.ingest"  # joins a scan with Globus and the graph servi
 def sweep() -> int:
     """Send a hint for each scan and each DOI that is due, write down ended embargoes. Safe to repeat: the claim lets one worker in."""
     protecting.lift_ended()
-    due = list(ScanRun.objects.open().due(timezone.now()).values_list("pk", flat=True)[:100])
+    due = list(ScanRun.objects.working().due(timezone.now()).values_list("pk", flat=True)[:100])
     for scan_id in due:
         current_app.send_task(INGEST_TASK, args=[scan_id], queue="catalogue", expires=60)
     for doi_id in dois.due():

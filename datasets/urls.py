@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from datasets import browsing_pages, description_pages, machine_pages, oai, pages, seeing_pages, steward_pages, terms_pages
+from datasets import browsing_pages, description_pages, machine_pages, oai, pages, scan_pages, seeing_pages, steward_pages, terms_pages
 
 app_name = "datasets"
 
@@ -34,5 +34,8 @@ urlpatterns = [
     path("steward/datasets/<slug:slug>/who-can-see/", seeing_pages.who_can_see, name="who-can-see"),
     path("steward/datasets/<slug:slug>/scan-progress/", steward_pages.scan_progress, name="scan-progress"),
     path("steward/datasets/<slug:slug>/describe/", description_pages.describe, name="describe"),
+    path("steward/datasets/<slug:slug>/watch/", scan_pages.change_watch, name="watch"),
+    path("steward/datasets/<slug:slug>/scans/<int:scan_id>/", scan_pages.show_scan, name="scan"),
+    path("steward/datasets/<slug:slug>/scans/<int:scan_id>/<slug:act>/", scan_pages.act_on_scan, name="scan-act"),
     path("steward/datasets/<slug:slug>/<slug:act>/", steward_pages.act, name="desk-act"),
 ]

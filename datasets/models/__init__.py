@@ -10,13 +10,16 @@ from datasets.models.event import DatasetEvent
 from datasets.models.grant import Grant, PrincipalType
 from datasets.models.inventory import File, Folder, FolderState
 from datasets.models.savedsearch import SavedSearch
-from datasets.models.scan import ScanRun
+from datasets.models.scan import ChangeKind, ScanChange, ScanRun
 from datasets.models.searchterm import SearchTerm
 from datasets.models.terms import Terms, TermsAcceptance
 from datasets.models.version import Location, LocationKind, Version
+from datasets.models.watch import Acceptance, Watch
 
 __all__ = [
+    "Acceptance",
     "AccessPolicy",
+    "ChangeKind",
     "Classification",
     "Creator",
     "Dataset",
@@ -31,6 +34,7 @@ __all__ = [
     "LocationKind",
     "PrincipalType",
     "SavedSearch",
+    "ScanChange",
     "ScanRun",
     "SearchTerm",
     "ShareVariant",
@@ -39,4 +43,5 @@ __all__ = [
     "TermsAcceptance",
     "Variable",
     "Version",
+    "Watch",
 ]

@@ -1,4 +1,4 @@
-"""A scan of the collection path of a version: what a steward sees while it runs, and what makes it survive a killed worker."""
+"""A scan of the location of a version: what a steward sees while it runs, what it found, and what makes it survive a killed worker."""
 
 import datetime as dt
 from typing import Any, ClassVar, Self
@@ -6,16 +6,25 @@ from typing import Any, ClassVar, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 from django.utils import timezone
 
 from datasets.models.moving import Claimed, ClaimedQuerySet, claim_end
 from datasets.models.version import Version
-from datasets.states import SCAN_MOVES, SCAN_OPEN, Moves, ScanStatus
+from datasets.states import SCAN_MOVES, SCAN_OPEN, SCAN_WORKING, Moves, ScanStatus
+
+OPEN = ["queued", "running", "paused", "reported"]
+ENDED = ["done", "discarded", "cancelled", "failed"]
 
 
 class ScanRunQuerySet(ClaimedQuerySet["ScanRun"]):
     def open(self) -> Self:
+        """Those that have not ended: they wait for a worker or for a steward."""
         return self.filter(status__in=SCAN_OPEN)
+
+    def working(self) -> Self:
+        """Those that a worker has, or will have."""
+        return self.filter(status__in=SCAN_WORKING)
 
 
 class ScanRun(Claimed):
@@ -43,6 +52,11 @@ class ScanRun(Claimed):
     n_to_check = models.BigIntegerField(
         default=0, db_default=0, help_text="Published files of the same size but another time, whose checksum could not be compared"
     )
+    is_automatic = models.BooleanField(
+        default=False, db_default=False, help_text="What it finds is taken into the draft without a question"
+    )
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    accepted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     n_attempts = models.PositiveIntegerField(default=0)
     found = models.JSONField(default=dict, blank=True, help_text="Variables and coverage that file headers state")
     error = models.TextField(blank=True)
@@ -52,11 +66,10 @@ class ScanRun(Claimed):
     class Meta:
         ordering = ["-asked_at"]
         constraints = [
-            models.UniqueConstraint(fields=["version"], condition=Q(status__in=["queued", "running"]), name="scan_one_open"),
+            models.UniqueConstraint(fields=["version"], condition=Q(status__in=OPEN), name="scan_one_open"),
             models.CheckConstraint(
                 name="scan_end_has_date",
-                condition=Q(status__in=["queued", "running"], finished_at=None)
-                | (Q(status__in=["done", "failed"]) & Q(finished_at__isnull=False)),
+                condition=Q(status__in=OPEN, finished_at=None) | (Q(status__in=ENDED) & Q(finished_at__isnull=False)),
             ),
             models.CheckConstraint(name="scan_failure_has_error", condition=~Q(status="failed") | ~Q(error="")),
         ]
@@ -65,9 +78,20 @@ class ScanRun(Claimed):
     def __str__(self) -> str:
         return f"scan {self.pk} of {self.version}"
 
+    def get_absolute_url(self) -> str:
+        return reverse("datasets:scan", args=[self.version.dataset.slug, self.pk])
+
     @property
     def is_open(self) -> bool:
         return self.status in SCAN_OPEN
+
+    @property
+    def is_working(self) -> bool:
+        return self.status in SCAN_WORKING
+
+    @property
+    def is_reported(self) -> bool:
+        return self.status == ScanStatus.REPORTED
 
     @property
     def n_differences(self) -> int:
@@ -80,3 +104,35 @@ class ScanRun(Claimed):
 
     def write_event(self, **move: Any) -> None:
         super().write_event(dataset_id=self.version.dataset_id, version=self.version, act="scan", **move)
+
+
+class ChangeKind(models.TextChoices):
+    NEW = "new", "New"
+    CHANGED = "changed", "Changed"
+    TOUCHED = "touched", "Same size, another time"
+    MISSING = "missing", "Missing"
+
+
+class ScanChange(models.Model):
+    """One line of a scan's report: a file at its location that is not as it is known. Kept until the next report on the version."""
+
+    scan = models.ForeignKey(ScanRun, on_delete=models.CASCADE, related_name="changes", db_index=False)
+    kind = models.CharField(max_length=8, choices=ChangeKind.choices)
+    folder = models.TextField(db_collation="C")
+    name = models.TextField(db_collation="C")
+    old_size_bytes = models.BigIntegerField(null=True, help_text="As it is known; null for a new file")
+    size_bytes = models.BigIntegerField(null=True, help_text="As it was found; null for a missing file")
+    old_modified_at = models.DateTimeField(null=True)
+    modified_at = models.DateTimeField(null=True)
+    format = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        ordering = ["folder", "name"]
+        constraints = [models.UniqueConstraint(fields=["scan", "kind", "folder", "name"], name="scanchange_path")]
+
+    def __str__(self) -> str:
+        return self.path
+
+    @property
+    def path(self) -> str:
+        return self.folder + self.name

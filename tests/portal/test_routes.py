@@ -32,6 +32,9 @@ WHO = ("nobody", "cy", "ada", "ben", "dee")
 DATASET = "api/v1/^datasets/(?P<slug>[a-z0-9-]+)"
 HTTPS = "datasets/<slug:slug>/versions/<int:number>/https/"
 VERSION = DATASET + "/versions/(?P<number>[0-9]{1,9})"
+SCAN = VERSION + "/scans/(?P<scan_id>[0-9]{1,18})"
+SCAN_ACT = SCAN + "/(?P<act>pause|resume|cancel|accept|discard|retry)/?$"
+DESK_SCAN = "steward/datasets/<slug:slug>/scans/<int:scan_id>/"
 ASKED = "api/v1/^data-requests/(?P<pk>[^/.]+)"
 
 FAR = "2099-01-01T00:00Z"
@@ -119,6 +122,11 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     (VERSION + "/publication/?$", "POST", "/api/v1/datasets/draft/versions/1/publication/", (401, 404, 404, 201, 201)),
     (VERSION + "/scans/?$", "GET", "/api/v1/datasets/open/versions/1/scans/", (401, 403, 403, 200, 200)),
     (VERSION + "/scans/?$", "POST", "/api/v1/datasets/open/versions/1/scans/", (401, 403, 403, 202, 202)),
+    (SCAN + "/?$", "GET", "/api/v1/datasets/open/versions/1/scans/{scan}/", (401, 403, 403, 200, 200)),
+    (SCAN + "/changes/?$", "GET", "/api/v1/datasets/open/versions/1/scans/{scan}/changes/", (401, 403, 403, 200, 200)),
+    (SCAN_ACT, "POST", "/api/v1/datasets/open/versions/1/scans/{scan}/accept/", (401, 403, 403, 409, 409)),
+    (DATASET + "/watch/?$", "GET", "/api/v1/datasets/open/watch/", (401, 403, 403, 200, 200)),
+    (DATASET + "/watch/?$", "PATCH", "/api/v1/datasets/draft/watch/", (401, 404, 404, 200, 200)),
     (DATASET + "/versions/?$", "GET", "/api/v1/datasets/open/versions/", (200, 200, 200, 200, 200)),
     (DATASET + "/versions/?$", "POST", "/api/v1/datasets/open/versions/", (401, 403, 403, 201, 201)),
     ("api/v1/^datasets/?$", "GET", "/api/v1/datasets/", (200, 200, 200, 200, 200)),
@@ -212,6 +220,10 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("terms/", "GET", "/terms/", (302, 302, 302, 302, 302)),
     ("terms/", "POST", "/terms/", (302, 302, 302, 302, 302)),
     ("steward/datasets/<slug:slug>/scan-progress/", "GET", "/steward/datasets/open/scan-progress/", (302, 403, 403, 200, 200)),
+    (DESK_SCAN, "GET", "/steward/datasets/open/scans/{scan}/", (302, 403, 403, 200, 200)),
+    (DESK_SCAN, "GET", "/steward/datasets/draft/scans/{scan}/", (302, 404, 404, 404, 404)),
+    (DESK_SCAN + "<slug:act>/", "POST", "/steward/datasets/open/scans/{scan}/accept/", (302, 403, 403, 302, 302)),
+    ("steward/datasets/<slug:slug>/watch/", "POST", "/steward/datasets/draft/watch/", (302, 404, 404, 302, 302)),
     ("steward/table/", "GET", "/steward/table/", (302, 403, 403, 200, 200)),
     ("steward/table/", "POST", "/steward/table/", (302, 403, 403, 400, 400)),
     ("steward/table.csv", "GET", "/steward/table.csv", (302, 403, 403, 200, 200)),
@@ -285,7 +297,15 @@ def places(people, archive, settings, closed_address) -> dict[str, object]:
     AnalysisSource.objects.create(job=graph, position=0, version=archive["open"], variable="t", collection_id=uuid.uuid4(), paths=["/a"])
     look = QuickLook.objects.create(version=archive["open"], variable="t", status=LookStatus.READY, svg="<svg/>")
     access = asking.request_access(archive["closed"].dataset, user=people["ada"], purpose="A study of seas.")
-    return {"access": access.pk, "ada": people["ada"].pk, "request": asked.pk, "selection": chosen.pk, "graph": graph.pk, "look": look.pk}
+    return {
+        "access": access.pk,
+        "ada": people["ada"].pk,
+        "request": asked.pk,
+        "selection": chosen.pk,
+        "graph": graph.pk,
+        "look": look.pk,
+        "scan": archive["open"].scans.get().pk,
+    }
 
 
 @pytest.mark.django_db

@@ -80,4 +80,4 @@ def ask_for_scan(version: Version, person: User) -> int:
     if open_scan is None:
         collection_id = uuid.UUID(settings.ARCHIVE_COLLECTION)
         registering.place(version, user=person, base_path=f"/{version.dataset.slug}/", collection_id=collection_id)
-    return ingesting.request_scan(version, user=person).pk
+    return ingesting.request_scan(version, user=person, is_automatic=True).pk

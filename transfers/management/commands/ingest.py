@@ -26,9 +26,12 @@ class Command(BaseCommand):
         parser.add_argument("path", help="the folder in the collection, such as /sea-level/")
         parser.add_argument("--as", dest="username", required=True, help="the steward or operator on whose behalf it is done")
         parser.add_argument("--collection", type=uuid.UUID, default=None, help="the collection's id (default: the archive's)")
+        parser.add_argument("--report", action="store_true", help="leave what was found to be accepted by a steward")
         parser.add_argument("--title", default="", help="the title of a new dataset (default: its slug)")
 
-    def handle(self, *, slug: str, path: str, username: str, collection: uuid.UUID | None, title: str, **_: Any) -> None:
+    def handle(
+        self, *, slug: str, path: str, username: str, collection: uuid.UUID | None, title: str, report: bool = False, **_: Any
+    ) -> None:
         person = get_user_model().objects.filter(username=username).first()
         if person is None:
             raise CommandError(f"Nobody of the name {username} has signed in here yet.")
@@ -37,7 +40,7 @@ class Command(BaseCommand):
             registering.place(version, user=person, base_path=path, collection_id=collection or uuid.UUID(settings.ARCHIVE_COLLECTION))
             version = Version.objects.select_related("dataset").get(pk=version.pk)
             ingesting.check_role(version)
-            run = ingesting.run_scan(scans.request_scan(version, user=person))
+            run = ingesting.run_scan(scans.request_scan(version, user=person, is_automatic=not report))
             if run is None:
                 raise CommandError("A worker is scanning this dataset already.")
             self.tell(run)
@@ -60,5 +63,7 @@ class Command(BaseCommand):
         )
         if run.status == ScanStatus.FAILED:
             raise CommandError(run.error)
-        if run.status != ScanStatus.DONE:
+        if run.is_reported:
+            self.stdout.write(f"Nothing is taken yet. Accept or discard it: {settings.BASE_URL}{run.get_absolute_url()}")
+        elif run.status != ScanStatus.DONE:
             self.stdout.write(f"Not at its end yet: {run.error} A worker goes on with it.")
