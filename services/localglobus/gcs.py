@@ -180,7 +180,7 @@ def _create(
         is_public=bool(asked.get("public", False)),
         user_credential_id=credential["id"],
     )
-    describing.keep_texts(db, collection_id, asked)
+    describing.keep_texts(db, collection_id, asked, home=None)
     collection_policies.change(db, collections.get(db, collection_id), asked)
     return collections.get(db, collection_id), mapped
 

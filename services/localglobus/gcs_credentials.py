@@ -22,7 +22,7 @@ from services.localglobus.gcs_requests import answer_list, manager
 from services.localglobus.gcs_storage import get_gateway
 from services.localglobus.transfer import collections
 from services.localglobus.transfer.collections import Endpoint
-from services.localglobus.transfer.connectors import S3
+from services.localglobus.transfer.connectors import S3, Connector
 from services.localglobus.transfer.describing import read_text
 from services.localglobus.transfer.requests import read_document, store_of
 
@@ -128,7 +128,7 @@ def _policies(connector_id: str, value: object) -> dict[str, str]:
     """Returns what is kept of a credential's policies. Raises `ApiError` 400 for those of another connector, or half of a key."""
     if value is None:
         return {}
-    kind = f"{'s3' if connector_id == S3 else 'posix'}_user_credential_policies#"
+    kind = Connector(connector_id).credential_kind
     if not isinstance(value, Mapping) or not str(value.get("DATA_TYPE", kind)).startswith(kind):
         raise ApiError("bad_request", f"policies are those of the storage gateway's connector, {kind}1.0.0", 400)
     key = {name: value[name] for name in ("s3_key_id", "s3_secret_key") if value.get(name) is not None}

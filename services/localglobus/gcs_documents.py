@@ -11,6 +11,7 @@ from services.localglobus.transfer import collection_policies
 from services.localglobus.transfer.assurance import Assurance
 from services.localglobus.transfer.collections import Collection, Endpoint
 from services.localglobus.transfer.connectors import Connector
+from services.localglobus.transfer.gateway_accounts import Accounts
 
 
 def envelope(
@@ -140,7 +141,7 @@ def credential_document(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
-def gateway_document(row: sqlite3.Row, assurance: Assurance, connector: Connector) -> dict[str, Any]:
+def gateway_document(row: sqlite3.Row, assurance: Assurance, connector: Connector, accounts: Accounts) -> dict[str, Any]:
     return {
         "DATA_TYPE": "storage_gateway#1.0.0",
         "id": row["id"],
@@ -151,8 +152,8 @@ def gateway_document(row: sqlite3.Row, assurance: Assurance, connector: Connecto
         "mapping": None,
         "policies": connector.policies(),
         "restrict_paths": None,
-        "users_allow": None,
-        "users_deny": None,
+        "users_allow": accounts.allowed,
+        "users_deny": accounts.denied,
     }
 
 

@@ -51,7 +51,7 @@ async def update_gateway(request: Request) -> Response:
     caller, endpoint = await manager(request)
     asked = await read_document(request)
     return JSONResponse(
-        envelope([await store_of(request).write(_rename_gateway, endpoint, caller, request.path_params["gateway_id"], asked)])
+        envelope([await store_of(request).write(_update_gateway, endpoint, caller, request.path_params["gateway_id"], asked)])
     )
 
 
@@ -78,9 +78,8 @@ def get_gateway(db: sqlite3.Connection, endpoint: Endpoint, gateway_id: str) -> 
     row = db.execute("SELECT * FROM storage_gateway WHERE id = ? AND endpoint_id = ?", (gateway_id, endpoint.id)).fetchone()
     if row is None:
         raise ApiError("not_found", f"No storage gateway '{gateway_id}' on this endpoint", 404)
-    found = gateway_document(row, assurance.of_gateway(db, gateway_id) or Assurance(), connectors.of_gateway(db, gateway_id))
     accounts = gateway_accounts.of_gateway(db, gateway_id)
-    return {**found, "users_allow": accounts.allowed, "users_deny": accounts.denied}
+    return gateway_document(row, assurance.of_gateway(db, gateway_id) or Assurance(), connectors.of_gateway(db, gateway_id), accounts)
 
 
 def _create_gateway(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +106,7 @@ def _delete_gateway(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, 
     db.execute("DELETE FROM storage_gateway WHERE id = ?", (gateway_id,))
 
 
-def _rename_gateway(
+def _update_gateway(
     db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, gateway_id: str, asked: Mapping[str, Any]
 ) -> dict[str, Any]:
     require_endpoint_admin(db, endpoint, caller)

@@ -73,7 +73,7 @@ def _read(asked: Any) -> Facet:
     interval = asked.get("date_interval")
     if kind == "date_histogram" and (not isinstance(interval, str) or interval not in INTERVALS):
         raise refuse(f"the date_interval of a facet is one of {', '.join(INTERVALS)}")
-    low, high = _histogram_range(asked) if kind == "numeric_histogram" else (0.0, 0.0)
+    low, high = _histogram_range(asked, size) if kind == "numeric_histogram" else (0.0, 0.0)
     name = asked.get("name")
     return Facet(
         name=name if isinstance(name, str) else field_name,
@@ -86,12 +86,15 @@ def _read(asked: Any) -> Facet:
     )
 
 
-def _histogram_range(asked: dict[str, Any]) -> tuple[float, float]:
+def _histogram_range(asked: dict[str, Any], size: int) -> tuple[float, float]:
     found = asked.get("histogram_range")
     low, high = (found.get("low"), found.get("high")) if isinstance(found, dict) else (None, None)
     if not _is_number(low) or not _is_number(high) or not low < high:
         raise refuse("a numeric_histogram has a histogram_range with low below high")
-    return float(low), float(high)
+    low, high = float(low), float(high)
+    if not (high - low) / size > 0:
+        raise refuse("the histogram_range of a numeric_histogram must be wide enough for its size")
+    return low, high
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

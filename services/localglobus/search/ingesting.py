@@ -11,8 +11,8 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from services.localglobus.errors import ApiError
 from services.localglobus.search import fields, principals
+from services.localglobus.search.filters import refuse
 
 MAX_DOCUMENT_BYTES = 10 * 2**20  # https://docs.globus.org/api/search/limits/
 SUBJECT_LENGTH = 512
@@ -61,10 +61,6 @@ def read_entry_id(value: object) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= SUBJECT_LENGTH:
         raise refuse(f"the id of an entry must be null or a text of at most {SUBJECT_LENGTH} characters")
     return value
-
-
-def refuse(message: str) -> ApiError:
-    return ApiError("BadRequest.Generic", message, 400)
 
 
 def _refuse_odd(value: Any, depth: int) -> None:

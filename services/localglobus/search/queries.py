@@ -95,6 +95,8 @@ def scroll(db: sqlite3.Connection, index_id: str, caller: Caller | None, asked: 
     """Returns the next part of all that matches, by subject; `marker` is null at the end."""
     known = {name: value for name, value in asked.items() if name in ("q", "advanced", "limit", "filters", "bypass_visible_to")}
     query = read({**known, "filter_principal_sets": asked.get("filter_principal_sets")}, limit=SCROLL_LIMIT, most=MOST_SCROLLED)
+    if not query.limit:
+        raise refuse("the limit of a scroll must be at least 1")
     after = _read_marker(asked.get("marker"))
     subjects = sorted(_by_subject(select(db, index_id, caller, query), query), key=lambda item: item[0])
     rest = [each for each in subjects if after is None or each[0] > after]

@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.localglobus.auth.tokens import Caller, authenticate
+from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
 from services.localglobus.numbers import read_whole
 from services.localglobus.search import indices, ingesting, queries, tasks
-from services.localglobus.transfer.requests import read_document, store_of
+from services.localglobus.transfer.requests import metered_caller, read_document, store_of
 from services.localglobus.transfer.waiting import ROOM
 
 PREFIX = "urn:globus:auth:scope:search.api.globus.org:"
@@ -25,12 +25,12 @@ MOST_SUBJECTS = 1000
 
 
 async def create_index(request: Request) -> Response:
-    caller = await _caller(request, ALL)
+    caller = await metered_caller(request, ALL)
     return JSONResponse(await store_of(request).write(indices.create, caller, await read_document(request)))
 
 
 async def list_indices(request: Request) -> Response:
-    caller = await _caller(request, *TO_SEARCH)
+    caller = await metered_caller(request, *TO_SEARCH)
     return JSONResponse({"index_list": await store_of(request).read(indices.list_own, caller)})
 
 
@@ -40,34 +40,34 @@ async def get_index(request: Request) -> Response:
 
 
 async def update_index(request: Request) -> Response:
-    caller = await _caller(request, ALL)
+    caller = await metered_caller(request, ALL)
     asked = await read_document(request)
     return JSONResponse(await store_of(request).write(indices.update, request.path_params["index_id"], caller, asked))
 
 
 async def delete_index(request: Request) -> Response:
-    caller = await _caller(request, ALL)
+    caller = await metered_caller(request, ALL)
     return JSONResponse(await store_of(request).write(indices.close, request.path_params["index_id"], caller))
 
 
 async def reopen_index(request: Request) -> Response:
-    caller = await _caller(request, ALL)
+    caller = await metered_caller(request, ALL)
     return JSONResponse(await store_of(request).write(indices.reopen, request.path_params["index_id"], caller))
 
 
 async def list_roles(request: Request) -> Response:
-    caller = await _caller(request, ALL)
+    caller = await metered_caller(request, ALL)
     return JSONResponse({"role_list": await store_of(request).read(indices.list_roles, request.path_params["index_id"], caller)})
 
 
 async def create_role(request: Request) -> Response:
-    caller = await _caller(request, ALL)
+    caller = await metered_caller(request, ALL)
     asked = await read_document(request)
     return JSONResponse(await store_of(request).write(indices.create_role, request.path_params["index_id"], caller, asked))
 
 
 async def delete_role(request: Request) -> Response:
-    caller = await _caller(request, ALL)
+    caller = await metered_caller(request, ALL)
     index_id, role_id = request.path_params["index_id"], request.path_params["role_id"]
     return JSONResponse(await store_of(request).write(indices.delete_role, index_id, caller, role_id))
 
@@ -91,10 +91,8 @@ async def scroll(request: Request) -> Response:
 
 
 async def ingest(request: Request) -> Response:
-    caller = await _caller(request, *TO_INGEST)
-    if len(await request.body()) > ingesting.MAX_DOCUMENT_BYTES:
-        raise ApiError("BadRequest.Generic", f"An ingest document has at most {ingesting.MAX_DOCUMENT_BYTES} bytes", 413)
-    entries = ingesting.read_ingest(await read_document(request))
+    caller = await metered_caller(request, *TO_INGEST)
+    entries = ingesting.read_ingest(await _read_to_ingest(request))
     task_id = await _submit(request, caller, "ingest", {"entries": entries})
     return JSONResponse(
         {"task_id": task_id, "acknowledged": True, "success": True, "num_documents_ingested": len(entries)}, status_code=202
@@ -108,13 +106,13 @@ async def get_subject(request: Request) -> Response:
 
 
 async def delete_subject(request: Request) -> Response:
-    caller = await _caller(request, *TO_INGEST)
+    caller = await metered_caller(request, *TO_INGEST)
     name = ingesting.read_subject(request.query_params.get("subject"))
     return _accepted(await _submit(request, caller, "delete-by-subject", {"subjects": [name]}))
 
 
 async def delete_subjects(request: Request) -> Response:
-    caller = await _caller(request, *TO_INGEST)
+    caller = await metered_caller(request, *TO_INGEST)
     names = (await read_document(request)).get("subjects")
     if not isinstance(names, list) or not 0 < len(names) <= MOST_SUBJECTS:
         raise ApiError("BadRequest.Generic", f"subjects must be a list of 1 to {MOST_SUBJECTS}", 400)
@@ -124,7 +122,7 @@ async def delete_subjects(request: Request) -> Response:
 
 async def delete_by_query(request: Request) -> Response:
     """The query is read now, so that a wrong one is refused, and asked when its task's turn comes."""
-    caller = await _caller(request, *TO_INGEST)
+    caller = await metered_caller(request, *TO_INGEST)
     asked = {name: value for name, value in (await read_document(request)).items() if name in ("q", "advanced", "filters")}
     queries.read(asked)
     return _accepted(await _submit(request, caller, "delete-by-query", asked))
@@ -138,42 +136,41 @@ async def get_entry(request: Request) -> Response:
 
 async def put_entry(request: Request) -> Response:
     """One entry, made or replaced, as a task like any other."""
-    caller = await _caller(request, *TO_INGEST)
-    entry = ingesting.read_entry(await read_document(request))
+    caller = await metered_caller(request, *TO_INGEST)
+    entry = ingesting.read_entry(await _read_to_ingest(request))
     return _accepted(await _submit(request, caller, "ingest", {"entries": [entry]}))
 
 
 async def delete_entry(request: Request) -> Response:
-    caller = await _caller(request, *TO_INGEST)
+    caller = await metered_caller(request, *TO_INGEST)
     name, entry_id = _entry_of(request)
     return _accepted(await _submit(request, caller, "delete-by-entry-id", {"subject": name, "entry_id": entry_id}))
 
 
 async def get_task(request: Request) -> Response:
-    caller = await _caller(request, *TO_INGEST)
+    caller = await metered_caller(request, *TO_INGEST)
     return JSONResponse(await store_of(request).read(tasks.get, request.path_params["task_id"], caller))
 
 
 async def list_tasks(request: Request) -> Response:
-    caller = await _caller(request, *TO_INGEST)
+    caller = await metered_caller(request, *TO_INGEST)
     index_id = request.path_params["index_id"]
     return JSONResponse({"index_id": index_id, "tasks": await store_of(request).read(tasks.list_tasks, index_id, caller)})
 
 
-async def _caller(request: Request, *scope: str) -> Caller:
-    """Who calls, with a token for one of the scopes; metered as at Transfer."""
-    caller = await authenticate(request, scope=scope)
-    request.app.state.meter.count(caller.identity_id)
-    return caller
-
-
 async def _anyone(request: Request) -> Caller | None:
-    return await _caller(request, *TO_SEARCH) if "authorization" in request.headers else None
+    return await metered_caller(request, *TO_SEARCH) if "authorization" in request.headers else None
 
 
 async def _search(request: Request, caller: Caller | None, asked: dict[str, Any]) -> Response:
     query = queries.read(asked)
     return JSONResponse(await store_of(request).read(queries.search, request.path_params["index_id"], caller, query))
+
+
+async def _read_to_ingest(request: Request) -> dict[str, Any]:
+    if len(await request.body()) > ingesting.MAX_DOCUMENT_BYTES:
+        raise ApiError("BadRequest.Generic", f"An ingest document has at most {ingesting.MAX_DOCUMENT_BYTES} bytes", 413)
+    return await read_document(request)
 
 
 def _read_parameters(request: Request) -> dict[str, Any]:

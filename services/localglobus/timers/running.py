@@ -64,6 +64,10 @@ def run_one(db: sqlite3.Connection, timer_id: str) -> None:
     row = db.execute("SELECT * FROM timer WHERE id = ? AND status IN ('new', 'loaded') AND next_run_at <= ?", (timer_id, now)).fetchone()
     if row is None:
         return
+    schedule = Schedule.load(row["schedule"])
+    if schedule.is_over(now):
+        db.execute("UPDATE timer SET status = 'ended', next_run_at = NULL WHERE id = ?", (timer_id,))
+        return
     last = db.execute("SELECT * FROM timer_run WHERE timer_id = ? ORDER BY id DESC LIMIT 1", (timer_id,)).fetchone()
     if last is None or not timers.is_open(db, last):
         db.execute("SAVEPOINT run")
@@ -82,7 +86,7 @@ def run_one(db: sqlite3.Connection, timer_id: str) -> None:
             db.execute("RELEASE run")
             _record(db, row, now, task_id=task_id)
     (n_runs,) = db.execute("SELECT n_runs FROM timer WHERE id = ?", (timer_id,)).fetchone()
-    next_run_at = Schedule.load(row["schedule"]).next_after(now, n_runs=n_runs)
+    next_run_at = schedule.next_after(now, n_runs=n_runs)
     status = "ended" if next_run_at is None else "loaded"
     db.execute("UPDATE timer SET status = ?, next_run_at = ? WHERE id = ?", (status, next_run_at, timer_id))
 

@@ -2,7 +2,8 @@
 
     tick n = start + n * interval          (https://docs.globus.org/api/timers/timer-schedules)
 
-A tick that comes while the last run is under way is left out and does not count. Ticks missed while nobody looked are one.
+A tick that comes while the last run is under way is left out and does not count. Ticks missed while nobody looked are one, and none after
+the end.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from services.localglobus.transfer import times
 
 MOST_INTERVAL_S = 100 * 366 * 86400
 MOST_RUNS = 10**9
+BACKWARDS = "a timer cannot end before its start"
+LATE = timedelta(seconds=30)
+"""How long after the end of a schedule its last tick is still found by a program that is busy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +53,10 @@ class Schedule:
             return None
         return None if self.end is not None and tick > self.end else tick
 
+    def is_over(self, moment: str) -> bool:
+        """Whether a tick found now was missed while nobody looked, and the end has come meanwhile."""
+        return self.end is not None and times.text(datetime.fromisoformat(moment) - LATE) > self.end
+
     def document(self) -> dict[str, Any]:
         """Returns the schedule as `POST /v2/timer` takes it."""
         if self.interval_s is None:
@@ -75,8 +83,11 @@ def read(asked: Any, *, least_interval_s: float) -> Schedule:
     if kind != "recurring":
         raise invalid("timer", "schedule", message="a schedule has the type once or recurring")
     most_runs, end = _read_end(asked.get("end"))
+    start = _moment(asked.get("start"), "start") or times.now_text()
+    if end is not None and end < start:
+        raise invalid("timer", "schedule", "end", "datetime", message=BACKWARDS)
     return Schedule(
-        start=_moment(asked.get("start"), "start") or times.now_text(),
+        start=start,
         interval_s=read_interval(asked.get("interval_seconds"), "interval_seconds", least_interval_s=least_interval_s),
         most_runs=most_runs,
         end=end,
@@ -87,13 +98,13 @@ def read_job(asked: Mapping[str, Any], *, least_interval_s: float) -> Schedule:
     """Reads start, interval, stop_after and stop_after_n of a job document. Raises `ApiError` 422."""
     interval = asked.get("interval")
     most_runs = _count(asked["stop_after_n"], "stop_after_n") if asked.get("stop_after_n") is not None else None
+    start, end = _moment(asked.get("start"), "start") or times.now_text(), _moment(asked.get("stop_after"), "stop_after")
+    if end is not None and end < start:
+        raise invalid("stop_after", message=BACKWARDS)
     if interval is None:
-        return Schedule(start=_moment(asked.get("start"), "start") or times.now_text())
+        return Schedule(start=start)
     return Schedule(
-        start=_moment(asked.get("start"), "start") or times.now_text(),
-        interval_s=read_interval(interval, "interval", least_interval_s=least_interval_s),
-        most_runs=most_runs,
-        end=_moment(asked.get("stop_after"), "stop_after"),
+        start=start, interval_s=read_interval(interval, "interval", least_interval_s=least_interval_s), most_runs=most_runs, end=end
     )
 
 

@@ -78,6 +78,8 @@ def _insert(
     callback: Mapping[str, Any] | None,
     least_interval_s: float,
 ) -> sqlite3.Row:
+    if body.get("DATA_TYPE", "transfer") != "transfer":
+        raise invalid("timer", "body", "DATA_TYPE", message="DATA_TYPE must be transfer: timers submit nothing else")
     held = authority.of_token(db, caller)
     authority.require_collections(db, authority.caller_at_transfer(db, held), body)
     _require_rest(db, caller.identity_id, schedule, least_interval_s=least_interval_s)
@@ -170,10 +172,11 @@ def deactivate(db: sqlite3.Connection, timer_id: str, reason: Mapping[str, Any])
     db.execute("UPDATE timer SET status = 'inactive', inactive_reason = ? WHERE id = ?", (json.dumps(reason), timer_id))
 
 
-def resume(db: sqlite3.Connection, timer_id: str, caller: Caller, *, updates_credentials: bool | None) -> None:
+def resume(db: sqlite3.Connection, timer_id: str, caller: Caller, *, updates_credentials: bool | None, least_interval_s: float) -> None:
     """Lets an inactive timer run again, at its next tick. With new credentials it rests on the caller's token from now on.
 
-    Unless said otherwise, credentials are replaced when their lack was why the timer stopped. Raises `ApiError` 403 if they still lack.
+    Unless said otherwise, credentials are replaced when their lack was why the timer stopped. Raises `ApiError` 403 if they still lack,
+    409 if it and the timers that were not inactive would run too often.
     """
     row = get(db, timer_id, caller.identity_id)
     if row["status"] != "inactive":
@@ -184,6 +187,8 @@ def resume(db: sqlite3.Connection, timer_id: str, caller: Caller, *, updates_cre
     schedule, now = Schedule.load(row["schedule"]), times.now_text()
     is_waiting = row["next_run_at"] is not None and (row["next_run_at"] > now or schedule.interval_s is None)
     next_run_at = row["next_run_at"] if is_waiting else schedule.next_after(now, n_runs=row["n_runs"])
+    if next_run_at is not None:
+        _require_rest(db, caller.identity_id, schedule, least_interval_s=least_interval_s)
     db.execute(
         "UPDATE timer SET status = ?, inactive_reason = NULL, next_run_at = ?, client_id = ?, root = ?, session = ?, token_issued_at = ?"
         " WHERE id = ?",

@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
+from typing import Any, Literal
 
 from services.localglobus.auth.scopes import Path
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.transfer import authority, collections, operations, submitting, tasks
 
+Kind = Literal["transfer", "delete"]
 
-def submit(db: sqlite3.Connection, document: dict[str, Any], caller: Caller) -> tuple[str, str, str]:
-    """Returns (submission id, task id, code) of a transfer or delete document: the second time the first task."""
-    submission_id, task_id, code = _accept(db, document, caller)
+
+def submit(db: sqlite3.Connection, document: dict[str, Any], caller: Caller, *, kind: Kind) -> tuple[str, str, str]:
+    """Returns (submission id, task id, code) of a document of that kind: the second time the first task."""
+    submission_id, task_id, code = _accept(db, document, caller, kind)
     if code == "Accepted":
         authority.record(db, task_id, caller.token_id)
     return submission_id, task_id, code
 
 
 def submit_as(db: sqlite3.Connection, document: dict[str, Any], caller: Caller, *, client_id: str, root: Path) -> tuple[str, str, str]:
-    """The same for a service that acts for the owner without a token: on the consents of `client_id` below the scopes `root`."""
-    submission_id, task_id, code = _accept(db, document, caller)
+    """The same of a transfer document, for a service without the owner's token: on the consents of `client_id` below the scopes `root`."""
+    submission_id, task_id, code = _accept(db, document, caller, "transfer")
     if code == "Accepted":
         authority.record_as(db, task_id, client_id=client_id, root=root)
     return submission_id, task_id, code
 
 
-def _accept(db: sqlite3.Connection, document: dict[str, Any], caller: Caller) -> tuple[str, str, str]:
+def _accept(db: sqlite3.Connection, document: dict[str, Any], caller: Caller, kind: Kind) -> tuple[str, str, str]:
     duplicate = tasks.find_duplicate(db, document.get("submission_id"), caller.identity_id)
     if duplicate is not None:
         return str(document["submission_id"]).lower(), duplicate, "Duplicate"
-    if document.get("DATA_TYPE") == "delete" or "endpoint" in document:
+    if kind == "delete":
         opened = operations.open_collection(db, str(document.get("endpoint")), caller, local_user=document.get("local_user"))
         submission = submitting.read_delete(document, collection=opened.collection, home=opened.rights.home)
     else:

@@ -19,10 +19,9 @@ from services.localglobus.auth import identities, policies
 from services.localglobus.auth.authentications import MFA
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError, SessionError
-from services.localglobus.transfer.collections import Collection
+from services.localglobus.transfer.collections import DEFAULT_TIMEOUT_MINS, Collection
 from services.localglobus.transfer.permissions import Person, rights_of
 
-DEFAULT_TIMEOUT_MINS = 15840
 MOST_TIMEOUT_MINS = 10 * 365 * 24 * 60
 
 

@@ -21,6 +21,8 @@ from services.localglobus.transfer.connectors import Connector
 from services.localglobus.transfer.paths import folder, normalise
 from services.localglobus.transfer.times import now_text
 
+DEFAULT_TIMEOUT_MINS = 15840
+"""For how long a sign-in is good at a storage gateway that says nothing of it."""
 HEARD_S = 30.0
 """A node asks for orders every twenty seconds at least; one not heard for longer is gone."""
 
@@ -123,10 +125,10 @@ class Collection:
 
 
 SELECT = (
-    "SELECT collection.id, collection.endpoint_id, gateway_id, kind, mapped_id, collection.display_name, description,"
+    "SELECT collection.id, collection.endpoint_id, gateway_id, kind, mapped_id, collection.display_name, description,"  # noqa: S608 (ours)
     " collection.organization, base_path, collection.owner_id, user_credential_id, is_public, collection.is_high_assurance,"
     " has_anonymous_writes, rule_version, collection.created_at, node, node_url, node_seen_at, gcs_address, coalesce(texts, '{}') AS texts,"
-    " coalesce(timeout_mins, 15840) AS timeout_mins, coalesce(requires_mfa, 0) AS requires_mfa,"
+    f" coalesce(timeout_mins, {DEFAULT_TIMEOUT_MINS}) AS timeout_mins, coalesce(requires_mfa, 0) AS requires_mfa,"
     " coalesce(engine, 'https') AS engine, coalesce(forces_encryption, 0) AS forces_encryption,"
     " gateway_bucket.endpoint AS s3_endpoint, coalesce(own_policy.policies, '{}') AS policies,"
     " coalesce(ruling_policy.policies, '{}') AS mapped_policies FROM collection"
@@ -225,13 +227,6 @@ def map_identity(db: sqlite3.Connection, *, endpoint_id: str, identity_id: str, 
     db.execute("INSERT OR REPLACE INTO identity_mapping VALUES (?, ?, ?, ?)", (gateway_id, identity_id, account, folder(home)))
     db.execute("UPDATE collection SET rule_version = rule_version + 1 WHERE gateway_id = ?", (gateway_id,))
     return ensure_credential(db, gateway_id=gateway_id, identity_id=identity_id)
-
-
-def unmap_identity(db: sqlite3.Connection, *, endpoint_id: str, identity_id: str) -> None:
-    """Takes the local account away; her rights in the mapped collections end with it."""
-    (gateway_id,) = db.execute("SELECT id FROM storage_gateway WHERE endpoint_id = ?", (endpoint_id,)).fetchone()
-    db.execute("DELETE FROM identity_mapping WHERE gateway_id = ? AND identity_id = ?", (gateway_id, identity_id))
-    db.execute("UPDATE collection SET rule_version = rule_version + 1 WHERE gateway_id = ?", (gateway_id,))
 
 
 def ensure_credential(db: sqlite3.Connection, *, gateway_id: str, identity_id: str) -> str:

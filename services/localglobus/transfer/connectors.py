@@ -44,8 +44,13 @@ class Connector:
             "s3_user_credential_required": False,
         }
 
+    @property
+    def credential_kind(self) -> str:
+        """How the DATA_TYPE of a user credential's policies begins."""
+        return f"{'posix' if self.id == POSIX else 's3'}_user_credential_policies#"
+
     def credential_policies(self) -> dict[str, Any]:
-        return {"DATA_TYPE": f"{'posix' if self.id == POSIX else 's3'}_user_credential_policies#1.0.0"}
+        return {"DATA_TYPE": f"{self.credential_kind}1.0.0"}
 
     def for_node(self) -> dict[str, Any]:
         """What a node is told of a collection's storage (services/dtn/PROTOCOL.md, section 2)."""

@@ -22,15 +22,20 @@ AT_TRANSFER = {
     "disable_verify": "disable_verify",
     "activity_notification_policy": "guest_collection_activity_notification_policy",
 }
-"""The policies that Transfer sets too, of hosts of the Connect Personal kind, and their names there."""
+"""The policies of a collection that are set at Transfer too, and their names there."""
 
 
 def change_collection(db: sqlite3.Connection, collection_id: str, asked: Mapping[str, Any]) -> None:
-    """Keeps what `asked` names of a collection; the rest stays. Raises `ApiError` 400 for what is no text or too long."""
+    """Keeps what `asked` names of a collection; the rest stays. Raises `ApiError` 400 for what is no text or no folder of it."""
     _change_columns(db, "collection", collection_id, asked, ("display_name", "description", "organization"))
     if "public" in asked:
         db.execute("UPDATE collection SET is_public = ? WHERE id = ?", (asked["public"] is True, collection_id))
-    keep_texts(db, collection_id, asked)
+    keep_texts(db, collection_id, asked, home="/" if collections.get(db, collection_id).is_mapped else None)
+
+
+def change_at_transfer(db: sqlite3.Connection, collection_id: str, asked: Mapping[str, Any]) -> None:
+    """`change_collection`, with the policies that are set at Transfer."""
+    change_collection(db, collection_id, asked)
     policies = {name: asked[AT_TRANSFER[name]] for name in AT_TRANSFER if asked.get(AT_TRANSFER[name]) is not None}
     collection_policies.change(db, collections.get(db, collection_id), policies)
 
@@ -38,14 +43,16 @@ def change_collection(db: sqlite3.Connection, collection_id: str, asked: Mapping
 def change_endpoint(db: sqlite3.Connection, endpoint_id: str, asked: Mapping[str, Any]) -> None:
     """Keeps what `asked` names of an endpoint; the rest stays. Raises `ApiError` 400."""
     _change_columns(db, "endpoint", endpoint_id, asked, ("display_name", "organization"))
-    keep_texts(db, endpoint_id, asked, names=(*TEXTS, "description"))
+    keep_texts(db, endpoint_id, asked, home="/", names=(*TEXTS, "description"))
 
 
-def keep_texts(db: sqlite3.Connection, subject_id: str, asked: Mapping[str, Any], *, names: tuple[str, ...] = TEXTS) -> None:
-    """Keeps the texts among `names` that `asked` gives. Raises `ApiError` 400."""
+def keep_texts(
+    db: sqlite3.Connection, subject_id: str, asked: Mapping[str, Any], *, home: str | None, names: tuple[str, ...] = TEXTS
+) -> None:
+    """Keeps the texts among `names` that `asked` gives; `home` is None where there are no home folders. Raises `ApiError` 400."""
     named = {name: _text(asked, name) for name in names if name in asked}
     if named.get("default_directory") is not None:
-        normalise(named["default_directory"], home="/")
+        normalise(named["default_directory"], home=home)
     if not named:
         return
     row = db.execute("SELECT texts FROM described WHERE subject_id = ?", (subject_id,)).fetchone()

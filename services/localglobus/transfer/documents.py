@@ -55,7 +55,7 @@ def endpoint_document(collection: Collection, *, owner_name: str, roles: Iterabl
         "disable_anonymous_writes": not collection.has_anonymous_writes,
         "force_encryption": collection.forces_encryption,
         "public": collection.is_public,
-        "default_directory": "/" if is_guest else "/~/",
+        "default_directory": collection.default_folder,
         "sharing_target_root_path": collection.base_path if is_guest else None,
         "shareable": collection.allows_guests,
         "storage_type": "S3" if collection.connector.id == S3 else "POSIX",

@@ -32,6 +32,12 @@ def of_gateway(db: sqlite3.Connection, gateway_id: str) -> Accounts:
     return Accounts() if row is None else Accounts(*(each and json.loads(each) for each in row))
 
 
+def admits_credential(db: sqlite3.Connection, gateway_id: str, credential_id: str | None) -> bool:
+    """Whether the account of a user credential may use the gateway now; what works without one, on hosts without a GCS Manager, does."""
+    row = db.execute("SELECT username FROM user_credential WHERE id = ?", (credential_id,)).fetchone()
+    return row is None or of_gateway(db, gateway_id).admit(row["username"])
+
+
 def keep(db: sqlite3.Connection, gateway_id: str, asked: Mapping[str, Any]) -> None:
     """Keeps what a gateway document says of accounts; the rest stays. Raises `ApiError` 400."""
     if asked.get("restrict_paths") is not None:

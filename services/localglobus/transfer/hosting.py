@@ -119,7 +119,7 @@ def _held(db: sqlite3.Connection, endpoint_id: str, person: Person) -> frozenset
 def _update(db: sqlite3.Connection, endpoint_id: str, person: Person, asked: Mapping[str, Any]) -> None:
     found = _found(db, endpoint_id, person)
     require_role(_held(db, endpoint_id, person), ADMIN_ROLES, "change it")
-    change = describing.change_endpoint if isinstance(found, Endpoint) else describing.change_collection
+    change = describing.change_endpoint if isinstance(found, Endpoint) else describing.change_at_transfer
     change(db, found.id, asked)
 
 

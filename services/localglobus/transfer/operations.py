@@ -156,14 +156,15 @@ def search(db: sqlite3.Connection, person: Person, *, scope: str, owner_id: str 
     for collection in collections.all_collections(db):
         rights = rights_of(db, collection, person)
         is_owner = collection.owner_id in person.identities
+        is_visible = collection.is_public or rights.is_any
         matches = {
-            "all": collection.is_public or rights.is_any,
+            "all": is_visible,
             "my-endpoints": is_owner,
             "shared-with-me": not collection.is_mapped and not is_owner and bool(rights.grants) and _is_personal(db, collection, person),
             "shared-by-me": not collection.is_mapped and is_owner,
             "administered-by-me": bool(rights.roles),
-            "recently-used": collection.id in recent and (collection.is_public or rights.is_any),
-            "in-use": collection.id in in_use,
+            "recently-used": collection.id in recent and is_visible,
+            "in-use": collection.id in in_use and is_visible,
             "my-gcp-endpoints": is_owner and collection.is_personal,
         }
         if matches[scope] and owner_id in (None, collection.owner_id):

@@ -87,10 +87,11 @@ def rules_document(rights: Rights) -> list[dict[str, str]]:
 def rights_of(db: sqlite3.Connection, collection: Collection, person: Person, *, local_user: str | None = None) -> Rights:
     """Returns what `person` may do in `collection` at this moment, from fresh rows. `local_user` names one of her accounts there.
 
-    In a guest collection that is suspended roles remain, so that it can be looked after; nobody reaches its files.
+    In a guest collection that is suspended, or whose account its storage gateway lets in no more, roles remain, so that it can be looked
+    after; nobody reaches its files.
     """
     roles = roles_of(db, collection, person)
-    if collection.is_suspended:
+    if collection.is_suspended or not gateway_accounts.admits_credential(db, collection.gateway_id, collection.user_credential_id):
         return Rights(roles=roles)
     if collection.is_mapped:
         account = _account(db, collection, person, local_user)

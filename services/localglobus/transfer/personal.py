@@ -99,7 +99,7 @@ def _create(db: sqlite3.Connection, collection_id: str, caller: Caller, asked: M
     is_public = asked.get("public", True) is True
     collections.create_mapped(db, endpoint_id=endpoint_id, display_name=name, is_public=is_public, collection_id=collection_id)
     collections.grant_role(db, subject_id=collection_id, principal=caller.identity_id, role="administrator")
-    describing.change_collection(db, collection_id, {key: value for key, value in asked.items() if value is not None and key != "public"})
+    describing.change_at_transfer(db, collection_id, {key: value for key, value in asked.items() if value is not None and key != "public"})
 
 
 def _open_host(db: sqlite3.Connection, caller: Caller, asked: Mapping[str, Any]) -> operations.Opened:
@@ -122,7 +122,7 @@ def _create_share(db: sqlite3.Connection, host: Collection, path: str, caller: C
         owner_id=caller.identity_id,
         is_public=asked.get("public", True) is True,
     )
-    describing.change_collection(db, made, {key: value for key, value in asked.items() if value is not None and key != "public"})
+    describing.change_at_transfer(db, made, {key: value for key, value in asked.items() if value is not None and key != "public"})
     return made
 
 

@@ -17,11 +17,16 @@ from services.localglobus.transfer.documents import result
 from services.localglobus.transfer.node_calls import NodeCalls
 
 
-async def transfer_caller(request: Request) -> Caller:
-    """Returns who calls with a token for all of Transfer. Raises `ApiError` 401, 403, or 429 for who calls too often."""
-    caller = await authenticate(request, scope=TRANSFER_ALL)
+async def metered_caller(request: Request, *scope: str) -> Caller:
+    """Returns who calls with a token for one of the scopes. Raises `ApiError` 401, 403, or 429 for who calls too often."""
+    caller = await authenticate(request, scope=scope)
     request.app.state.meter.count(caller.identity_id)
     return caller
+
+
+async def transfer_caller(request: Request) -> Caller:
+    """Returns who calls with a token for all of Transfer. Raises `ApiError` as `metered_caller`."""
+    return await metered_caller(request, TRANSFER_ALL)
 
 
 def most_active(request: Request) -> int:

@@ -34,7 +34,7 @@ async def submission_id(request: Request) -> Response:
 async def submit_transfer(request: Request) -> Response:
     caller = await transfer_caller(request)
     document = await read_document(request, data_type="transfer")
-    return await _submitted(request, "transfer", await store_of(request).write(accepting.submit, document, caller))
+    return await _submitted(request, "transfer", await store_of(request).write(accepting.submit, document, caller, kind="transfer"))
 
 
 async def submit_delete(request: Request) -> Response:
@@ -42,7 +42,7 @@ async def submit_delete(request: Request) -> Response:
     document = await read_document(request, data_type="delete")
     if document.get("interpret_globs") is True:
         document["DATA"] = await _expand(request, caller, document)
-    return await _submitted(request, "delete", await store_of(request).write(accepting.submit, document, caller))
+    return await _submitted(request, "delete", await store_of(request).write(accepting.submit, document, caller, kind="delete"))
 
 
 async def get_task(request: Request) -> Response:

@@ -37,6 +37,12 @@ def test_a_task_that_cannot_be_done_fails_and_those_behind_it_are_done(globus, i
     assert index.demo.search(index.id, "1")["total"] == 1
 
 
+def test_an_entry_is_no_larger_than_what_is_ingested(index):
+    entry = index.entry("large", {"x": "x" * 10 * 2**20})
+    for path, asked in (("entry", entry), ("ingest", {"ingest_type": "GMetaEntry", "ingest_data": entry})):
+        assert refused(index.demo.post, f"/v1/index/{index.id}/{path}", data=asked)[0] == 413
+
+
 def test_index_is_described_changed_closed_and_opened_again(index, anonymous):
     made = index.demo.get_index(index.id)
     assert (made["status"], made["num_entries"], made["permissions"], made["is_trial"]) == ("open", 0, ["owner"], True)

@@ -233,6 +233,19 @@ def test_query_needs_something_to_look_for(portraits):
         assert refused.value.http_status == 400
 
 
+def test_scroll_gives_something_at_a_time(portraits, anonymous):
+    with pytest.raises(GlobusAPIError) as refused:
+        anonymous.post(f"/v1/index/{portraits.id}/scroll", data={"q": "*", "limit": 0})
+    assert refused.value.http_status == 400
+
+
+def test_histogram_has_places_of_some_width(portraits):
+    facet = {"type": "numeric_histogram", "field_name": "born", "name": "x", "size": 10, "histogram_range": {"low": 0, "high": 5e-324}}
+    with pytest.raises(GlobusAPIError) as refused:
+        portraits.demo.post_search(portraits.id, {"q": "*", "facets": [facet]})
+    assert refused.value.http_status == 400
+
+
 def test_broken_token_is_no_stranger(index, globus):
     with pytest.raises(GlobusAPIError) as refused:
         SearchClient(authorizer=AccessTokenAuthorizer("wrong")).search(index.id, "*")

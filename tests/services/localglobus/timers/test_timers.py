@@ -1,5 +1,6 @@
 """Timers by the unmodified TimersClient: they really copy, on the owner's consents of the moment, and outlive a kill."""
 
+import json
 import signal
 import sqlite3
 from contextlib import closing
@@ -229,6 +230,16 @@ def test_job_of_the_older_kind_runs_too(sites, demo, folder):
         {"schedule": {"type": "recurring", "interval_seconds": 1, "end": {"condition": "iterations"}}},
         {"schedule": {"type": "recurring", "interval_seconds": 1, "end": {"condition": "time"}}},
         {"schedule": {"type": "once", "datetime": "tomorrow"}},
+        {"schedule": {"type": "once", "datetime": "9999-12-31T23:59:59-14:00"}},
+        {
+            "schedule": {
+                "type": "recurring",
+                "interval_seconds": 60,
+                "start": "2100-01-02T00:00:00Z",
+                "end": {"condition": "time", "datetime": "2100-01-01T00:00:00Z"},
+            }
+        },
+        {"body": {"DATA_TYPE": "delete"}},
         {"timer_type": "flow"},
         {"body": None},
         {"name": "x" * 257},
@@ -255,10 +266,39 @@ def test_a_timer_that_cannot_be_run_does_not_hold_up_the_others(sites, demo, fol
 
 
 def test_all_timers_of_a_user_run_only_so_often(sites, demo, folder):
-    for _ in range(10):
-        make(demo, RecurringTimerSchedule(interval_seconds=1, start="2100-01-01T00:00:00Z"), copy(sites, folder))
-    error = refused(make, demo, RecurringTimerSchedule(interval_seconds=1, start="2100-01-01T00:00:00Z"), copy(sites, folder))
+    schedule = RecurringTimerSchedule(interval_seconds=1, start="2100-01-01T00:00:00Z")
+    made = [make(demo, schedule, copy(sites, folder))["job_id"] for _ in range(10)]
+    error = refused(make, demo, schedule, copy(sites, folder))
     assert (error.http_status, error.code) == (409, "LimitExceeded")
+    demo.pause_job(made[0])
+    made.append(make(demo, schedule, copy(sites, folder))["job_id"])
+    error = refused(demo.resume_job, made[0])
+    assert (error.http_status, error.code) == (409, "LimitExceeded")
+    demo.pause_job(made[-1])
+    demo.resume_job(made[0])
+
+
+def test_job_that_would_stop_before_its_start_is_refused(demo):
+    job = TimerJob("https://actions.automate.globus.org/transfer/transfer/run", {"body": {}}, datetime.now(UTC), 60)
+    assert refused(demo.create_job, {**job, "stop_after": "2020-01-01T00:00:00Z"}).http_status == 422
+
+
+def test_tick_missed_until_after_the_end_does_not_run(sites, demo, folder):
+    start = datetime.now(UTC) + timedelta(days=1)
+    end = {"condition": "time", "datetime": (start + timedelta(days=1)).isoformat()}
+    timer = make(demo, RecurringTimerSchedule(interval_seconds=3600, start=start, end=end), copy(sites, folder))
+    past = [(datetime.now(UTC) - timedelta(hours=each)).isoformat(timespec="seconds") for each in (3, 2)]
+    with closing(sqlite3.connect(sites.globus.data / "localglobus.sqlite", timeout=30)) as db, db:
+        schedule = json.dumps({"start": past[0], "interval_s": 3600, "most_runs": None, "end": past[1]})
+        db.execute("UPDATE timer SET schedule = ?, next_run_at = ? WHERE id = ?", (schedule, past[1], timer["job_id"]))
+    assert ended(demo, timer)["n_runs"] == 0
+
+
+def test_timer_never_deletes(sites, demo, folder):
+    (folder / "kept.txt").write_text("kept")
+    body = {**copy(sites, folder), "endpoint": sites.collection("share"), "DATA": [{"path": f"/{folder.name}/kept.txt"}]}
+    job = ended(demo, make(demo, OnceTimerSchedule(), body))
+    assert (job["n_errors"], (folder / "kept.txt").exists()) == (1, True)
 
 
 def test_timer_outlives_a_kill_and_runs_once_for_what_it_missed(own_sites, folder_of_own):

@@ -209,6 +209,9 @@ def test_a_listing_without_a_path_begins_at_the_default_directory(mapped, folder
     assert mapped.transfer.get_endpoint(mapped.id)["default_directory"] == "/open/"
     mapped.manager.update_collection(guest, GuestCollectionDocument(default_directory="/closed/"))
     assert mapped.transfer.operation_ls(guest)["path"] == "/closed/"
+    home = GuestCollectionDocument(default_directory="/~/")
+    assert refusal(lambda: mapped.manager.update_collection(guest, home)) == (400, "InvalidPath"), "a guest collection has no home folder"
+    assert refusal(lambda: mapped.transfer.update_endpoint(guest, {"default_directory": "/~/"})) == (400, "InvalidPath")
 
 
 def test_who_is_to_be_told_of_activity_is_kept(mapped):
@@ -216,6 +219,13 @@ def test_who_is_to_be_told_of_activity_is_kept(mapped):
     policy = {"status": ["FAILED"], "transfer_use": ["SOURCE"]}
     mapped.manager.update_collection(guest, GuestCollectionDocument(activity_notification_policy=policy))
     assert mapped.manager.get_collection(guest)["activity_notification_policy"] == policy
+    other = {"status": ["SUCCEEDED"]}
+    mapped.manager.update_collection(guest, {"guest_collection_activity_notification_policy": other})
+    mapped.manager.update_collection(guest, {"force_verify": True})
+    assert mapped.manager.get_collection(guest)["activity_notification_policy"] == policy, "that is its name at Transfer"
+    mapped.transfer.update_endpoint(guest, {"guest_collection_activity_notification_policy": other, "disable_verify": False})
+    shown = mapped.manager.get_collection(guest)
+    assert (shown["activity_notification_policy"], shown["force_verify"]) == (other, True)
     wrong = GuestCollectionDocument(activity_notification_policy={"status": ["NEVER"]})
     assert refusal(lambda: mapped.manager.update_collection(guest, wrong)) == (400, "bad_request")
     assert refusal(lambda: mapped.manager.update_collection(guest, {"sharing_users_deny": ["x"]})) == (400, "bad_request")
@@ -231,9 +241,17 @@ def test_a_gateway_lets_in_the_accounts_that_it_names(sites, folder):
         assert (shown["users_allow"], shown["users_deny"]) == (["demo"], ["root"])
         assert sites.manager("portal").get_storage_gateway(gateway)["users_allow"] is None
         assert mapped.transfer.operation_ls(mapped.id, path="/")["length"] == 0
+        guest = mapped.share()
+        rule = {"DATA_TYPE": "access", "principal_type": "all_authenticated_users", "principal": "", "path": "/", "permissions": "r"}
+        mapped.transfer.add_endpoint_acl_rule(guest, rule)
+        cy = sites.person("cy")
+        assert cy.operation_ls(guest)["length"] == 0
         for accounts in ({"users_deny": ["demo"]}, {"users_deny": None, "users_allow": ["somebody"]}):
             manager.update_storage_gateway(gateway, {"DATA_TYPE": "storage_gateway#1.0.0", **accounts})
             assert refusal(lambda: mapped.transfer.operation_ls(mapped.id, path="/")) == (403, "EndpointPermissionDenied")
+            assert refusal(lambda: cy.operation_ls(guest)) == (403, "EndpointPermissionDenied"), "it was made through that account"
+            assert refusal(lambda: mapped.transfer.operation_ls(guest)) == (403, "EndpointPermissionDenied")
+            assert mapped.transfer.get_endpoint(guest)["my_effective_roles"] == ["administrator"]
             credential = UserCredentialDocument(storage_gateway_id=gateway, username="demo")
             assert refusal(lambda asked=credential: manager.create_user_credential(asked)) == (403, "permission_denied")
         for wrong in ({"users_allow": "demo"}, {"restrict_paths": {"read_write": ["/"]}}):

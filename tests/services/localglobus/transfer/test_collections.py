@@ -56,6 +56,27 @@ def test_shared_with_me_names_what_a_rule_gives_to_her(sites, folder):
     portal.delete_endpoint_acl_rule(share, rule_id)
 
 
+def test_what_she_may_see_no_more_is_not_found_by_her_tasks(sites, folder):
+    manager, demo, cy = sites.manager("demo"), sites.service("demo"), sites.person("cy")
+    made = {"DATA_TYPE": "collection#1.0.0", "collection_type": "guest", "display_name": folder.name, "public": False}
+    path = {"collection_base_path": f"/shares/{folder.name}/", "mapped_collection_id": sites.collection("storage")}
+    guest = manager.create_collection({**made, **path})["id"]
+    laptop = cy.post("/v0.10/endpoint", data={"is_globus_connect": True, "display_name": "Never connected"})["id"]
+    try:
+        rule = {"DATA_TYPE": "access", "principal_type": "identity", "principal": sites.identity("cy@elsewhere.example"), "path": "/"}
+        rule_id = demo.add_endpoint_acl_rule(guest, {**rule, "permissions": "r"})["access_id"]
+        asked = TransferData(guest, laptop)
+        asked.add_item("/a.txt", "/a.txt")
+        task_id = cy.submit_transfer(asked)["task_id"]
+        assert guest in {each["id"] for each in cy.endpoint_search(filter_scope="in-use")}
+        demo.delete_endpoint_acl_rule(guest, rule_id)
+        assert {each["id"] for each in cy.endpoint_search(filter_scope="in-use")} & {guest, laptop} == {laptop}
+        cy.cancel_task(task_id)
+    finally:
+        cy.delete_endpoint(laptop)
+        manager.delete_collection(guest)
+
+
 def test_unmapped_identity_is_refused_on_a_mapped_collection(sites):
     with pytest.raises(TransferAPIError) as refused:
         sites.person("cy", data_access="campus").operation_ls(sites.collection("campus"))
