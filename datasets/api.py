@@ -15,8 +15,10 @@ from rest_framework.views import APIView
 
 from datasets import checking, dois, files, granting, ingesting, manifests, publishing, registering, search
 from datasets.access import check_curator, check_may_list, decide
+from datasets.bounding import bounded
 from datasets.differences import changes, count_changes
 from datasets.errors import InvalidError, NotFoundError
+from datasets.filters import FileFilter
 from datasets.finding import find_dataset, find_version, whole_number
 from datasets.models import Grant, Version
 from datasets.searchquery import SearchQuery
@@ -136,22 +138,25 @@ class VersionView(APIView):
 
 class FilesView(APIView):
     def get(self, request: Request, slug: str, number: str) -> Response:
-        """A folder of a version: `folder`, `cursor`, `limit`; with `glob` the files at any depth below that fit it."""
+        """A folder of a version: `folder`, `cursor`, `limit`; with `glob`, `min_size`, `max_size`, `modified_from` or `modified_to` the
+        files at any depth below that fit. Of more than 10,000 the totals are of the first 10,000, and `is_more` says so.
+        """
         version = find_version(request.user, slug, number)
         check_may_list(request.user, version.dataset, version)
         asked = request.query_params
         limit = _limit(asked.get("limit", ""))
-        listing = files.list_folder(
-            version, asked.get("folder") or "/", after=asked.get("cursor") or None, limit=limit, glob=asked.get("glob") or None
-        )
+        folder, after, glob, bounds = asked.get("folder") or "/", asked.get("cursor"), asked.get("glob", ""), FileFilter.read(asked.dict())
+        with bounded():
+            listing = files.list_folder(version, folder, after=after or None, limit=limit, glob=glob or None, filters=bounds)
         next_url = None
         if listing.next_after:
-            pairs = {"folder": listing.path, "glob": asked.get("glob", ""), "limit": limit, "cursor": listing.next_after}
+            pairs = {"folder": listing.path, "glob": glob, **bounds.to_json(), "limit": limit, "cursor": listing.next_after}
             next_url = request.build_absolute_uri(f"?{urlencode({key: value for key, value in pairs.items() if value})}")
         body = {
             "folder": listing.path,
             "n_files": listing.n_files,
             "size_bytes": listing.size_bytes,
+            "is_more": listing.is_more,
             "folders": FolderSerializer(listing.folders, many=True).data,
             "files": FileSerializer(listing.files, many=True).data,
             "next": next_url,
@@ -187,11 +192,15 @@ class ChangesView(APIView):
 
 class ManifestView(APIView):
     def get(self, request: Request, slug: str, number: str) -> HttpResponseBase:
-        """Every file with its size and SHA-256, streamed: `format` csv, ndjson or sha256 (for `sha256sum --check`)."""
+        """Every file with its size and SHA-256, streamed: `format` csv, ndjson or sha256 (for `sha256sum --check`). Of some files alone
+        with `folder` and `glob` (both repeat), `min_size`, `max_size`, `modified_from`, `modified_to`.
+        """
         version = find_version(request.user, slug, number)
         check_may_list(request.user, version.dataset, version)
         form = request.query_params.get("format", "csv")
-        lines = manifests.stream(version, form)
+        asked = request.query_params
+        chosen = files.FileQuery(tuple(asked.getlist("folder")), tuple(asked.getlist("glob")), filters=FileFilter.read(asked.dict()))
+        lines = manifests.stream(version, form, chosen)
         name = f"{slug}-v{version.number}.{form}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Accel-Buffering": "no"}
         return StreamingHttpResponse(lines, content_type=manifests.media_type(form), headers=headers)

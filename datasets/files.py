@@ -8,17 +8,19 @@ key (folder path, file name, both in byte order), so page 10,000 costs what page
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from django.db import connection
 
 from datasets.errors import InvalidError
+from datasets.filters import FileFilter
 from datasets.globs import to_regex
 from datasets.models import Version
 
 MOST_PATHS = 10_000
 MOST_GLOBS = 100
+MOST_COUNTED = 10_000
 BATCH = 5_000
 
 VALID = "fi.first_version <= %(version)s and (fi.last_version is null or fi.last_version >= %(version)s)"
@@ -32,14 +34,16 @@ STATE = """
 
 @dataclass(frozen=True)
 class FileQuery:
-    """Files below `folders` whose path fits one of `globs`, and the explicit `files`. All empty: the whole version.
+    """Files below `folders` that fit one of `globs` and keep `filters`, and the explicit `files`. All empty: the whole version.
 
-    No folders but globs: the globs search the whole version. No globs: everything below the folders. Explicit files need fit no glob.
+    No folders but globs or filters: these search the whole version. No globs: everything below the folders. Explicit files need fit
+    nothing.
     """
 
     folders: tuple[str, ...] = ()
     globs: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    filters: FileFilter = field(default_factory=FileFilter)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folders", _outermost(self.folders))
@@ -57,20 +61,28 @@ class FileQuery:
             to_regex(glob)
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Sequence[str]]) -> Self:
-        return cls(tuple(stored.get("folders", ())), tuple(stored.get("globs", ())), tuple(stored.get("files", ())))
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        folders, globs, files = (tuple(stored.get(name, ())) for name in ("folders", "globs", "files"))
+        return cls(folders, globs, files, FileFilter.read(stored.get("filters") or {}))
 
-    def to_json(self) -> dict[str, list[str]]:
-        return {"folders": list(self.folders), "globs": list(self.globs), "files": list(self.files)}
+    def to_json(self) -> dict[str, Any]:
+        """As it is stored; `filters` only where there are any."""
+        stored: dict[str, Any] = {"folders": list(self.folders), "globs": list(self.globs), "files": list(self.files)}
+        return stored | ({"filters": self.filters.to_json()} if self.filters else {})
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether more than the folder decides which files below a folder are meant."""
+        return bool(self.globs) or bool(self.filters)
 
     @property
     def searched_folders(self) -> tuple[str, ...]:
         """The folders that are searched, outermost only; empty when explicit files are all that is asked for."""
-        return self.folders or (() if self.files and not self.globs else ("/",))
+        return self.folders or (() if self.files and not self.is_filtered else ("/",))
 
     @property
     def is_everything(self) -> bool:
-        return self.searched_folders == ("/",) and not self.globs
+        return self.searched_folders == ("/",) and not self.is_filtered
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,7 @@ class FolderRow:
 
 @dataclass(frozen=True)
 class Listing:
-    """One page of a folder; `next_after` is empty on the last one."""
+    """One page of a folder; `next_after` is empty on the last one. `is_more`: a search that found more than the totals say."""
 
     path: str
     n_files: int
@@ -119,11 +131,12 @@ class Listing:
     folders: list[FolderRow]
     files: list[FileRow]
     next_after: str
+    is_more: bool = False
 
 
 def measure(version: Version, query: FileQuery) -> Measure:
-    """How many files and bytes a selection holds. Whole folders are looked up, not counted; globs and explicit files are counted."""
-    if query.globs:
+    """How many files and bytes a selection holds. Whole folders are looked up, not counted; what is filtered or named is counted."""
+    if query.is_filtered:
         where, parameters = _where(version, query)
         sql = f"""
             select count(*), coalesce(sum(fi.size_bytes), 0)
@@ -140,6 +153,17 @@ def measure(version: Version, query: FileQuery) -> Measure:
     return Measure(whole.n_files + counted.n_files, whole.size_bytes + counted.size_bytes)
 
 
+def measure_up_to(version: Version, query: FileQuery, most: int = MOST_COUNTED) -> tuple[Measure, bool]:
+    """The totals of the first files of a selection, up to `most` of them, and whether there are more: what a page can afford."""
+    where, parameters = _where(version, query)
+    sql = f"""
+        select count(*), coalesce(sum(size_bytes), 0) from (
+            select fi.size_bytes from datasets_folder f join datasets_file fi on fi.folder_id = f.id where {where} limit %(most)s
+        ) found"""
+    n_files, size_bytes = _rows(sql, {**parameters, "most": most + 1})[0]
+    return Measure(min(int(n_files), most), int(size_bytes)), n_files > most
+
+
 def iterate(version: Version, query: FileQuery, after: str | None = None, *, batch: int = BATCH) -> Iterator[FileRow]:
     """The files of a selection in order of (folder path, name), from the one that follows path `after` on; flat memory for any number."""
     position = _split(after) if after else ("", "")
@@ -153,7 +177,7 @@ def iterate(version: Version, query: FileQuery, after: str | None = None, *, bat
 
 def is_whole_folders(version: Version, query: FileQuery) -> bool:
     """Whether the selection is whole folders and nothing else, so that it can be copied as recursive items."""
-    return not query.globs and not query.files and not _has_displaced_files(version, query)
+    return not query.is_filtered and not query.files and not _has_displaced_files(version, query)
 
 
 def missing_paths(version: Version, query: FileQuery) -> list[str]:
@@ -167,15 +191,18 @@ def missing_paths(version: Version, query: FileQuery) -> list[str]:
     return [path for path in (*query.folders, *query.files) if path not in there]
 
 
-def list_folder(version: Version, path: str, after: str | None = None, limit: int = 100, glob: str | None = None) -> Listing:
-    """One page of a folder: its folders with recursive counts, then its files. With a glob: the files at any depth below that fit it.
+def list_folder(
+    version: Version, path: str, after: str | None = None, limit: int = 100, glob: str | None = None, filters: FileFilter | None = None
+) -> Listing:
+    """One page of a folder: its folders with recursive counts, then its files. With a glob or filters: what fits at any depth below.
 
     `after` is the `next_after` of the page before. Raises InvalidError for a path that is no folder path; a folder that the version does
     not hold is an empty listing.
     """
     _check_path(path, is_folder=True)
-    if glob:
-        return _search_folder(version, path, after, limit, glob)
+    if glob or filters:
+        query = FileQuery((path,), (glob,) if glob else (), filters=filters or FileFilter())
+        return _search_folder(version, query, after, limit)
     totals = _rows(
         f"select state.n_files, state.size_bytes from datasets_folder f {STATE} where f.dataset_id = %(dataset)s and f.path = %(path)s",
         {**_keys(version), "path": path},
@@ -220,12 +247,11 @@ def tree(version: Version, path: str, *, most: int = 200) -> list[FolderRow]:
     ]
 
 
-def _search_folder(version: Version, path: str, after: str | None, limit: int, glob: str) -> Listing:
-    query = FileQuery(folders=(path,), globs=(glob,))
+def _search_folder(version: Version, query: FileQuery, after: str | None, limit: int) -> Listing:
     found = _page(version, query, _split(after) if after else ("", ""), limit + 1)
-    total = measure(version, query)
+    total, is_more = measure_up_to(version, query)
     next_after = found[limit - 1].path if len(found) > limit else ""
-    return Listing(path, total.n_files, total.size_bytes, folders=[], files=found[:limit], next_after=next_after)
+    return Listing(query.folders[0], total.n_files, total.size_bytes, [], found[:limit], next_after, is_more)
 
 
 def _children(version: Version, path: str, after: str, limit: int) -> list[FolderRow]:
@@ -290,6 +316,9 @@ def _where(version: Version, query: FileQuery) -> tuple[str, dict[str, Any]]:
         below = f"exists (select 1 from {spans} where f.path >= span.low and f.path < span.high)"
     if query.globs:
         below += " and f.path || fi.name ~ any(%(regexes)s)"
+    conditions, asked = query.filters.conditions()
+    below = " and ".join([below, *conditions])
+    parameters |= asked
     named = "f.path = any(%(file_folders)s) and f.path || fi.name = any(%(files)s)"
     chosen = " or ".join(f"({part})" for part in (below if folders else "", named if query.files else "") if part)
     return f"f.dataset_id = %(dataset)s and {VALID} and ({chosen})", parameters

@@ -16,11 +16,14 @@ COLUMNS = ("path", "size_bytes", "sha256")
 LINES_AT_ONCE = 500
 
 
-def stream(version: Version, form: str) -> Iterator[str]:
-    """The manifest in pieces of some hundred lines: flat memory for any number of files. InvalidError for a form that there is not."""
+def stream(version: Version, form: str, query: FileQuery | None = None) -> Iterator[str]:
+    """The manifest, or the part of it that a query selects, in pieces of some hundred lines: flat memory for any number of files.
+
+    Raises InvalidError for a form that there is not.
+    """
     if form not in FORMS:
         raise InvalidError(fields={"format": [f"One of {', '.join(FORMS)}."]})
-    return _in_pieces(FORMS[form][1](iterate(version, FileQuery())))
+    return _in_pieces(FORMS[form][1](iterate(version, query or FileQuery())))
 
 
 def media_type(form: str) -> str:

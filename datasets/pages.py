@@ -1,4 +1,4 @@
-"""The public pages of the catalogue: results, a dataset, its files, a question to its stewards. GET shows, POST calls one verb."""
+"""The public pages of the catalogue: results, a dataset, its changes, a question to its stewards. GET shows, POST calls one verb."""
 
 import re
 from dataclasses import dataclass
@@ -30,7 +30,6 @@ TITLES = {name: name.capitalize() for name in FACETS}
 CHANGES_ON_A_PAGE = 200
 VIEWED, MOST_VIEWED = "causeway_viewed", 6
 SLUG = re.compile(r"[a-z0-9-]{1,80}")
-FILES_ON_A_PAGE = 100
 FIRST_YEAR, LAST_YEAR = 1850, 2100
 VALUES_SHOWN = 10
 
@@ -80,7 +79,7 @@ def dataset(request: HttpRequest, slug: str) -> HttpResponseBase:
     asked = machine_pages.asked_format(request)
     if asked is not None:
         return machine_pages.describe(request, slug, asked)
-    found, versions, version = _dataset_and_version(request, slug)
+    found, versions, version = dataset_and_version(request, slug)
     decision = decide(request.user, found)
     total = files.measure(version, files.FileQuery()) if version else files.Measure(0, 0)
     looks = [(variable, route("analysis:quick-look", slug, variable.name)) for variable in found.variables.all()]
@@ -99,7 +98,7 @@ def dataset(request: HttpRequest, slug: str) -> HttpResponseBase:
         "unreadable": _unreadable(found),
         "graph_url": route("analysis:graph-new") if settings.GRAPH_URL and settings.GRAPH_SCOPE else "",
         "manifest_url": reverse("datasets-api:manifest", args=[slug, version.number]) if version else "",
-        "https_route": _https_route(found, version),
+        "https_route": https_route(found, version),
         "add_url": route("transfers:basket-add"),
         "next_urls": {name: route(f"transfers:{name}") for name in ("basket", "request-new", "send")},
         "years": (FIRST_YEAR, LAST_YEAR),
@@ -107,46 +106,6 @@ def dataset(request: HttpRequest, slug: str) -> HttpResponseBase:
     }
     answer = machine_pages.link(render(request, "pages/dataset.html", context), context["record"])
     return remember(request, answer, slug) if found.is_published else answer
-
-
-@require_safe
-def list_files(request: HttpRequest, slug: str) -> HttpResponse:
-    """`pages/files.html`: `listing`, `tree`, `steps` to the folder, `next_url`. Query: `version`, `folder`, `glob`, `after`."""
-    found, versions, version = _dataset_and_version(request, slug)
-    if version is None:
-        raise NotFoundError
-    folder, glob, after = request.GET.get("folder") or "/", request.GET.get("glob", "").strip(), request.GET.get("after", "")
-    context: dict[str, Any] = {
-        "dataset": found,
-        "version": version,
-        "versions": versions,
-        "decision": decide(request.user, found),
-        "can_list": may_list(request.user, found, version),
-        "folder": folder,
-        "glob": glob,
-        "error": "",
-        "listing": None,
-        "tree": [],
-        "steps": _steps(found, version, folder),
-        "next_url": None,
-        "first_url": None,
-        "add_url": route("transfers:basket-add"),
-        "manifest_url": reverse("datasets-api:manifest", args=[slug, version.number]) if version else "",
-        "https_route": _https_route(found, version),
-        "here": request.get_full_path(),
-    }
-    if context["can_list"]:
-        try:
-            context["tree"] = [(row, files_url(found, version, row.path)) for row in files.tree(version, folder)]
-            listing = files.list_folder(version, folder, after=after or None, limit=FILES_ON_A_PAGE, glob=glob or None)
-        except InvalidError as error:
-            context["error"] = " ".join(words for texts in error.fields.values() for words in texts) or error.detail
-        else:
-            context["listing"] = listing
-            context["folders"] = [(row, files_url(found, version, row.path)) for row in listing.folders]
-            context["next_url"] = files_url(found, version, folder, glob=glob, after=listing.next_after) if listing.next_after else None
-            context["first_url"] = files_url(found, version, folder, glob=glob) if after else None
-    return render(request, "pages/files.html", context, status=400 if context["error"] else 200)
 
 
 @login_required
@@ -165,12 +124,6 @@ def ask(request: HttpRequest, slug: str) -> HttpResponse:
             return redirect(found)
     context = {"dataset": found, "message": message, "errors": errors}
     return render(request, "pages/ask.html", context, status=400 if errors else 200)
-
-
-def files_url(dataset: Dataset, version: Version, folder: str = "/", *, glob: str = "", after: str = "") -> str:
-    """The address of a folder of a version on the files page."""
-    asked = {"version": version.number, "folder": folder if folder != "/" else "", "glob": glob, "after": after}
-    return f"{reverse('datasets:files', args=[dataset.slug])}?{urlencode({key: value for key, value in asked.items() if value})}"
 
 
 def route(name: str, *args: Any) -> str:
@@ -201,7 +154,7 @@ def viewed(request: HttpRequest) -> list[str]:
 @require_safe
 def list_changes(request: HttpRequest, slug: str) -> HttpResponse:
     """`pages/changes.html`: what differs between two versions, in the description and in the files. Query: `from`, `to`, `after`."""
-    found, versions, _ = _dataset_and_version(request, slug)
+    found, versions, _ = dataset_and_version(request, slug)
     by_number = {str(version.number): version for version in versions}
     newest = by_number.get(request.GET.get("to", str(versions[0].number) if versions else ""))
     before = request.GET.get("from") or (str(max(newest.number - 1, 1)) if newest else "")
@@ -228,7 +181,7 @@ def list_changes(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "pages/changes.html", context)
 
 
-def _dataset_and_version(request: HttpRequest, slug: str) -> tuple[Dataset, list[Version], Version | None]:
+def dataset_and_version(request: HttpRequest, slug: str) -> tuple[Dataset, list[Version], Version | None]:
     """The dataset, its visible versions, and the one that `version` names: by default the current one, else the newest visible."""
     found = find_dataset(request.user, slug)
     visible = Version.objects.visible_to(request.user).filter(dataset=found).select_related("doi").prefetch_related("locations")
@@ -245,7 +198,7 @@ def _dataset_and_version(request: HttpRequest, slug: str) -> tuple[Dataset, list
     raise NotFoundError(f"There is no version {number[:20]} of this dataset that you may see.")
 
 
-def _https_route(dataset: Dataset, version: Version | None) -> str:
+def https_route(dataset: Dataset, version: Version | None) -> str:
     """Where links to single files lead; none for restricted datasets, whose files only shares give out."""
     if version is None or version.is_draft or not dataset.is_read_in_place:
         return ""
@@ -255,15 +208,6 @@ def _https_route(dataset: Dataset, version: Version | None) -> str:
 def _unreadable(dataset: Dataset) -> list[str]:
     """Formats of this dataset that no reader here draws."""
     return [name for name in dataset.format_facet if name not in {"NetCDF", "CSV", "HDF5"}]
-
-
-def _steps(dataset: Dataset, version: Version, folder: str) -> list[tuple[str, str]]:
-    steps = [(f"Version {version.number}", files_url(dataset, version))]
-    path = "/"
-    for name in folder.strip("/").split("/") if folder != "/" else []:
-        path += f"{name}/"
-        steps.append((name, files_url(dataset, version, path)))
-    return steps
 
 
 def _chips(query: SearchQuery) -> list[Chip]:

@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from datasets import browsing_pages, description_pages, machine_pages, oai, pages, scan_pages, seeing_pages, steward_pages, terms_pages
+from datasets import (
+    browsing_pages,
+    description_pages,
+    file_pages,
+    machine_pages,
+    oai,
+    pages,
+    scan_pages,
+    seeing_pages,
+    steward_pages,
+    terms_pages,
+)
 
 app_name = "datasets"
 
@@ -15,7 +26,7 @@ urlpatterns = [
     path("datasets/saved/<int:pk>/open/", browsing_pages.open_search, name="open-search"),
     path("datasets/feed.atom", machine_pages.show_feed, name="feed"),
     path("datasets/<slug:slug>/", pages.dataset, name="dataset"),
-    path("datasets/<slug:slug>/files/", pages.list_files, name="files"),
+    path("datasets/<slug:slug>/files/", file_pages.list_files, name="files"),
     path("datasets/<slug:slug>/terms/", terms_pages.show_terms, name="terms"),
     path("terms/", terms_pages.accept, name="accept-terms"),
     path("datasets/<slug:slug>/similar/", browsing_pages.show_similar, name="similar"),

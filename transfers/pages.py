@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from datasets import files, terms
+from datasets import files, filters, terms
 from datasets.access import check_may_list, may_list
 from datasets.files import FileQuery
 from datasets.finding import find_version, whole_number
@@ -90,7 +90,8 @@ def basket(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def add_to_basket(request: HttpRequest) -> HttpResponse:
-    """Put files into the basket. Fields: `dataset` (slug), `version` (number), `folder`, `glob`, `file` (repeat) or `everything`, `next`.
+    """Put files into the basket. Fields: `dataset` (slug), `version` (number), `folder`, `glob`, `file` (repeat) or `everything`, the
+    bounds of `datasets.filters`, `next`.
 
     A form with nothing ticked takes nothing, and says so where it was sent from.
     """
@@ -366,12 +367,12 @@ def _version(request: HttpRequest) -> Version:
 
 def _names_files(request: HttpRequest) -> bool:
     """Whether a form says what it wants: a version as a whole only by its own field, never by leaving all others empty."""
-    return any(any(request.POST.getlist(name)) for name in ("everything", "folder", "glob", "file"))
+    return any(any(request.POST.getlist(name)) for name in ("everything", "folder", "glob", "file", *filters.NAMES))
 
 
 def _query(request: HttpRequest) -> FileQuery:
     named = {name: tuple(filter(None, request.POST.getlist(name))) for name in ("folder", "glob", "file")}
-    return FileQuery(folders=named["folder"], globs=named["glob"], files=named["file"])
+    return FileQuery(named["folder"], named["glob"], named["file"], filters.FileFilter.read(request.POST.dict()))
 
 
 def _next(request: HttpRequest) -> str:

@@ -75,7 +75,7 @@ def adopt_basket(session_key: str | None, user: Any) -> None:
 
 @transaction.atomic
 def add_selection(basket: Basket, *, version: Version, query: FileQuery, user: Any) -> Selection:
-    """Put files of a version into the basket; with the same globs they join what is there of that version.
+    """Put files of a version into the basket; whole folders and files join what is there of that version.
 
     Raises InvalidError when the version holds none of them, or when the basket is full; ForbiddenError for a part of a version whose file
     names are not for this person: what fits would tell them.
@@ -155,13 +155,13 @@ def _check_may_name(version: Version, query: FileQuery, user: Any) -> None:
 
 
 def _joined(one: FileQuery, other: FileQuery) -> FileQuery | None:
-    """One query for both where there is one: everything takes in all, equal globs join."""
+    """One query for both where there is one: everything takes in all, whole folders and files join."""
     if one.is_everything or one == other:
         return one
     if other.is_everything:
         return other
-    # An explicit file beside a query that searches folders, or the other way round, keeps its meaning only without globs.
-    if one.globs or other.globs:
+    # An explicit file beside a query that searches folders, or the other way round, keeps its meaning only without globs and filters.
+    if one.is_filtered or other.is_filtered:
         return None
     return FileQuery(folders=one.folders + other.folders, globs=(), files=one.files + other.files)
 
@@ -171,6 +171,7 @@ def _write(selection: Selection, query: FileQuery) -> Selection:
     if not measured.n_files:
         raise InvalidError("No file of this version fits.", fields={"globs": ["No file fits."]})
     selection.folders, selection.globs, selection.files = list(query.folders), list(query.globs), list(query.files)
+    selection.filters = query.filters.to_json()
     selection.n_files, selection.size_bytes = measured.n_files, measured.size_bytes
     selection.save()
     return selection

@@ -6,7 +6,9 @@ from uuid import UUID
 from django.db.models import QuerySet
 from rest_framework import serializers
 
+from datasets.errors import InvalidError
 from datasets.files import FileQuery
+from datasets.filters import NAMES, FileFilter
 from datasets.models import Dataset, Version
 from transfers import acts, globus, requesting
 from transfers.errors import GlobusRefusedError, GlobusUnavailableError
@@ -22,7 +24,7 @@ class SelectionSerializer(serializers.ModelSerializer[Selection]):
 
     class Meta:
         model = Selection
-        fields = ["id", "dataset", "title", "version", "folders", "globs", "files", "n_files", "size_bytes"]
+        fields = ["id", "dataset", "title", "version", "folders", "globs", "files", "filters", "n_files", "size_bytes"]
 
 
 class TaskSerializer(serializers.ModelSerializer[DataRequestTask]):
@@ -128,13 +130,23 @@ class DataRequestLineSerializer(serializers.ModelSerializer[DataRequest]):
 
 
 class WantedSerializer(serializers.Serializer[Wanted]):
-    """Files of a version: its folders, globs and files; all empty means the whole version, and no version the current one."""
+    """Files of a version: its folders, globs, files and filters; all empty means the whole version, and no version the current one."""
 
     dataset = serializers.SlugField()
     version = serializers.IntegerField(required=False, min_value=1)
     folders = serializers.ListField(child=serializers.CharField(), required=False, default=list)
     globs = serializers.ListField(child=serializers.CharField(), required=False, default=list)
     files = serializers.ListField(child=serializers.CharField(), required=False, default=list)
+    filters = serializers.DictField(required=False, default=dict)
+
+    def validate_filters(self, value: dict[str, Any]) -> FileFilter:
+        """`min_size`, `max_size` (bytes, or with a unit), `modified_from`, `modified_to` (days)."""
+        if unknown := sorted(set(value) - set(NAMES)):
+            raise serializers.ValidationError([f"There is no filter {unknown[0]!r}. Filters: {', '.join(NAMES)}."])
+        try:
+            return FileFilter.read(value)
+        except InvalidError as error:
+            raise serializers.ValidationError(error.fields) from error
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Name only what the person may see."""
@@ -146,7 +158,7 @@ class WantedSerializer(serializers.Serializer[Wanted]):
         found = versions.select_related("dataset").order_by("-number").first()
         if found is None:
             raise serializers.ValidationError({"dataset": ["There is no such dataset or version."]})
-        query = FileQuery(folders=tuple(attrs["folders"]), globs=tuple(attrs["globs"]), files=tuple(attrs["files"]))
+        query = FileQuery(tuple(attrs["folders"]), tuple(attrs["globs"]), tuple(attrs["files"]), attrs["filters"] or FileFilter())
         return {"wanted": Wanted(found, query)}
 
 

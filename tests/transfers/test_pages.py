@@ -6,9 +6,10 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from datasets.files import FileQuery, iterate, measure
 from datasets.models import ScanRun
 from tests.transfers.conftest import everything, run_until
-from transfers import globus, requesting, selecting, sending, sharing
+from transfers import globus, manifests, requesting, selecting, sending, sharing
 from transfers.models import Basket, DataRequest, DataRequestEvent
 from transfers.states import FINISHED, MOVES, WORKING, Kind, Status, TaskStatus
 
@@ -406,3 +407,28 @@ def test_page_of_every_state_says_the_state(as_ada, publish, ada, kind, status):
     assert ("/readme.txt" in text) == (status == Status.FAILED)
     assert ("Give the permission" in text) == (status == Status.NEEDS_SIGN_IN)
     assert as_ada.get(reverse("transfers:requests")).status_code == 200
+
+
+def test_a_filtered_selection_keeps_its_bounds_from_the_basket_to_the_request(as_ada, publish, ada):
+    version = publish()
+    path = next(iter(iterate(version, FileQuery(globs=("*.txt",))))).path
+    size = measure(version, FileQuery(files=(path,))).size_bytes
+    add(as_ada, version, everything="1", min_size=str(size), max_size=str(size))
+    (selection,) = ada.basket.selections.all()
+    wanted = [row.path for row in iterate(version, FileQuery()) if row.size_bytes == size]
+    assert [row.path for row in iterate(version, selection.query)] == wanted
+    assert "at least" in selection.describe()
+    address = reverse("transfers:basket-change", args=[selection.pk])
+    form = form_of(as_ada.get(reverse("transfers:basket")), address)
+    assert form["min_size"] == str(size)
+    body = {"selections": [{"dataset": version.dataset.slug, "filters": {"min_size": f"{size} bytes", "max_size": size}}]}
+    told = as_ada.post("/api/v1/data-requests/", body, content_type="application/json")
+    assert told.status_code == 202, told.content
+    asked = DataRequest.objects.get(pk=told.json()["id"])
+    assert asked.selections.get().filters == {"min_size": size, "max_size": size}
+    assert [file.path for file in manifests.expected_files(asked)] == wanted
+    assert as_ada.post("/api/v1/data-requests/", body, content_type="application/json").status_code == 409, (
+        "the same bounds, the same request"
+    )
+    body["selections"][0]["filters"] = {"heaviness": 1}
+    assert b"There is no filter" in as_ada.post("/api/v1/data-requests/", body, content_type="application/json").content

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from datasets.files import FileQuery
+from datasets.filters import FileFilter
 from datasets.models import Version
 from transfers.models.requests import DataRequest
 
@@ -34,7 +35,7 @@ class Basket(models.Model):
 
 
 class Selection(models.Model):
-    """Some files of one version: folders, globs and files, all empty meaning all. In a basket, or frozen in a data request."""
+    """Some files of one version: folders, globs, filters and files, all empty meaning all. In a basket, or frozen in a data request."""
 
     basket = models.ForeignKey(Basket, null=True, blank=True, on_delete=models.CASCADE, related_name="selections")
     request = models.ForeignKey(DataRequest, null=True, blank=True, on_delete=models.CASCADE, related_name="selections")
@@ -42,6 +43,7 @@ class Selection(models.Model):
     folders = models.JSONField(default=list, blank=True)
     globs = models.JSONField(default=list, blank=True)
     files = models.JSONField(default=list, blank=True)
+    filters = models.JSONField(default=dict, blank=True, help_text="Bounds beside the names (datasets/filters.py)")
     n_files = models.PositiveBigIntegerField(default=0)
     size_bytes = models.PositiveBigIntegerField(default=0)
     added_at = models.DateTimeField(auto_now_add=True)
@@ -60,21 +62,21 @@ class Selection(models.Model):
 
     @property
     def query(self) -> FileQuery:
-        return FileQuery(folders=tuple(self.folders), globs=tuple(self.globs), files=tuple(self.files))
+        return FileQuery(tuple(self.folders), tuple(self.globs), tuple(self.files), FileFilter.read(self.filters))
 
     @property
     def is_everything(self) -> bool:
-        return not (self.folders or self.globs or self.files)
+        return not (self.folders or self.globs or self.files or self.filters)
 
     def describe(self) -> str:
         """The selection in words."""
         if self.is_everything:
             return "all files"
-        parts = [*self.folders, *self.globs]
+        parts = [*self.folders, *self.globs, *(words for _, words in self.query.filters.words())]
         if self.files:
             parts.append(self.files[0] if len(self.files) == 1 else f"{len(self.files)} chosen files")
         return ", ".join(parts)
 
     def as_key(self) -> list[Any]:
         """The same files asked for in another order give the same key."""
-        return [str(self.version_id), sorted(self.folders), sorted(self.globs), sorted(self.files)]
+        return [str(self.version_id), sorted(self.folders), sorted(self.globs), sorted(self.files), sorted(self.filters.items())]
