@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from datasets import seeing, terms
+from datasets.access import check_curator
 from datasets.errors import InvalidError
 from datasets.finding import find_dataset
 from datasets.models import Terms
@@ -23,6 +24,10 @@ class TermsSerializer(serializers.ModelSerializer[Terms]):
     class Meta:
         model = Terms
         fields = ["version", "text", "published_at", "retired_at"]
+
+
+class TermsWriteSerializer(serializers.Serializer[Any]):
+    text = serializers.CharField(max_length=terms.LONGEST)
 
 
 class TermsView(APIView):
@@ -39,7 +44,11 @@ class TermsView(APIView):
 
     def post(self, request: Request, slug: str) -> Response:
         """Publish a new version of the terms; stewards and operators. The same `text` again changes nothing."""
-        made = terms.publish_terms(find_dataset(request.user, slug), user=request.user, text=_text(request))
+        dataset = find_dataset(request.user, slug)
+        check_curator(request.user, dataset)
+        asked = TermsWriteSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        made = terms.publish_terms(dataset, user=request.user, text=asked.validated_data["text"])
         return Response(TermsSerializer(made).data, status=201)
 
     def delete(self, request: Request, slug: str) -> Response:
@@ -84,7 +93,3 @@ def _shown(seen: seeing.Seen) -> dict[str, Any]:
     way = asdict(seen.way)
     way.pop("members")
     return {"dataset": seen.dataset.slug, "title": seen.dataset.title, **way}
-
-
-def _text(request: Request) -> str:
-    return str(request.data.get("text", "")) if isinstance(request.data, dict) else ""

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import asdict
+from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Prefetch, prefetch_related_objects
@@ -11,6 +12,7 @@ from rest_framework.permissions import IsAuthenticated, IsAuthenticatedOrReadOnl
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from datasets import checking, dois, files, granting, ingesting, manifests, publishing, registering, search
@@ -25,14 +27,17 @@ from datasets.searchquery import SearchQuery
 from datasets.serializers import (
     DatasetSerializer,
     DatasetWriteSerializer,
+    DraftWriteSerializer,
     FileSerializer,
     FolderSerializer,
     GrantSerializer,
     GrantWriteSerializer,
     LocationWriteSerializer,
+    NoteWriteSerializer,
     RegisterSerializer,
     ScanSerializer,
     VersionSerializer,
+    WithdrawalWriteSerializer,
 )
 from datasets.snapshots import description_changes
 from datasets.terms import current_terms
@@ -119,7 +124,7 @@ class VersionsView(APIView):
 
     def post(self, request: Request, slug: str) -> Response:
         """Open the next draft; its stewards and operators."""
-        draft = publishing.open_draft(find_dataset(request.user, slug), user=request.user, reason=_text(request, "reason"))
+        draft = publishing.open_draft(find_dataset(request.user, slug), user=request.user, **_read(request, DraftWriteSerializer))
         return Response(VersionSerializer(draft).data, status=201)
 
 
@@ -247,12 +252,12 @@ class ReviewView(APIView):
 
     def post(self, request: Request, slug: str, number: str) -> Response:
         """Ask for a review of a draft: `note`. 409 names all that must be mended first."""
-        version = publishing.submit(find_version(request.user, slug, number), user=request.user, note=_text(request, "note"))
+        version = publishing.submit(find_version(request.user, slug, number), user=request.user, **_read(request, NoteWriteSerializer))
         return Response(VersionSerializer(version).data, status=201)
 
     def delete(self, request: Request, slug: str, number: str) -> Response:
         """Send it back, or take it back: `note` says what is to be mended."""
-        version = publishing.send_back(find_version(request.user, slug, number), user=request.user, note=_text(request, "note"))
+        version = publishing.send_back(find_version(request.user, slug, number), user=request.user, **_read(request, NoteWriteSerializer))
         return Response(VersionSerializer(version).data)
 
 
@@ -277,8 +282,9 @@ class WithdrawalView(APIView):
 
     def post(self, request: Request, slug: str, number: str) -> Response:
         """Withdraw a published version: `reason`, and `forward_url` where something else is to be used. Its page stays."""
-        version, texts = find_version(request.user, slug, number), {name: _text(request, name) for name in ("reason", "forward_url")}
-        return Response(VersionSerializer(publishing.withdraw(version, user=request.user, **texts)).data, status=201)
+        version = find_version(request.user, slug, number)
+        withdrawn = publishing.withdraw(version, user=request.user, **_read(request, WithdrawalWriteSerializer))
+        return Response(VersionSerializer(withdrawn).data, status=201)
 
 
 class GrantsView(APIView):
@@ -318,8 +324,11 @@ class SuggestionsView(APIView):
         return Response({"results": search.suggest(request.query_params.get("q", "")[:300])})
 
 
-def _text(request: Request, name: str) -> str:
-    return str(request.data.get(name, "")) if isinstance(request.data, dict) else ""
+def _read(request: Request, shape: type[Serializer[Any]]) -> dict[str, Any]:
+    """The body as arguments of a verb. Raises ValidationError naming each field that is not of the shape."""
+    asked = shape(data=request.data)
+    asked.is_valid(raise_exception=True)
+    return dict(asked.validated_data)
 
 
 def _limit(asked: str) -> int:

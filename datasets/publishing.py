@@ -20,6 +20,8 @@ from datasets.recounting import recount, root_state
 from datasets.snapshots import snapshot
 from datasets.states import VersionStatus
 
+LONGEST_URL = 500
+
 
 @transaction.atomic
 def submit(version: Version, *, user: Visitor, note: str = "") -> Version:
@@ -110,6 +112,8 @@ def _url(text: str) -> str:
             URLValidator(["http", "https"])(text.strip())
     except ValidationError as error:
         raise InvalidError(fields={"forward_url": ["An address starts with https://."]}) from error
+    if len(text.strip()) > LONGEST_URL:
+        raise InvalidError(fields={"forward_url": [f"An address has at most {LONGEST_URL} characters."]})
     return text.strip()
 
 

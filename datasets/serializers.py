@@ -145,6 +145,21 @@ class LocationWriteSerializer(serializers.Serializer[Any]):
     base_path = serializers.CharField()
 
 
+class NoteWriteSerializer(serializers.Serializer[Any]):
+    note = serializers.CharField(default="", allow_blank=True)
+
+
+class DraftWriteSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField(default="", allow_blank=True)
+
+
+class WithdrawalWriteSerializer(serializers.Serializer[Any]):
+    """The verb says what lacks."""
+
+    reason = serializers.CharField(default="", allow_blank=True)
+    forward_url = serializers.CharField(default="", allow_blank=True)
+
+
 class FolderSerializer(serializers.Serializer[Any]):
     path = serializers.CharField()
     n_files = serializers.IntegerField()

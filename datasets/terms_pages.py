@@ -5,11 +5,11 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from datasets import terms
+from datasets.addresses import is_local
 from datasets.errors import NotFoundError
 from datasets.finding import find_dataset
 from datasets.models import Dataset
@@ -35,7 +35,7 @@ def accept(request: HttpRequest) -> HttpResponse:
     `accepted` (repeat, <slug>:<version>), one for each text that was ticked.
     """
     asked = request.POST if request.method == "POST" else request.GET
-    next_url = _local(request, asked.get("next", ""))
+    next_url = _local(asked.get("next", ""))
     datasets = list(Dataset.objects.visible_to(request.user).filter(slug__in=asked.getlist("dataset")))
     lacking = terms.lacking_terms(request.user, datasets)
     errors: dict[str, list[str]] = {}
@@ -54,7 +54,6 @@ def accept(request: HttpRequest) -> HttpResponse:
     return render(request, "pages/accept_terms.html", context, status=400 if errors else 200)
 
 
-def _local(request: HttpRequest, target: str) -> str:
+def _local(target: str) -> str:
     """A path of this site, or the catalogue."""
-    is_ours = target.startswith("/") and url_has_allowed_host_and_scheme(target, allowed_hosts=None)
-    return target if is_ours else reverse("datasets:catalogue")
+    return target if is_local(target) else reverse("datasets:catalogue")

@@ -12,8 +12,8 @@ from django.urls import URLPattern, URLResolver, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
+from datasets.addresses import local_or_home, page_of
 from portal import signin
-from portal.addresses import local_or_home, page_of
 
 OTHERS = ("django.contrib.auth.", "social_django.")  # users here have no passwords, permissions or Django groups
 PASSWORD_ROUTES = {"password_change", "password_change_done"}

@@ -21,8 +21,8 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 from social_core.exceptions import AuthCanceled, AuthProviderError, SocialAuthBaseException
 
+from datasets.addresses import is_local, page_of
 from datasets.errors import AssuranceNeededError, RefusedError, TermsNeededError
-from portal.addresses import is_local, page_of
 from portal.requests import reference
 from transfers.errors import ConsentNeededError, SignInNeededError
 

@@ -11,11 +11,11 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from datasets.addresses import is_local, local_or_home
 from datasets.errors import ForbiddenError
 from datasets.models import Dataset
 from datasets.pages import viewed
 from portal import auth, health, mails, signin
-from portal.addresses import is_local, local_or_home
 from transfers import tokens
 
 FIRST_YEAR = 1000  # what starts earlier counts the years of a model, not ours

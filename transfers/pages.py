@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from datasets import files, filters, terms
 from datasets.access import check_may_list, may_list
+from datasets.addresses import is_local
 from datasets.files import FileQuery
 from datasets.finding import find_version, whole_number
 from datasets.models import Dataset, Version
@@ -378,8 +379,7 @@ def _query(request: HttpRequest) -> FileQuery:
 def _next(request: HttpRequest) -> str:
     """Where the form wants to go back to, if that is on this site."""
     target = request.POST.get("next", "")
-    is_local = target.startswith("/") and not target.startswith("//") and "\\" not in target and target.isprintable()
-    return target if is_local else ""
+    return target if is_local(target) else ""
 
 
 def _asked_before(request: HttpRequest) -> DataRequest | None:

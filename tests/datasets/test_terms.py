@@ -77,15 +77,26 @@ def test_the_pages_ask_and_return_only_to_this_site(dataset, ben, ada, browser):
     client = browser(ada)
     page = client.get("/terms/", {"dataset": "sea", "next": "/basket/"})
     assert "Cite &lt;us&gt;." in page.content.decode()
+    assert '<a href="/datasets/sea/">Not now</a>' in page.content.decode(), "not to the page that leads here again"
     refused = client.post("/terms/", {"dataset": "sea", "next": "/basket/"})
     assert refused.status_code == 400
     assert "Tick that you accept" in refused.content.decode()
+    for address in ("//evil.example/", "/\\evil.example/", "https://evil.example/", "/a\nb/"):
+        page = client.get("/terms/", {"dataset": "sea", "next": address})
+        assert 'name="next" value="/datasets/"' in page.content.decode()
     answer = client.post("/terms/", {"dataset": "sea", "next": "//evil.example/", "accepted": "sea:1"})
     assert answer["Location"] == "/datasets/"
     assert client.get("/terms/", {"dataset": "sea", "next": "/basket/"})["Location"] == "/basket/", "never asked twice for one version"
     assert "Version 1" in client.get("/datasets/sea/").content.decode()
     assert browser().get("/datasets/sea/terms/").status_code == 200
     assert browser().get("/datasets/sea/terms/?version=7").status_code == 404
+
+
+def test_whoever_does_not_accept_the_terms_of_several_goes_back_to_her_basket(published, ben, ada, browser):
+    for slug in ("sea", "ice"):
+        terms.publish_terms(published(slug).dataset, user=ben, text="Cite us.")
+    page = browser(ada).get("/terms/", {"dataset": ["sea", "ice"], "next": "/requests/new/"}).content.decode()
+    assert '<a href="/basket/">Not now</a>' in page
 
 
 def test_the_steward_changes_the_text_on_the_desk(dataset, ben, browser):
@@ -99,6 +110,11 @@ def test_the_steward_changes_the_text_on_the_desk(dataset, ben, browser):
 
 def test_terms_over_rest(dataset, ben, ada, browser):
     curator, reader = browser(ben), browser(ada)
+    for body in ({"text": "Cite \0 us."}, {"text": "x" * (terms.LONGEST + 1)}, {"text": ["Cite us."]}, {"text": ""}, {}, ["Cite us."]):
+        refused = curator.post("/api/v1/datasets/sea/terms", body, content_type="application/json")
+        assert refused.status_code == 400
+        assert refused.json()["fields"].keys() <= {"text", "non_field_errors"}
+    assert reader.post("/api/v1/datasets/sea/terms", {}, content_type="application/json").status_code == 403
     made = curator.post("/api/v1/datasets/sea/terms", {"text": "Cite us."}, content_type="application/json")
     assert (made.status_code, made.json()["version"]) == (201, 1)
     assert reader.get("/api/v1/datasets/sea/terms").json() | {"results": 0} == {"current": 1, "is_accepted": False, "results": 0}

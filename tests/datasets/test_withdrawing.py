@@ -106,5 +106,11 @@ def test_by_page_and_over_the_api(published, browser, ben):
     assert (refused.status_code, "Say why" in refused.content.decode()) == (400, True)
     assert browser(ben).post("/steward/datasets/sea/withdraw/", {"number": "1", "reason": WHY}).status_code == 302
     published("ice")
+    too_long = {"reason": WHY, "forward_url": f"https://example.org/{'x' * 500}"}
+    for wrong in ({}, {"reason": " "}, {"reason": [WHY]}, {"reason": "a\0b"}, too_long):
+        refused = browser(ben).post("/api/v1/datasets/ice/versions/1/withdrawal", wrong, content_type="application/json")
+        assert refused.status_code == 400
+        assert refused.json()["fields"].keys() == ({"forward_url"} if "forward_url" in wrong else {"reason"})
+    assert "at most 500 characters" in browser(ben).post("/steward/datasets/ice/withdraw/", {"number": "1"} | too_long).content.decode()
     answer = browser(ben).post("/api/v1/datasets/ice/versions/1/withdrawal", {"reason": WHY}, content_type="application/json")
     assert (answer.status_code, answer.json()["status"], answer.json()["withdrawal"]) == (201, "withdrawn", WHY)

@@ -1,4 +1,4 @@
-"""Addresses to return to: only paths of this site are accepted."""
+"""Addresses to return to, in every part of the site: only paths of this site are accepted."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -8,7 +8,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 def is_local(address: str) -> bool:
     """True for an absolute path of this site, false for anything that a browser could take for another host."""
-    return address.startswith("/") and "\\" not in address and url_has_allowed_host_and_scheme(address, allowed_hosts=None)
+    is_path = address.startswith("/") and "\\" not in address and address.isprintable()
+    return is_path and url_has_allowed_host_and_scheme(address, allowed_hosts=None)
 
 
 def local_or_home(address: str | None) -> str:
