@@ -1,6 +1,6 @@
-"""Ready lines for a terminal, with the person's own selection in them: globus CLI, curl, wget, Python. Never with a token inside.
+"""Ready lines, with the person's own selection in them: globus CLI, globus-sdk, curl, wget, aria2, rclone, Python, R. Never with a token.
 
-Every name that comes from the archive is quoted for the shell or for Python, so that a file name is never read as a command.
+Every name that comes from the archive is quoted for the shell, Python or R, so that a file name is never read as a command.
 """
 
 import shlex
@@ -18,6 +18,8 @@ from transfers.words import CopyItem
 
 # A page shows so many lines; the manifest has all of them.
 MOST_LINES = 50
+# What xarray reads in ranges through fsspec.
+READABLE = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5")
 
 
 @dataclass(frozen=True)
@@ -65,19 +67,22 @@ def _archive_items(wanted: Sequence[Wanted], collection_id: UUID | None) -> Iter
             continue
         name = f"{one.version.dataset.slug}-v{one.version.number}"
         for file in files.iterate(one.version, one.query, batch=MOST_LINES + 1):
-            yield CopyItem(file.collection_path, f"{name}{file.path}")
+            yield CopyItem(file.collection_path, f"{name}{file.path}", sha256=file.sha256)
 
 
 def _share_items(request: DataRequest) -> Iterator[CopyItem]:
     """Paths in the share: below the request's folder, or below the root where the collection is the request's own."""
     for file in manifests.expected_files(request):
         inside = file.destination_path.removeprefix(request.folder)
-        yield CopyItem(request.granted_path + inside, inside)
+        yield CopyItem(request.granted_path + inside, inside, sha256=file.sha256)
 
 
 def _all(source: Source) -> list[Snippet]:
     server = globus.https_server(source.collection_id)
-    return [_globus_cli(source), _curl(source), _wget(source), _python(source, server)]
+    ways = (_globus_cli, _globus_sdk, _curl, _wget, _aria2, _rclone)
+    found = [*(way(source) for way in ways), _python(source, server), _r(source, server)]
+    readable = [item for item in source.items if item.source_path.lower().endswith(READABLE)]
+    return [*found, _xarray(source, server, readable)] if readable else found
 
 
 def _globus_cli(source: Source) -> Snippet:
@@ -87,6 +92,27 @@ def _globus_cli(source: Source) -> Snippet:
     code = "\n".join([f"globus transfer {source.collection_id} YOUR_COLLECTION_ID --label causeway --batch - <<'FILES'", *pairs, "FILES"])
     note = "Needs the Globus CLI, signed in once with “globus login”; put the id of your own collection in place of YOUR_COLLECTION_ID."
     return Snippet("Globus CLI", code, _cut(source, note))
+
+
+def _globus_sdk(source: Source) -> Snippet:
+    pairs = [f"    ({item.source_path!a}, {'/~/' + item.destination_path!a})," for item in source.items]
+    code = "\n".join(
+        [
+            "import globus_sdk",
+            "",
+            'app = globus_sdk.UserApp("causeway", client_id="YOUR_CLIENT_ID")',
+            "transfer = globus_sdk.TransferClient(app=app)",
+            f'task = globus_sdk.TransferData(source_endpoint="{source.collection_id}", destination_endpoint="YOUR_COLLECTION_ID",',
+            '    label="causeway", sync_level="checksum", verify_checksum=True)',
+            "for path, name in [",
+            *pairs,
+            "]:",
+            "    task.add_item(path, name)",
+            'print(transfer.submit_transfer(task)["task_id"])',
+        ]
+    )
+    note = "Needs globus-sdk 4, the id of an application of yours registered at Globus, and the id of your own collection."
+    return Snippet("globus-sdk", code, _cut(source, note))
 
 
 def _curl(source: Source) -> Snippet:
@@ -103,6 +129,76 @@ def _wget(source: Source) -> Snippet:
     made = [f"mkdir -p {shlex.join(folders)}"] if folders else []
     lines = [f"wget {options} --output-document {shlex.quote(item.destination_path)} {_url(source, item)}" for item in source.items]
     return Snippet("wget", "\n".join([*made, *lines]), _cut(source, _token_note(source)))
+
+
+def _aria2(source: Source) -> Snippet:
+    """Addresses and names in aria2's own input format, where a line break ends a name."""
+    items = [item for item in source.items if len(item.destination_path.splitlines()) == 1]
+    token = ['--header="Authorization: Bearer $TOKEN"'] if source.needs_token else []
+    options = " ".join(["--continue", "--max-concurrent-downloads=4", *token, *_ca("--ca-certificate"), "--input-file=-"])
+    lines = []
+    for item in items:
+        checksum = [f" checksum=sha-256={item.sha256}"] if item.sha256 else []
+        lines += [globus.https_url(source.collection_id, item.source_path), f" out={item.destination_path}", *checksum]
+    return Snippet("aria2", "\n".join([f"aria2c {options} <<'FILES'", *lines, "FILES"]), _cut(source, _token_note(source)))
+
+
+def _rclone(source: Source) -> Snippet:
+    token = ['--header "Authorization: Bearer $TOKEN"'] if source.needs_token else []
+    options = " ".join([*token, *_ca("--ca-cert")])
+    lines = [f"rclone copyurl {options} {_url(source, item)} {shlex.quote('./' + item.destination_path)}".replace("  ", " ")
+             for item in source.items]  # fmt: skip
+    return Snippet("rclone", "\n".join(lines), _cut(source, _token_note(source)))
+
+
+def _r(source: Source, server: str) -> Snippet:
+    rows = [f"  c({_r_text(item.source_path)}, {_r_text(item.destination_path)})" for item in source.items]
+    ca = _ca_file()
+    headers = 'c(Authorization = paste("Bearer", Sys.getenv("TOKEN")))' if source.needs_token else "NULL"
+    code = "\n".join(
+        [
+            *([f"Sys.setenv(CURL_CA_BUNDLE = {_r_text(ca)})"] if ca else []),
+            f"server <- {_r_text(server)}",
+            "files <- list(",
+            ",\n".join(rows),
+            ")",
+            "for (file in files) {",
+            '  path <- paste(vapply(strsplit(file[1], "/", fixed = TRUE)[[1]], URLencode, "", reserved = TRUE), collapse = "/")',
+            "  dir.create(dirname(file[2]), recursive = TRUE, showWarnings = FALSE)",
+            f'  download.file(paste0(server, path), file[2], method = "libcurl", mode = "wb", headers = {headers})',
+            "}",
+        ]
+    )
+    return Snippet("R", code, _cut(source, _token_note(source)))
+
+
+def _r_text(text: str) -> str:
+    """An R string: printable ASCII as it is, all else by its code point."""
+    plain = [char if char.isascii() and char.isprintable() and char not in '"\\' else f"\\U{{{ord(char):x}}}" for char in text]
+    return '"' + "".join(plain) + '"'
+
+
+def _xarray(source: Source, server: str, items: Sequence[CopyItem]) -> Snippet:
+    """Reads only what is used of the files, where they are."""
+    ca = _ca_file()
+    headers = '{"headers": {"Authorization": "Bearer " + os.environ["TOKEN"]}}' if source.needs_token else "{}"
+    code = "\n".join(
+        [
+            "import os, urllib.parse",
+            *([f'os.environ["SSL_CERT_FILE"] = {ca!a}'] if ca else []),
+            "import fsspec, xarray",
+            "",
+            f"server = {server!a}",
+            "paths = [",
+            *(f"    {item.source_path!a}," for item in items),
+            "]",
+            f"files = [fsspec.open(server + urllib.parse.quote(path), **{headers}).open() for path in paths]",
+            "for file in files:",
+            "    print(xarray.open_dataset(file))",
+        ]
+    )
+    note = f"Needs xarray, h5netcdf, scipy, fsspec and aiohttp; reads only the parts that are used. {_token_note(source)}"
+    return Snippet("xarray", code, _cut(source, note))
 
 
 def _python(source: Source, server: str) -> Snippet:

@@ -3,6 +3,8 @@ import os
 import shlex
 import subprocess
 import sys
+import uuid
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +30,23 @@ def test_names_are_never_read_as_commands(world, publish_real):
         words = shlex.split(found[title].code)
         assert title in words
         assert any(word.endswith("%60x%60.nc") for word in words)
-    compile(found["Python"].code, "snippet", "exec")
+    for title in ("Python", "globus-sdk", "xarray"):
+        compile(found[title].code, "snippet", "exec")
+    words = shlex.split(found["rclone"].code)
+    assert [words[0], words[-1]] == ["rclone", f"./{version.dataset.slug}-v1{NASTY}"]
+    assert '\\"double\\"' not in found["R"].code
+    assert "\\U{22}double\\U{22};" in found["R"].code
+
+
+def test_aria2_is_told_each_name_and_checksum_and_no_name_adds_a_line(world, publish_real, tmp_path):
+    version = publish_real(files={"/a\n out=owned\nb": b"nasty", NASTY: b"nice"})
+    code = by_title(snippets.snippets_of(everything(version)))["aria2"].code
+    subprocess.run(["/bin/sh", "-c", f"aria2c() {{ cat > given; }}\n{code}\n"], cwd=tmp_path, check=True, capture_output=True)
+    address, *options = (tmp_path / "given").read_text().splitlines()
+    assert address.endswith("%60x%60.nc")
+    assert options[0] == f" out={version.dataset.slug}-v1{NASTY}"
+    assert [option.partition("=")[0] for option in options[1:]] in ([], [" checksum"])
+    assert [path.name for path in tmp_path.iterdir()] == ["given"]
 
 
 def test_a_name_with_line_breaks_does_not_end_the_batch(world, publish_real, tmp_path):
@@ -54,14 +72,16 @@ def run(title, code, token, place):
     """Do as a person does who copies lines into her terminal and has a token of hers in $TOKEN; answers what is there afterwards."""
     place.mkdir(exist_ok=True)
     program = [sys.executable, "-c"] if title == "Python" else ["/bin/sh", "-euc"]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(place), "TOKEN": token}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {"PATH": path, "HOME": str(place), "TOKEN": token}
     done = subprocess.run([*program, code], cwd=place, env=environment, capture_output=True, text=True, check=False, timeout=60)
     return done, {str(path.relative_to(place)): path.read_bytes() for path in place.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("title", ["curl", "wget", "Python"])
+@pytest.mark.parametrize("title", ["curl", "wget", "rclone", "Python"])
 def test_lines_of_a_share_download_its_files_to_the_same_places(world, publish_real, real_ada, tmp_path, title):
-    require_program(sys.executable if title == "Python" else title, f"apt-get install {title}")
+    if title in {"curl", "wget"}:
+        require_program(title, f"apt-get install {title}")
     files = {NASTY: b"nasty", "/2020/jan.nc": b"january", "/readme.txt": b"read"}
     request = run_until(sharing.request_share(user=real_ada, wanted=everything(publish_real(files=files))), Status.OPEN)
     told = world.sign_in("ada@university.example", f"https://auth.globus.org/scopes/{request.collection_id}/https")
@@ -105,10 +125,25 @@ def test_lines_hold_the_selection_and_no_token(world, publish_real, real_ada):
     version = publish_real()
     request = run_until(sharing.request_share(user=real_ada, wanted=[Wanted(version, FileQuery(globs=("*.txt",)))]), Status.OPEN)
     found = by_title(snippets.snippets_of_share(request))
-    assert set(found) == {"Globus CLI", "curl", "wget", "Python"}
+    assert set(found) == {"Globus CLI", "globus-sdk", "curl", "wget", "aria2", "rclone", "Python", "R"}
     for one in found.values():
         assert "readme.txt" in one.code
         assert "jan.nc" not in one.code
     assert "$TOKEN" in found["curl"].code
     assert world.environment["GLOBUS_SDK_VERIFY_SSL"] in found["wget"].code
     assert f"https://auth.globus.org/scopes/{request.collection_id}/https" in found["curl"].note
+
+
+def test_the_lines_for_the_sdk_submit_a_task_that_brings_the_files(world, publish_real, tmp_path):
+    """As the demo's service client, which needs no sign-in, to a collection where it has a home."""
+    files = {'/2020/it\'s "here".nc': b"january", "/readme.txt": b"read"}
+    version = publish_real(files=files)
+    opening.open_dataset(version.dataset)
+    code = by_title(snippets.snippets_of(everything(version)))["globus-sdk"].code
+    client = 'client_id=os.environ["GLOBUS_CLI_CLIENT_ID"], client_secret=os.environ["GLOBUS_CLI_CLIENT_SECRET"]'
+    code = code.replace('globus_sdk.UserApp("causeway", client_id="YOUR_CLIENT_ID")', f'globus_sdk.ClientApp("causeway", {client})')
+    code = "import os\n" + code.replace("YOUR_COLLECTION_ID", world.environment["CAUSEWAY_STORAGE_COLLECTION"])
+    environment = {**world.environment, "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    uuid.UUID(done.stdout.strip())
