@@ -136,8 +136,12 @@ def act(request: HttpRequest, slug: str, act: str) -> HttpResponse:
 
 
 def _place(request: HttpRequest, dataset: Dataset) -> str:
-    collection_id = _uuid(request.POST.get("collection_id", ""), "collection_id")
-    registering.place(_draft(dataset), user=request.user, collection_id=collection_id, base_path=request.POST.get("base_path", "").strip())
+    asked = {name: request.POST.get(name, "").strip() for name in ("collection_id", "bucket", "base_path")}
+    if bool(asked["collection_id"]) == bool(asked["bucket"]):
+        raise InvalidError(fields={"collection_id": ["Name a collection or a bucket, one of the two."]})
+    collection_id = _uuid(asked["collection_id"], "collection_id") if asked["collection_id"] else None
+    bucket, base_path = asked["bucket"], asked["base_path"]
+    registering.place(_draft(dataset), user=request.user, collection_id=collection_id, bucket=bucket, base_path=base_path)
     return "The location is saved. Scan it to see what it holds."
 
 

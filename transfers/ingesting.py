@@ -1,4 +1,4 @@
-"""Joins a scan with Globus, which lists folders, and with the graph service, which reads headers and checksums near the data."""
+"""Joins a scan with Globus or S3, which list folders, and with the graph service, which reads headers and checksums near the data."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -9,11 +9,11 @@ from uuid import UUID
 from celery import shared_task
 from django.conf import settings
 
-from datasets import ingesting
+from datasets import ingesting, storage
 from datasets.errors import NotReadyError
-from datasets.inspecting import Inspect
-from datasets.listing import Entry
-from datasets.models import ScanRun, Version
+from datasets.inspecting import Inspect, Inspected
+from datasets.listing import Entry, ListFolder
+from datasets.models import Location, ScanRun, Version
 from transfers import globus
 
 
@@ -27,21 +27,31 @@ def ingest(scan_id: int) -> None:
 
 def run_scan(run: ScanRun) -> ScanRun | None:
     """Run a scan to its end; None when another worker holds it."""
-    collection_id = collection_of(run.version)
-    return ingesting.run_scan(run.pk, partial(list_folder, collection_id), inspector(collection_id))
+    location = location_of(run.version)
+    return ingesting.run_scan(run.pk, lister(location), inspector(location))
 
 
 def check_role(version: Version) -> None:
-    """Raises GlobusRefusedError with the remedy when the portal lacks its role on the collection of a version."""
-    globus.check_role(collection_of(version))
+    """Raises GlobusRefusedError or NotReadyError with the remedy when the portal may not look at the location of a version."""
+    location = location_of(version)
+    if location.collection_id is not None:
+        globus.check_role(location.collection_id)
+    else:
+        storage.check_bucket(location.bucket, location.base_path)
 
 
-def collection_of(version: Version) -> UUID:
-    """The collection that a scan walks."""
-    location = version.primary_location
-    if location is None or location.collection_id is None:
-        raise NotReadyError(fields={"location": ["Say first in which collection the files are."]})
-    return location.collection_id
+def location_of(version: Version) -> Location:
+    """The location that a scan walks."""
+    if version.primary_location is None:
+        raise NotReadyError(fields={"location": ["Say first where the files are."]})
+    return version.primary_location
+
+
+def lister(location: Location) -> ListFolder:
+    """What lists the folders of a location: Globus for a collection, S3 for a bucket."""
+    if location.collection_id is not None:
+        return partial(list_folder, location.collection_id)
+    return partial(storage.list_folder, location.bucket)
 
 
 def list_folder(collection_id: UUID, path: str) -> Iterator[Entry]:
@@ -51,11 +61,22 @@ def list_folder(collection_id: UUID, path: str) -> Iterator[Entry]:
             yield Entry(entry.name, entry.is_folder, size_bytes=entry.size_bytes, modified_at=entry.modified_at)
 
 
-def inspector(collection_id: UUID) -> Inspect | None:
-    """What reads headers and checksums near the data; None where no graph service is set up, then checksums stay unknown."""
+def inspector(location: Location) -> Inspect | None:
+    """What reads headers and checksums near the data; None where no graph service is set up, then checksums stay unknown.
+
+    Of objects in a bucket nothing is read: S3 tells the checksums that it keeps.
+    """
+    if location.collection_id is None:
+        return partial(inspect_objects, location.bucket)
     if not settings.GRAPH_URL or find_spec("transfers.graph") is None:
         return None
     from transfers import graph
 
     inspect: Any = graph.inspect
-    return partial(inspect, collection_id)
+    return partial(inspect, location.collection_id)
+
+
+def inspect_objects(bucket: str, paths: list[str]) -> Iterator[Inspected]:
+    """What the object store itself says of its objects."""
+    for path, size_bytes, sha256 in storage.stated_digests(bucket, paths):
+        yield Inspected(path, sha256, size_bytes, error="" if sha256 else "The object store keeps no SHA-256 of this object.")
