@@ -50,7 +50,10 @@ class DatasetsView(APIView):
     permission_classes = [IsAuthenticatedOrReadOnly]
 
     def get(self, request: Request) -> Response:
-        """Search the catalogue: `q`, facets, `from`, `to`, `bbox`, `sort`, `limit`, `cursor`; with exact facet counts."""
+        """Search the catalogue: `q`, facets, `from`, `to`, `bbox`, `sort`, `limit`, `cursor`; with exact facet counts.
+
+        By best match of very many, pages end after the `ranked` best (else null); any other `sort` goes through all.
+        """
         query = SearchQuery.from_parameters(request.query_params)
         results = search.search(query, user=request.user)
         datasets = [hit.dataset for hit in results.hits]
@@ -58,6 +61,7 @@ class DatasetsView(APIView):
         next_url = request.build_absolute_uri(query.url(with_cursor=results.next_cursor)) if results.next_cursor else None
         body = {
             "total": results.total,
+            "ranked": results.n_ranked or None,
             "next": next_url,
             "corrected": results.corrected or None,
             "facets": {

@@ -21,7 +21,10 @@ SIMILAR = f"""
     select id from (
         select d.id, d.variable_facet, d.subject_facet, d.listed_at from datasets_dataset d
         where d.published_at is not null and d.withdrawn_at is null and d.id <> %(id)s
-            and (d.variable_facet && %(variables)s::text[] or d.subject_facet && %(subjects)s::text[])
+            and d.facet_ids && array(
+                select id from datasets_facetvalue where facet = 'variable' and value = any(%(variables)s::text[])
+                    or facet = 'subject' and value = any(%(subjects)s::text[])
+            )
         order by d.listed_at desc limit {MOST_CANDIDATES}
     ) candidate
     order by 3 * cardinality(array(select unnest(variable_facet) intersect select unnest(%(variables)s::text[])))

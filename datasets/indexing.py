@@ -1,98 +1,165 @@
 """The catalogue row of a dataset: the text that searches find, the values that facets count, the words that suggestions know.
 
 It is written by the curating verbs in their own transaction, so there is no second store to drift. Drafts are indexed for their
-stewards' eyes; the words of suggestions come from published text alone.
+stewards' eyes; the words of suggestions, and the counts of the whole catalogue, come from what is published alone.
 """
 
-from typing import Any
+# ruff: noqa: S608  (statements are put together from this module's own constants; every value is a parameter)
+
+import uuid
+from collections.abc import Sequence
 
 from django.db import connection, transaction
 
-from datasets.models import Dataset, File, FolderState, Version
+from datasets.models import Dataset, FacetValue
+from datasets.searchquery import UNSTATED
 
 MOST_DECADES = 60
+COUNTERS = 0x63617573  # the key of the advisory lock: whoever counts words and values in or out is alone until her transaction ends
 
-VECTOR = """
-    update datasets_dataset set search_vector =
-        setweight(to_tsvector('causeway', %(title)s), 'A') || setweight(to_tsvector('causeway', %(keywords)s), 'B')
-        || setweight(to_tsvector('causeway', %(abstract)s), 'C') || setweight(to_tsvector('causeway', %(rest)s), 'D')
-    where id = %(id)s
+LISTED = "d.published_at is not null and d.withdrawn_at is null"
+
+# What the description and the current version (the draft where none is published) say. `terms` are the words of what is published.
+DESCRIBED = f"""
+    select d.id, v.published_at, coalesce(root.n_files, 0) as n_files, coalesce(root.size_bytes, 0) as size_bytes,
+        made.creators, about.subjects, measured.variables, formats.names as formats, years.decades,
+        replace(concat_ws(' ', about.subjects_text, made.creators_text, measured.names), '_', ' ') as keywords, measured.names
+    from datasets_dataset d
+    left join lateral (
+        select number, published_at from datasets_version where dataset_id = d.id order by status = 'published' desc, number desc limit 1
+    ) v on true
+    left join lateral (
+        select s.n_files, s.size_bytes from datasets_folder f join datasets_folderstate s on s.folder_id = f.id
+        where f.dataset_id = d.id and f.path = '/' and s.from_version <= v.number order by s.from_version desc limit 1
+    ) root on true
+    cross join lateral (
+        select coalesce(array_agg(name order by position), '{{}}') as creators, string_agg(name, ' ' order by position) as creators_text
+        from datasets_creator where dataset_id = d.id
+    ) made
+    cross join lateral (
+        select coalesce(array_agg(s.name order by s.name collate "C"), '{{}}') as subjects, string_agg(s.name, ' ') as subjects_text
+        from datasets_dataset_subjects l join datasets_subject s on s.id = l.subject_id where l.dataset_id = d.id
+    ) about
+    cross join lateral (
+        select coalesce(array_agg(distinct (coalesce(nullif(standard_name, ''), name)) collate "C"), '{{}}') as variables,
+            string_agg(concat_ws(' ', name, standard_name, long_name), ' ') as names
+        from datasets_variable where dataset_id = d.id
+    ) measured
+    cross join lateral (
+        select coalesce(array_agg(distinct fi.format collate "C"), '{{}}') as names
+        from datasets_folder f join datasets_file fi on fi.folder_id = f.id
+        where f.dataset_id = d.id and fi.format <> '' and fi.first_version <= v.number
+            and (fi.last_version is null or fi.last_version >= v.number)
+    ) formats
+    cross join lateral (
+        select coalesce(array_agg(decade), '{{}}') as decades from (
+            select generate_series(extract(year from coalesce(d.temporal_start, d.temporal_end))::int / 10 * 10,
+                extract(year from coalesce(d.temporal_end, d.temporal_start))::int, 10) as decade limit {MOST_DECADES}
+        ) one
+    ) years
+    where d.id = any(%(ids)s::uuid[])
 """
 
-WORDS = """
-    select coalesce(array_agg(distinct word order by word), '{}') from regexp_split_to_table(lower(unaccent(%s)), '[^[:alpha:]]+') as word
-    where length(word) between 3 and 40 and to_tsvector('causeway', word) <> ''
+# Writes the rows; returns each word by how many more published datasets have it now.
+WRITE = f"""
+    with before as (select id, search_terms from datasets_dataset where id = any(%(ids)s::uuid[])),
+    one as materialized ({DESCRIBED}),
+    after as (
+        update datasets_dataset d set
+            listed_at = coalesce(one.published_at, d.created_at), updated_at = clock_timestamp(),
+            n_files = one.n_files, size_bytes = one.size_bytes, creator_names = one.creators, subject_facet = one.subjects,
+            variable_facet = one.variables, format_facet = one.formats, decade_facet = one.decades,
+            search_vector = setweight(to_tsvector('causeway', d.title || ' ' || replace(d.slug, '-', ' ')), 'A')
+                || setweight(to_tsvector('causeway', concat_ws(' ', one.keywords, one.names)), 'B')
+                || setweight(to_tsvector('causeway', d.abstract), 'C')
+                || setweight(to_tsvector('causeway', d.provenance || ' ' || d.source_name), 'D'),
+            search_terms = case when {LISTED} then array(
+                select distinct word from regexp_split_to_table(
+                    lower(unaccent(concat_ws(' ', d.title, one.keywords, d.abstract))), '[^[:alpha:]]+') as word
+                where length(word) between 3 and 40 and to_tsvector('causeway', word) <> '' order by word
+            ) else '{{}}' end
+        from one where one.id = d.id returning d.search_terms
+    )
+    select word, sum(change)::int from (
+        select unnest(search_terms) as word, 1 as change from after union all select unnest(search_terms), -1 from before
+    ) changed group by word having sum(change) <> 0
+"""
+
+PAIRS = f"""
+    select d.id, pair.facet, pair.value from datasets_dataset d cross join lateral (
+        select 'subject' as facet, unnest(d.subject_facet) as value
+        union all select 'variable', unnest(d.variable_facet)
+        union all select 'format', unnest(d.format_facet)
+        union all select 'decade', unnest(d.decade_facet)::text
+        union all select 'licence', coalesce(nullif(d.licence, ''), '{UNSTATED}')
+        union all select 'access', d.access_policy
+        union all select '{FacetValue.ALL}', ''
+    ) pair where d.id = any(%(ids)s::uuid[])
+"""
+
+NAME_VALUES = f"""
+    insert into datasets_facetvalue (facet, value, n_datasets)
+    select distinct facet, value, 0 from ({PAIRS}) pair
+    where not exists (select from datasets_facetvalue known where known.facet = pair.facet and known.value = pair.value)
+"""
+
+# Writes the numbers of the values; returns each by how many more listed datasets have it now.
+WRITE_VALUES = f"""
+    with before as (select facet_ids from datasets_dataset where id = any(%(ids)s::uuid[]) and is_counted),
+    one as materialized (
+        select pair.id, array_agg(known.id order by known.id) as facet_ids from ({PAIRS}) pair
+        join datasets_facetvalue known on known.facet = pair.facet and known.value = pair.value group by pair.id
+    ),
+    after as (
+        update datasets_dataset d set facet_ids = one.facet_ids, is_counted = {LISTED} from one where one.id = d.id
+        returning d.facet_ids, d.is_counted
+    )
+    select id, sum(change)::int from (
+        select unnest(facet_ids) as id, 1 as change from after where is_counted union all select unnest(facet_ids), -1 from before
+    ) changed group by id having sum(change) <> 0
+"""
+
+COUNT_WORDS = """
+    insert into datasets_searchterm as known (word, n_datasets) select word, change from unnest(%(words)s::text[], %(changes)s::int[])
+        as one (word, change) where change > 0
+    on conflict (word) do update set n_datasets = known.n_datasets + excluded.n_datasets
+"""
+
+UNCOUNT_WORDS = """
+    with fewer as (
+        update datasets_searchterm known set n_datasets = known.n_datasets + change
+        from unnest(%(words)s::text[], %(changes)s::int[]) as one (word, change) where change < 0 and known.word = one.word
+            and known.n_datasets + change > 0
+    )
+    delete from datasets_searchterm known using unnest(%(words)s::text[], %(changes)s::int[]) as one (word, change)
+    where change < 0 and known.word = one.word and known.n_datasets + change <= 0
+"""
+
+COUNT_VALUES = """
+    update datasets_facetvalue known set n_datasets = known.n_datasets + change
+    from unnest(%(ids)s::int[], %(changes)s::int[]) as one (id, change) where known.id = one.id
 """
 
 
-@transaction.atomic
 def index_dataset(dataset: Dataset) -> None:
     """Write the catalogue row of a dataset from its description and its current version (the draft where none is published)."""
-    row = Dataset.objects.select_for_update().get(pk=dataset.pk)
-    version = row.versions.filter(status="published").first() or row.versions.first()
-    subjects = sorted(row.subjects.values_list("name", flat=True))
-    variables = list(row.variables.all())
-    root = None
-    if version:
-        root = (
-            FolderState.objects.filter(folder__dataset=row, folder__path="/", from_version__lte=version.number)
-            .order_by("-from_version")
-            .first()
-        )
-    row.listed_at = (version.published_at if version else None) or row.created_at
-    row.n_files, row.size_bytes = (root.n_files, root.size_bytes) if root else (0, 0)
-    row.creator_names = [creator.name for creator in row.creators.all()]
-    row.subject_facet = subjects
-    row.variable_facet = sorted({variable.label for variable in variables})
-    row.format_facet = _formats(version) if version else []
-    row.decade_facet = _decades(row)
-    names = {word for variable in variables for word in (variable.name, variable.standard_name, variable.long_name)}
-    keywords = " ".join([*subjects, *row.creator_names, *sorted(names)]).replace("_", " ")
-    texts: dict[str, Any] = {
-        "id": row.pk,
-        "title": f"{row.title} {row.slug.replace('-', ' ')}",
-        "keywords": f"{keywords} {' '.join(sorted(names))}",
-        "abstract": row.abstract,
-        "rest": f"{row.provenance} {row.source_name}",
-    }
-    old_terms, row.search_terms = (
-        row.search_terms,
-        _words(f"{row.title} {keywords} {row.abstract}") if row.is_published and not row.is_withdrawn else [],
-    )
-    row.save()
-    with connection.cursor() as cursor:
-        cursor.execute(VECTOR, texts)
-    _count_terms(set(row.search_terms) - set(old_terms), set(old_terms) - set(row.search_terms))
+    index_datasets([dataset.pk])
     dataset.refresh_from_db()
 
 
-def _formats(version: Version) -> list[str]:
-    files = File.objects.filter(folder__dataset_id=version.dataset_id, first_version__lte=version.number)
-    valid = files.filter(last_version=None) | files.filter(last_version__gte=version.number)
-    return sorted(name for name in valid.values_list("format", flat=True).distinct() if name)
-
-
-def _decades(dataset: Dataset) -> list[int]:
-    start, end = dataset.temporal_start or dataset.temporal_end, dataset.temporal_end or dataset.temporal_start
-    if start is None or end is None:
-        return []
-    return list(range(start.year // 10 * 10, end.year + 1, 10))[:MOST_DECADES]
-
-
-def _words(text: str) -> list[str]:
+@transaction.atomic
+def index_datasets(ids: Sequence[uuid.UUID]) -> None:
+    """Write the catalogue rows of some datasets, in as many statements as for one. Safe to repeat."""
+    keys = {"ids": list(ids)}
     with connection.cursor() as cursor:
-        cursor.execute(WORDS, [text])
-        return list(cursor.fetchone()[0])
-
-
-def _count_terms(added: set[str], removed: set[str]) -> None:
-    """Count words in and out, in one order, so that two publications at once cannot lock each other out."""
-    with connection.cursor() as cursor:
-        cursor.execute("select 1 from datasets_searchterm where word = any(%s) order by word for update", [sorted(added | removed)])
-        cursor.execute("update datasets_searchterm set n_datasets = n_datasets - 1 where word = any(%s)", [sorted(removed)])
-        cursor.execute("delete from datasets_searchterm where word = any(%s) and n_datasets = 0", [sorted(removed)])
-        cursor.execute(
-            "insert into datasets_searchterm (word, n_datasets) select word, 1 from unnest(%s::text[]) as word order by word "
-            "on conflict (word) do update set n_datasets = datasets_searchterm.n_datasets + 1",
-            [sorted(added)],
-        )
+        cursor.execute("select from datasets_dataset where id = any(%(ids)s::uuid[]) order by id for update", keys)
+        cursor.execute("select pg_advisory_xact_lock(%s)", [COUNTERS])
+        cursor.execute(WRITE, keys)
+        if changed := cursor.fetchall():
+            words = {"words": [word for word, _ in changed], "changes": [change for _, change in changed]}
+            cursor.execute(COUNT_WORDS, words)
+            cursor.execute(UNCOUNT_WORDS, words)
+        cursor.execute(NAME_VALUES, keys)
+        cursor.execute(WRITE_VALUES, keys)
+        if counted := cursor.fetchall():
+            cursor.execute(COUNT_VALUES, {"ids": [number for number, _ in counted], "changes": [change for _, change in counted]})

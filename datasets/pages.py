@@ -1,7 +1,7 @@
 """The public pages of the catalogue: results, a dataset, its changes, a question to its stewards. GET shows, POST calls one verb."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -68,6 +68,7 @@ def catalogue(request: HttpRequest) -> HttpResponse:
         "errors": errors,
         "next_url": query.url(with_cursor=results.next_cursor) if results.next_cursor else None,
         "first_url": query.without("cursor").url() if query.cursor else None,
+        "all_url": replace(query, cursor="", sort="newest").url(),
         "years": (FIRST_YEAR, LAST_YEAR),
     }
     return render(request, "pages/catalogue.html", context, status=400 if errors else 200)

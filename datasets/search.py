@@ -13,19 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from django.db import connection
-from django.db.models import Q
-
 from datasets.access import Visitor
+from datasets.counting import Counts, count, count_found
+from datasets.matching import LAST_WORD, TITLE, Matching, match, rows
 from datasets.models import AccessPolicy, Dataset
 from datasets.searchquery import FACETS, UNSTATED, SearchQuery
 
-MOST_VALUES = 40
-MOST_OF = {"year": 200}
+MOST_RANKED = 2_000
+FEW = 20_000
 EXCERPT = 280
 MARK_START, MARK_END = "\x02", "\x03"  # around matching words; control characters cannot be part of an abstract's meaning
-LISTED = "d.published_at is not null and d.withdrawn_at is null"
-LAST_WORD = re.compile(r"(?:^|(?<=\s))([^\W_]{2,})$")
 WORD = re.compile(r"[^\W\d_]{4,}")
 
 ORDERS = {
@@ -33,30 +30,6 @@ ORDERS = {
     "newest": ("d.listed_at", "desc", "timestamptz"),
     "title": ("d.title", "asc", "text"),
     "size": ("d.size_bytes", "desc", "bigint"),
-}
-# What is covered by one day alone starts and ends in its year.
-FIRST_YEAR = "extract(year from coalesce(d.temporal_start, d.temporal_end))"
-LAST_YEAR = "extract(year from coalesce(d.temporal_end, d.temporal_start))"
-VALUES = {
-    "subject": "unnest(subject_facet)",
-    "variable": "unnest(variable_facet)",
-    "format": "unnest(format_facet)",
-    "decade": "unnest(decade_facet)::text",
-    "year": "unnest(array(select y from unnest(%(opened)s::int[]) one, generate_series(one, one + 9) y"
-    " where y between first_year and last_year))::text",
-    "licence": f"coalesce(nullif(licence, ''), '{UNSTATED}')",
-    "access": "access_policy",
-}
-CHOSEN = {
-    "subject": "d.subject_facet && %(subject)s::text[]",
-    "variable": "d.variable_facet && %(variable)s::text[]",
-    "format": "d.format_facet && %(format)s::text[]",
-    "decade": "d.decade_facet && %(decade)s::int[]",
-    "year": f"exists (select from unnest(%(year)s::int[]) y where y between {FIRST_YEAR} and {LAST_YEAR})",
-    "licence": f"coalesce(nullif(d.licence, ''), '{UNSTATED}') = any(%(licence)s::text[])",
-    "access": "d.access_policy = any(%(access)s::text[])",
-    "time": "coalesce(d.temporal_end, d.temporal_start) >= %(start)s and coalesce(d.temporal_start, d.temporal_end) <= %(end)s",
-    "box": "d.south <= %(north)s and d.north >= %(south)s and ({longitudes})",
 }
 
 
@@ -78,7 +51,10 @@ class FacetValue:
 
 @dataclass(frozen=True)
 class Results:
-    """`corrected` is the spelling that was searched instead of the one typed, when that one found nothing."""
+    """`corrected` is the spelling that was searched instead of the one typed, when that one found nothing.
+
+    `n_ranked` is set where only so many of the hits are ranked, and pages by best match end after them.
+    """
 
     query: SearchQuery
     hits: list[Hit]
@@ -86,6 +62,7 @@ class Results:
     facets: dict[str, list[FacetValue]]
     next_cursor: str = ""
     corrected: str = ""
+    n_ranked: int = 0
     found_without: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -106,9 +83,11 @@ def search(query: SearchQuery, *, user: Visitor) -> Results:
 
 def find_newest(query: SearchQuery, *, user: Visitor, most: int) -> list[Dataset]:
     """The newest of what a search finds for this person, without counts and without forgiving a misspelt word. Two statements."""
-    rows = _page(replace(query, sort="newest", limit=most, cursor=""), user)[:most]
-    found = Dataset.objects.defer("search_vector", "search_terms").in_bulk([row[0] for row in rows])
-    return [found[row[0]] for row in rows if row[0] in found]
+    newest = replace(query, sort="newest", limit=most, cursor="")
+    asked = match(newest, user)
+    page = _page(newest, asked, total=count_found(asked, most=FEW + 1))[:most]
+    found = Dataset.objects.defer("search_vector", "search_terms").in_bulk([row[0] for row in page])
+    return [found[row[0]] for row in page if row[0] in found]
 
 
 def nearest_spelling(words: str) -> str:
@@ -123,7 +102,7 @@ def nearest_spelling(words: str) -> str:
         where to_tsvector('causeway', token) <> ''
             and not exists (select 1 from datasets_searchterm where word like unaccent(token) || '%%')
     """
-    nearest = {token: word for token, word in _rows(sql, {"tokens": tokens}) if word}
+    nearest = {token: word for token, word in rows(sql, {"tokens": tokens}) if word}
     return WORD.sub(lambda found: nearest.get(found.group().lower(), found.group()), words)
 
 
@@ -137,133 +116,71 @@ def suggest(typed: str, *, most: int = 8) -> list[str]:
         order by (word like unaccent(%(typed)s) || '%%') desc, n_datasets desc, similarity(word, unaccent(%(typed)s)) desc, word
         limit %(most)s
     """
-    return [word for (word,) in _rows(sql, {"typed": last.group(1), "most": most})]
+    return [word for (word,) in rows(sql, {"typed": last.group(1), "most": most})]
 
 
 def _search(query: SearchQuery, user: Visitor) -> Results:
-    counts = _count(query, user)
-    total = counts.pop(("total", ""), 0)
-    rows = _page(query, user) if total else []
-    shown = rows[: query.limit]
+    asked = match(query, user)
+    counts = count(query, asked)
+    found = _page(query, asked, total=counts.total) if counts.total else []
+    shown = found[: query.limit]
     datasets = Dataset.objects.defer("search_vector", "search_terms").in_bulk([row[0] for row in shown])
-    next_cursor = query.cursor_after(shown[-1][1], shown[-1][0]) if len(rows) > query.limit else ""
+    next_cursor = query.cursor_after(shown[-1][1], shown[-1][0]) if len(found) > query.limit else ""
     return Results(
         query=query,
         hits=[Hit(datasets[dataset_id], _shortened(excerpt)) for dataset_id, _, excerpt in shown if dataset_id in datasets],
-        total=total,
-        facets=_facets(query, counts),
+        total=counts.total,
+        facets=_facets(query, counts.values),
         next_cursor=next_cursor,
-        found_without={value: count for (kind, value), count in counts.items() if kind == "without" and count} if not total else {},
+        n_ranked=MOST_RANKED if query.order == "relevance" and counts.total > MOST_RANKED else 0,
+        found_without=_found_without(asked, counts),
     )
 
 
-def _page(query: SearchQuery, user: Visitor) -> list[tuple[uuid.UUID, Any, str]]:
-    """(id, sort key, excerpt), one more than the page holds."""
-    tsquery, parameters = _tsquery(query.words)
-    filters, more = _filters(query)
-    found, visible = _found(query, tsquery, user)
+def _found_without(asked: Matching, counts: Counts) -> dict[str, int]:
+    """Where nothing is found: how much there is without one filter, and without them all."""
+    if counts.total or not asked.filters:
+        return {}
+    every = {"filters": count_found(asked), **counts.without}
+    return {name: n for name, n in every.items() if n}
+
+
+def _page(query: SearchQuery, asked: Matching, *, total: int) -> list[tuple[uuid.UUID, Any, str]]:
+    """(id, sort key, excerpt), one more than the page holds; of `total` datasets, which chooses the way to them."""
     key, direction, kind = ORDERS[query.order]
-    key = key.format(tsquery=tsquery)
-    beyond = ""
+    key = key.format(tsquery=asked.tsquery)
+    parameters = {**asked.parameters, "limit": query.limit + 1}
+    beyond = "true"
     if position := query.position():
-        sign = "<" if direction == "desc" else ">"
-        beyond = f"and ({key}, d.id) {sign} (%(after_key)s::{kind}, %(after_id)s::uuid)"
+        beyond = f"({key}, d.id) {'<' if direction == 'desc' else '>'} (%(after_key)s::{kind}, %(after_id)s::uuid)"
         parameters |= {"after_key": position[0], "after_id": position[1]}
     excerpt = f"left(d.abstract, {EXCERPT})"
     if query.words:
         options = f"StartSel={MARK_START}, StopSel={MARK_END}, MaxFragments=1, MaxWords=45, MinWords=30"
-        excerpt = f"ts_headline('causeway', d.abstract, {tsquery}, %(headline)s)"
+        excerpt = f"ts_headline('causeway', d.abstract, {asked.tsquery}, %(headline)s)"
         parameters["headline"] = options
+    if query.order == "relevance" and total > MOST_RANKED:
+        source = f"({_candidates(asked)}) d where {beyond}"
+    elif total <= FEW and (asked.words or asked.filters):  # walking an index by the key might pass all datasets to find these
+        source = f"(select * from datasets_dataset d where {asked.fits} offset 0) d where {beyond}"
+    else:
+        source = f"datasets_dataset d where {asked.fits} and {beyond}"
     sql = f"""
         select page.id, page.key, {excerpt} from (
-            select d.id, {key} as key from datasets_dataset d
-            where {found} and {" and ".join(["true", *filters.values()])} {beyond}
-            order by {key} {direction}, d.id {direction} limit %(limit)s
+            select d.id, {key} as key from {source} order by {key} {direction}, d.id {direction} limit %(limit)s
         ) page join datasets_dataset d on d.id = page.id
         order by page.key {direction}, page.id {direction}"""
-    return _rows(sql, {**parameters, **more, **visible, "limit": query.limit + 1})
+    return rows(sql, parameters)
 
 
-def _count(query: SearchQuery, user: Visitor) -> dict[tuple[str, str], int]:
-    """Counts by (facet, value), with ("total", "") and, for each filter, ("without", filter): what it alone keeps out."""
-    tsquery, parameters = _tsquery(query.words)
-    filters, more = _filters(query)
-    found, visible = _found(query, tsquery, user)
-    flags = "".join(f", coalesce({condition}, false) as fits_{name}" for name, condition in filters.items())
-
-    def fits(*, without: str = "") -> str:
-        return " and ".join(["true", *(f"fits_{name}" for name in filters if name != without)])
-
-    parts = [f"select 'total', '', count(*) from hits where {fits()}"]
-    parts += [f"select 'without', '{name}', count(*) from hits where {fits(without=name)}" for name in filters]
-    parts += ["select 'without', 'filters', count(*) from hits"] if filters else []
-    for name, value in VALUES.items():
-        parts.append(
-            f"(select '{name}', value, count(*) from (select {value} as value from hits where {fits(without=name)}) one "
-            f"group by value order by value = any(%({name})s::text[]) desc, count(*) desc, value limit {MOST_OF.get(name, MOST_VALUES)})"
-        )
-    sql = f"""
-        with hits as materialized (
-            select d.subject_facet, d.variable_facet, d.format_facet, d.decade_facet, d.licence, d.access_policy,
-                {FIRST_YEAR} as first_year, {LAST_YEAR} as last_year {flags}
-            from datasets_dataset d where {found}
-        ) {" union all ".join(parts)}"""
-    chosen = {name: list(query.facets.get(name, ())) for name in FACETS}
-    opened = {"opened": sorted({int(value) // 10 * 10 for name in ("decade", "year") for value in query.facets.get(name, ())})}
-    return {(kind, value): count for kind, value, count in _rows(sql, {**parameters, **chosen, **more, **visible, **opened})}
-
-
-def _found(query: SearchQuery, tsquery: str, user: Visitor) -> tuple[str, dict[str, Any]]:
-    """The condition that words and visibility make."""
-    parts, parameters = [LISTED], {}
-    if getattr(user, "is_operator", False):
-        parts = ["true"]
-    elif getattr(user, "is_steward", False):
-        unlisted = Q(published_at=None) | Q(withdrawn_at__isnull=False)
-        own = list(Dataset.objects.curated_by(user).filter(unlisted).values_list("id", flat=True))
-        parts, parameters = [f"({LISTED} or d.id = any(%(own)s::uuid[]))"], {"own": own}
-    if query.words:
-        parts.append(f"(numnode({tsquery}) = 0 or d.search_vector @@ {tsquery})")
-    return " and ".join(parts), parameters
-
-
-def _tsquery(words: str) -> tuple[str, dict[str, Any]]:
-    """The text query: words, "phrases", -exclusions, or; the last word may be the beginning of one."""
-    whole = "websearch_to_tsquery('causeway', %(words)s)"
-    last = LAST_WORD.search(words)
-    if not last or words.count('"') % 2:
-        return whole, {"words": words}
-    begun = "(websearch_to_tsquery('causeway', %(before)s) && to_tsquery('causeway', %(begun)s))"
-    return f"({whole} || {begun})", {"words": words, "before": words[: last.start(1)], "begun": f"{last.group(1)}:*"}
-
-
-def _filters(query: SearchQuery) -> tuple[dict[str, str], dict[str, Any]]:
-    """A condition for each filter in use, with the parameters of all."""
-    filters = {name: CHOSEN[name] for name in query.facets}
-    parameters: dict[str, Any] = {name: list(values) for name, values in query.facets.items()}
-    if query.start or query.end:
-        filters["time"] = CHOSEN["time"]
-        parameters |= {"start": query.start or "-infinity", "end": query.end or "infinity"}
-    if query.box:
-        west, south, east, north = query.box
-        parameters |= {"south": south, "north": north, "spans": [[west, east]] if west <= east else [[west, 180.0], [-180.0, east]]}
-        filters["box"] = CHOSEN["box"].format(longitudes=_longitudes(len(parameters["spans"])))
-        for at, (low, high) in enumerate(parameters.pop("spans")):
-            parameters |= {f"west{at}": low, f"east{at}": high}
-    for name in {"decade", "year"} & set(parameters):
-        parameters[name] = [str(int(value)) for value in parameters[name]]
-    return filters, parameters
-
-
-def _longitudes(n_spans: int) -> str:
-    """Whether a dataset's span of longitudes touches one of the asked ones; its own may cross the antimeridian."""
-    parts = []
-    for at in range(n_spans):
-        low, high = f"%(west{at})s", f"%(east{at})s"
-        parts.append(
-            f"(d.west <= d.east and d.west <= {high} and d.east >= {low}) or (d.west > d.east and (d.west <= {high} or d.east >= {low}))"
-        )
-    return " or ".join(parts)
+def _candidates(asked: Matching) -> str:
+    """Of very many hits, as many as are worth ranking: those whose title has the words, then others."""
+    titled = f"select d.* from datasets_dataset d where {asked.fits} and {TITLE} @@ {asked.tsquery} limit {MOST_RANKED}"
+    others = f"select d.* from datasets_dataset d where {asked.fits} and not {TITLE} @@ {asked.tsquery}"
+    return f"""
+        with titled as materialized ({titled})
+        select * from titled union all ({others} limit greatest(0, {MOST_RANKED} - (select count(*) from titled)))
+    """
 
 
 def _shortened(excerpt: str) -> str:
@@ -271,14 +188,14 @@ def _shortened(excerpt: str) -> str:
     return f"{excerpt.rpartition(' ')[0]} …" if len(excerpt) == EXCERPT else excerpt
 
 
-def _facets(query: SearchQuery, counts: Mapping[tuple[str, str], int]) -> dict[str, list[FacetValue]]:
+def _facets(query: SearchQuery, counts: Mapping[str, Mapping[str, int]]) -> dict[str, list[FacetValue]]:
     """The values of each facet with words for people; a chosen value stays in the list when nothing fits it any more."""
     facets: dict[str, list[FacetValue]] = {}
     for name in FACETS:
         chosen = query.facets.get(name, ())
-        counted = {value: count for (kind, value), count in counts.items() if kind == name}
+        counted = dict(counts[name])
         counted |= {value: 0 for value in chosen if value not in counted}
-        values = [FacetValue(value, words_for(name, value), count, value in chosen) for value, count in counted.items()]
+        values = [FacetValue(value, words_for(name, value), n, value in chosen) for value, n in counted.items()]
         facets[name] = (
             sorted(values, key=lambda one: int(one.value))
             if name in {"decade", "year"}
@@ -298,9 +215,3 @@ def words_for(name: str, value: str) -> str:
     if value == UNSTATED:
         return "Not stated"
     return value.replace("_", " ") if name == "variable" else value
-
-
-def _rows(sql: str, parameters: Mapping[str, Any]) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return list(cursor.fetchall())

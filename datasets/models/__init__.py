@@ -7,6 +7,7 @@ from datasets.models.dataset import AccessPolicy, Classification, Creator, Datas
 from datasets.models.deletion import DeletedRecord
 from datasets.models.doi import Doi
 from datasets.models.event import DatasetEvent
+from datasets.models.facetvalue import FacetValue
 from datasets.models.grant import Grant, PrincipalType
 from datasets.models.inventory import File, Folder, FolderState
 from datasets.models.savedsearch import SavedSearch
@@ -26,6 +27,7 @@ __all__ = [
     "DatasetEvent",
     "DeletedRecord",
     "Doi",
+    "FacetValue",
     "File",
     "Folder",
     "FolderState",

@@ -8,7 +8,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVectorField
+from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
@@ -129,6 +129,8 @@ class Dataset(models.Model):
     variable_facet = ArrayField(models.TextField(), default=list, editable=False)
     format_facet = ArrayField(models.TextField(), default=list, editable=False)
     decade_facet = ArrayField(models.IntegerField(), default=list, editable=False)
+    facet_ids = ArrayField(models.IntegerField(), default=list, editable=False, help_text="All of its facet values, by number")
+    is_counted = models.BooleanField(default=False, editable=False, help_text="Whether the counts of its facet values include it")
     search_vector = SearchVectorField(null=True, editable=False)
     search_terms = ArrayField(models.TextField(), default=list, editable=False)
 
@@ -137,9 +139,8 @@ class Dataset(models.Model):
     class Meta:
         indexes = [
             GinIndex(fields=["search_vector"], name="dataset_search", fastupdate=False),
-            GinIndex(fields=["subject_facet"], name="dataset_subjects"),
-            GinIndex(fields=["variable_facet"], name="dataset_variables"),
-            GinIndex(fields=["format_facet"], name="dataset_formats"),
+            GinIndex(SearchVector("title", config="causeway"), name="dataset_title_search", fastupdate=False),
+            GinIndex(fields=["facet_ids"], name="dataset_facets", fastupdate=False),
             models.Index(fields=["listed_at", "id"], name="dataset_newest"),
             models.Index(fields=["title", "id"], name="dataset_by_title"),
             models.Index(fields=["size_bytes", "id"], name="dataset_by_size"),

@@ -1,0 +1,99 @@
+"""Counts are exact, whatever was asked, by whom, and however the catalogue changed before."""
+
+from dataclasses import replace
+
+import pytest
+from django.db import connection
+from django.http import QueryDict
+
+from datasets import publishing, registering, search
+from datasets.models import Dataset, FacetValue, SearchTerm
+from datasets.searchquery import SearchQuery
+from tests.datasets.test_search import NOBODY, archive, find, made
+
+__all__ = ["archive", "made"]
+
+ASKED = [
+    "",
+    "q=temperature",
+    "subject=Ocean",
+    "subject=Ocean&subject=Atmosphere",
+    "subject=Nothing",
+    "format=NetCDF&subject=Ocean",
+    "subject=Ocean&access=restricted&decade=2000",
+    "from=2000&to=2012",
+    "bbox=-80,30,-60,50&subject=Atmosphere",
+    "q=temperature&subject=Climate&licence=OGL-UK-3.0",
+    "q=temperature&decade=2000&year=2007",
+    "year=2013",
+    "decade=2010",
+    "q=ice or airports or clandestine&access=public",
+]
+
+
+def kept() -> dict[tuple[str, str], int]:
+    return {(facet, value): n for facet, value, n in FacetValue.objects.exclude(n_datasets=0).values_list("facet", "value", "n_datasets")}
+
+
+def recounted() -> dict[tuple[str, str], int]:
+    sql = """
+        select v.facet, v.value, count(*) from datasets_dataset d, unnest(d.facet_ids) as number join datasets_facetvalue v on v.id = number
+        where d.published_at is not null and d.withdrawn_at is null group by v.facet, v.value
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return {(facet, value): n for facet, value, n in cursor.fetchall()}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_each_count_is_what_choosing_the_value_finds(archive, ben, dee, asked):
+    query = SearchQuery.from_parameters(QueryDict(asked))
+    for person in (NOBODY, ben, dee):
+        results = search.search(query, user=person)
+        for name, values in results.facets.items():
+            for one in values:
+                alone = replace(query, facets={**query.facets, name: (one.value,)})
+                assert search.search(alone, user=person).total == one.count, (asked, person, name, one.value)
+
+
+def test_kept_counts_follow_every_change(archive, dee, draft):
+    assert kept() == recounted()
+    dataset = Dataset.objects.get(slug="airports")
+    registering.describe(dataset, user=dee, subjects=["Aviation"], licence="CC0-1.0", access_policy="registered")
+    assert kept() == recounted()
+    assert kept()["subject", "Aviation"] == 1
+    before = kept()["all", ""]
+    later = draft("later", {"/f.nc": "f"}, title="Later marzipan", subjects=["Aviation"])
+    assert kept()["all", ""] == before
+    publishing.publish(later, user=dee)
+    assert (kept()["all", ""], kept()["subject", "Aviation"]) == (before + 1, 2)
+    publishing.withdraw(later, user=dee, reason="Wrong.")
+    assert kept() == recounted()
+    assert kept()["subject", "Aviation"] == 1
+    assert not SearchTerm.objects.filter(word="marzipan").exists()
+
+
+def test_what_is_deleted_is_counted_no_more(archive):
+    assert SearchTerm.objects.get(word="airports").n_datasets == 1
+    Dataset.objects.filter(slug__in=["airports", "secret"]).delete()
+    assert kept() == recounted()
+    assert not SearchTerm.objects.filter(word="airports").exists()
+    assert SearchTerm.objects.get(word="temperature").n_datasets == 2
+
+
+def test_of_very_many_hits_those_with_the_words_in_their_title_are_ranked(archive, monkeypatch):
+    monkeypatch.setattr(search, "MOST_RANKED", 2)  # so that three hits are very many
+    results = find("q=ice or temperature&sort=relevance")
+    assert (results.total, results.n_ranked, len(results.hits)) == (3, 2, 2)
+    assert not results.next_cursor
+    assert find("q=ice or temperature&sort=newest").n_ranked == 0
+    assert len(find("q=ice or temperature&sort=newest").hits) == 3
+    assert find("q=temperature").n_ranked == 0
+
+
+def test_few_hits_and_many_come_in_the_same_order(archive, monkeypatch):
+    asked = [f"{words}&sort={sort}" for words in ("q=temperature", "subject=Ocean", "from=2000") for sort in ("newest", "title", "size")]
+    few = [[hit.dataset.slug for hit in find(one).hits] for one in asked]
+    monkeypatch.setattr(search, "FEW", 0)  # so that any number is many
+    assert [[hit.dataset.slug for hit in find(one).hits] for one in asked] == few
+    assert all(few)
