@@ -228,15 +228,18 @@ class OrderRun:
 
     def _beat(self, job: Copy | Delete) -> None:
         job.progress.news.clear()
-        fault = job.progress.fault
-        body = {"instance": self._node.instance, "counters": job.progress.totals(), "fault": fault}
-        self._action, deadline = self._node.control.heartbeat(self._id, body)
-        self._options.deadline = deadline or self._options.deadline
-        job.progress.forget_fault(fault)
-        self._beat_at = time.monotonic()
+        self._tell_progress(job.progress)
         if job.is_paused != (self._action == "pause"):
             job.is_paused = self._action == "pause"
             job.wake()
+
+    def _tell_progress(self, progress: Progress) -> None:
+        fault = progress.fault
+        body = {"instance": self._node.instance, "counters": progress.totals(), "fault": fault}
+        self._action, deadline = self._node.control.heartbeat(self._id, body)
+        self._options.deadline = deadline or self._options.deadline
+        progress.forget_fault(fault)
+        self._beat_at = time.monotonic()
 
     def _send_results(self, journal: Journal, progress: Progress) -> None:
         while not self._halted.is_set():
@@ -253,6 +256,8 @@ class OrderRun:
         wait_s = FIRST_WAIT_S
         while not self._halted.is_set():
             try:
+                if progress.fault is not None:  # one that was overcome since the last heartbeat
+                    self._tell_progress(progress)
                 self._send_results(journal, progress)
                 totals = progress.totals()
                 self._node.control.finish(

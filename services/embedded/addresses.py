@@ -3,9 +3,13 @@ its own, all at the same port; the two GCS Managers are at the next two ports of
 """
 
 import random
+import socket
+import sys
 from dataclasses import dataclass
 
 from services.embedded.probes import is_free
+
+_held: list[socket.socket] = []
 
 
 class PortInUseError(Exception):
@@ -58,11 +62,25 @@ class Addresses:
 
 
 def free_port() -> int:
-    """A base port at which everything could listen now; for tests.
+    """A base port at which everything could listen now, and that no other process is given as long as this one lives; for tests.
 
     Left to the system's chance: tests that run side by side seed `random` alike, and would all try the same port at once.
     """
     while True:
         port = random.SystemRandom().randrange(20_000, 32_000, 10)  # below Linux's ephemeral ports (32768 and up)
-        if all(is_free(*place) for place in Addresses(port).listeners()):
+        if _reserve(port) and all(is_free(*place) for place in Addresses(port).listeners()):
             return port
+
+
+def _reserve(port: int) -> bool:
+    """Hold a name that one process at a time can have; what is to listen at the port may start later, or be down for a while."""
+    if not sys.platform.startswith("linux"):
+        return True
+    held = socket.socket(socket.AF_UNIX)
+    try:
+        held.bind(f"\0causeway-port-{port}")  # an abstract name of Linux, gone with its process
+    except OSError:
+        held.close()
+        return False
+    _held.append(held)
+    return True

@@ -88,7 +88,7 @@ class NodeProcess:
         return ssl.create_default_context(cadata=self.control.ca.pem)
 
     def client(self, **settings):
-        return httpx.Client(base_url=self.url, verify=self.trust(), trust_env=False, timeout=20, **settings)
+        return httpx.Client(base_url=self.url, verify=self.trust(), trust_env=False, timeout=60, **settings)
 
     def ask(self, verb, **asked):
         with self.client() as client:
@@ -103,6 +103,8 @@ class NodeProcess:
         if not self.has_faults:
             return
         self.has_faults = False
+        if self.process.poll() is not None:  # they ended with it
+            return
         with self.client() as client:
             client.delete("/.dtn/faults", headers=self.secret_header).raise_for_status()
 
@@ -145,14 +147,19 @@ def nothing_left_running(control):
 
 @pytest.fixture
 def archive(nodes):
-    yield nodes["archive"]
+    yield standing(nodes["archive"])
     nodes["archive"].clear_faults()
 
 
 @pytest.fixture
 def campus(nodes):
-    yield nodes["campus"]
+    yield standing(nodes["campus"])
     nodes["campus"].clear_faults()
+
+
+def standing(node):
+    """The node, started again where a test that failed left it killed."""
+    return node if node.process.poll() is None else node.start()
 
 
 @pytest.fixture
@@ -193,9 +200,7 @@ def vault_node(control, s3, tmp_path_factory):
 
 @pytest.fixture
 def vault(vault_node, s3):
-    if vault_node.process.poll() is not None:  # a test that failed left it killed
-        vault_node.start()
-    yield vault_node
+    yield standing(vault_node)
     vault_node.clear_faults()
     s3.faults.clear()
 

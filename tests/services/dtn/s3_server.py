@@ -12,6 +12,8 @@ from pathlib import Path
 import boto3
 from botocore.config import Config
 
+from services.embedded.addresses import free_port
+
 HOST = "127.0.0.6"
 RCLONE = Path(sys.executable).parent / "rclone"
 KEYS = ("AKIACAUSEWAYTESTING0", "a-secret-key-of-the-tests-alone-0123456789")
@@ -25,7 +27,7 @@ class S3Server:
         self.marker = ".folder"  # rclone keeps no key that ends with a slash
         self.folder = folder / "s3"
         self.folder.mkdir()
-        self.port = _free_port()
+        self.port = free_port()
         self.log = (folder / "s3.log").open("wb")
         self.requests = []
         self.faults = []
@@ -41,7 +43,7 @@ class S3Server:
         self._wait()
 
     def _wait(self):
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             with socket.socket() as probe:
                 if probe.connect_ex((HOST, self.port)) == 0:
@@ -145,9 +147,3 @@ def _handler(server):
             """Said by `requests`."""
 
     return Handler
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]

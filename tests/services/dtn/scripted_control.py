@@ -117,9 +117,10 @@ class ScriptedControl:
             "rules": [{"path": path, "permissions": permissions} for path, permissions in rules],
         }
 
-    def order(self, source, destination, items, *, kind="copy", paths=None, engine="https", checksums=None, **options):
-        """Queue an order; `items` are (source_path, destination_path[, recursive]) or, for deletes, paths."""
+    def order(self, source, destination, items, *, kind="copy", paths=None, engine="https", checksums=None, action="continue", **options):
+        """Queue an order; `items` are (source_path, destination_path[, recursive]) or, for deletes, paths. `action` is told at once."""
         order_id = str(uuid.uuid4())
+        self.actions[order_id] = action
         ticket = f"ticket-{order_id}"
         rows = []
         for index, item in enumerate(items):
@@ -175,11 +176,11 @@ class ScriptedControl:
         self.queue.append(order_id)
         return order_id
 
-    def wait_for_end(self, order_id, timeout_s=30):
+    def wait_for_end(self, order_id, timeout_s=60):
         self.wait(lambda: order_id in self.finished, timeout_s, lambda: self.heartbeats[order_id][-3:])
         return self.finished[order_id]
 
-    def wait(self, condition, timeout_s=30, describe=lambda: ""):
+    def wait(self, condition, timeout_s=60, describe=lambda: ""):
         end = time.monotonic() + timeout_s
         while not condition():
             if time.monotonic() > end:
@@ -215,7 +216,7 @@ class ScriptedControl:
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
-        self.wait(lambda: self.server.started, 10)
+        self.wait(lambda: self.server.started)
         return self
 
     def stop(self):
@@ -294,11 +295,10 @@ class ScriptedControl:
 
     async def _heartbeat(self, request):
         order_id, asked = request.path_params["id"], await request.json()
-        self.heartbeats[order_id].append({**asked, "at": time.monotonic()})
-        if self.leases.get(order_id) != asked["instance"]:
-            return JSONResponse({"action": "lost", "lease_s": 1})
+        action = self.actions.get(order_id, "continue") if self.leases.get(order_id) == asked["instance"] else "lost"
+        self.heartbeats[order_id].append({**asked, "action": action})
         moved = {"deadline": self.deadlines[order_id].isoformat()} if order_id in self.deadlines else {}
-        return JSONResponse({"action": self.actions.get(order_id, "continue"), "lease_s": 1, **moved})
+        return JSONResponse({"action": action, "lease_s": 1, **moved})
 
     async def _results(self, request):
         order_id, asked = request.path_params["id"], await request.json()

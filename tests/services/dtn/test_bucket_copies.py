@@ -99,7 +99,7 @@ def test_a_destination_killed_mid_copy_keeps_the_parts_that_the_bucket_has(contr
     content = os.urandom(40 * MIB)
     (there / "big.nc").write_bytes(content)
     archive.order_fault("get", times=3)  # three pieces come at once
-    archive.order_fault("get", times=100, delay_s=6)
+    archive.order_fault("get", times=100, delay_s=60)
     order = control.order((archive.url, source), destination, [("/big.nc", "/in/big.nc")])
     control.wait(lambda: control.heartbeats[order] and control.heartbeats[order][-1]["counters"]["bytes_transferred"] >= 24 * MIB)
     vault.kill()
@@ -211,7 +211,7 @@ def test_a_cancelled_copy_leaves_no_parts(control, archive, disk, bucket):
     (source, there), (destination, here) = disk, bucket
     (there / "big.nc").write_bytes(os.urandom(40 * MIB))
     archive.order_fault("get", times=2)
-    archive.order_fault("get", times=100, delay_s=3)
+    archive.order_fault("get", times=100, delay_s=60)
     order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")])
     control.wait(here.uploads)
     control.actions[order] = "cancel"
@@ -236,7 +236,7 @@ def test_parts_that_somebody_else_removed_are_sent_anew(control, archive, disk, 
     content = os.urandom(40 * MIB)
     (there / "big.nc").write_bytes(content)
     archive.order_fault("get", times=2)
-    archive.order_fault("get", times=3, delay_s=2)
+    archive.order_fault("get", times=3, delay_s=4)
     order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")])
     control.wait(here.uploads)
     upload = here.uploads()[0]

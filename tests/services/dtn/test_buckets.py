@@ -438,7 +438,7 @@ def test_an_accounts_file_that_others_may_read_stops_the_start(control, tmp_path
     accounts.chmod(0o644)
     node = NodeProcess(control, tmp_path, "careless", options=("--s3-accounts", accounts))
     node.launch()
-    assert node.process.wait(20) != 0
+    assert node.process.wait(60) != 0
     node.process.stdout.close()
     assert "chmod 600" in node.log.read_text()
 

@@ -131,7 +131,7 @@ def test_a_bundle_that_is_cut_goes_on(control, archive, ends):
 def test_a_destination_killed_among_small_files_delivers_each_once(control, archive, campus, ends):
     (source, there), (destination, here) = ends
     fill(there, 400)
-    archive.order_fault("get", times=400, delay_s=0.01)
+    archive.order_fault("get", times=400, delay_s=0.03)
     order = control.order((archive.url, source), destination, [("/", "/", True)])
     control.wait(lambda: sum(1 for _ in here.rglob("*.csv")) > 50)
     campus.kill()

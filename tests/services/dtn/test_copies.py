@@ -103,7 +103,7 @@ def test_destination_killed_mid_copy_goes_on_where_it_was(control, archive, camp
         (there / f"small {number}").write_text(str(number))
     items = [(f"/small {number}", f"/small {number}") for number in range(5)] + [("/big.nc", "/big.nc")]
     archive.order_fault("get", times=5)  # the small ones come at once, and three pieces
-    archive.order_fault("get", times=1, after_bytes=48 * MIB, delay_s=6)
+    archive.order_fault("get", times=1, after_bytes=48 * MIB, delay_s=12)
     order = control.order((archive.url, source), destination, items)
     control.wait(lambda: control.heartbeats[order] and control.heartbeats[order][-1]["counters"]["bytes_transferred"] == 48 * MIB + 5)
     campus.kill()
@@ -127,14 +127,15 @@ def test_destination_killed_mid_copy_goes_on_where_it_was(control, archive, camp
 
 def requests_for(node, path):
     """The node's own log lines of requests for a path or what is below it."""
-    lines = [json.loads(line) for line in node.log.read_text().splitlines() if '"event": "request"' in line]
+    written = node.log.read_text().rpartition("\n")[0]  # the last line may be half written
+    lines = [json.loads(line) for line in written.splitlines() if '"event": "request"' in line]
     return [line for line in lines if line["path"].startswith(path)]
 
 
 def test_source_killed_and_back_is_a_fault_and_not_the_end(control, archive, campus, ends):
     (source, there), (destination, here) = ends
     original = fill(there / "big.nc", 96 * MIB)
-    archive.order_fault("get", after_bytes=40 * MIB, delay_s=3)
+    archive.order_fault("get", after_bytes=40 * MIB, delay_s=60)
     order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")])
     control.wait(lambda: left_over(here))
     archive.kill()
@@ -147,7 +148,7 @@ def test_source_killed_and_back_is_a_fault_and_not_the_end(control, archive, cam
 def test_cancel_ends_the_copy_and_leaves_nothing_unfinished(control, archive, ends):
     (source, there), (destination, here) = ends
     fill(there / "big.nc", 128 * MIB)
-    archive.order_fault("get", after_bytes=40 * MIB, delay_s=2)
+    archive.order_fault("get", after_bytes=40 * MIB, delay_s=60)
     order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")])
     control.wait(lambda: left_over(here))
     control.actions[order] = "cancel"
@@ -159,14 +160,14 @@ def test_cancel_ends_the_copy_and_leaves_nothing_unfinished(control, archive, en
 def test_an_order_lost_to_another_instance_is_dropped_at_once(control, archive, ends):
     (source, there), (destination, here) = ends
     fill(there / "big.nc", 128 * MIB)
-    archive.order_fault("get", times=1, after_bytes=40 * MIB, delay_s=2)
+    archive.order_fault("get", times=1, after_bytes=40 * MIB, delay_s=60)
     order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")])
     control.wait(lambda: control.heartbeats[order])
     control.leases[order] = "somebody else"
-    n_beats = len(control.heartbeats[order])
-    control.wait(lambda: len(control.heartbeats[order]) > n_beats)
-    time.sleep(1.5)
-    assert len(control.heartbeats[order]) == n_beats + 1
+    told = lambda: [beat for beat in control.heartbeats[order] if beat["action"] == "lost"]  # noqa: E731
+    control.wait(told)
+    time.sleep(1.5)  # several heartbeats' time, in which none comes
+    assert len(told()) == 1
     assert order not in control.finished
     assert not (here / "big.nc").exists()
 
@@ -174,11 +175,11 @@ def test_an_order_lost_to_another_instance_is_dropped_at_once(control, archive, 
 def test_paused_order_waits_and_goes_on(control, archive, ends):
     (source, there), (destination, here) = ends
     original = fill(there / "big.nc", 48 * MIB)
-    archive.order_fault("get", times=100, delay_s=0.4)
-    order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")])
-    control.actions[order] = "pause"
+    archive.order_fault("get", delay_s=3)
+    order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")], action="pause")
     control.wait(lambda: len(control.heartbeats[order]) >= 4)
     assert order not in control.finished
+    assert not (here / "big.nc").exists()
     control.actions[order] = "continue"
     assert control.wait_for_end(order)["status"] == "SUCCEEDED"
     assert sha256(here / "big.nc") == sha256(original)
@@ -228,7 +229,7 @@ def test_a_connection_cut_in_the_middle_is_taken_up_again(control, archive, ends
 def test_at_the_deadline_missing_files_fail_and_the_others_have_arrived(control, archive, ends):
     (source, there), (destination, here) = ends
     (there / "present").write_text("here")
-    deadline = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() + 2))
+    deadline = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() + 6))
     order = control.order((archive.url, source), destination, [("/absent", "/absent"), ("/present", "/present")], deadline=deadline)
     end = control.wait_for_end(order)
     assert end["status"] == "FAILED"
@@ -310,7 +311,7 @@ def test_a_ticket_opens_its_paths_only_and_dies_with_its_task(control, archive, 
         assert client.get(f"/{source}/mine", headers=ticket).status_code == 200
         assert client.put(f"/{source}/mine", headers=ticket, content=b"x").status_code == 403
         control.tickets[f"ticket-{order}"]["active"] = False
-        time.sleep(1.1)
+        time.sleep(1.1)  # how long an answer of control may be kept
         assert client.get(f"/{source}/mine", headers=ticket).status_code == 401
         assert client.post("/.dtn/v1/walk", json={"collection": source, "path": "/"}, headers=ticket).status_code == 401
 
@@ -323,7 +324,7 @@ def test_a_destination_outside_the_collection_is_refused_for_good(control, archi
     order = control.order((archive.url, source), destination, items)
     assert control.wait_for_end(order)["fatal_error"]["code"] == "InvalidPath"
     assert (here / "ok").exists()
-    deadline = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() + 2))
+    deadline = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() + 6))
     order = control.order((archive.url, source), destination, [("/a", "/link/a")], deadline=deadline)
     assert control.wait_for_end(order)["fatal_error"]["code"] == "PERMISSION_DENIED"
     assert list(tmp_path.iterdir()) == []
@@ -444,12 +445,12 @@ def test_delete_order_removes_folders_and_files_and_reports_them(control, campus
 def test_control_away_for_a_while_loses_nothing(control, archive, ends):
     (source, there), (destination, here) = ends
     fill(there / "big.nc", 64 * MIB)
-    archive.order_fault("get", times=6, delay_s=0.3)
+    archive.order_fault("get", after_bytes=20 * MIB, delay_s=3)  # so that it is under way when control goes
     order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")])
     control.wait(lambda: control.heartbeats[order])
     n_registrations = len(control.nodes["campus"]["instances"])
     control.stop()
-    time.sleep(1.5)
+    time.sleep(1.5)  # heartbeats meet nobody
     control.start()
     control.wait(lambda: len(control.nodes["campus"]["instances"]) > n_registrations)
     assert control.wait_for_end(order)["status"] == "SUCCEEDED"
@@ -459,7 +460,7 @@ def test_control_away_for_a_while_loses_nothing(control, archive, ends):
 def test_what_a_cancelled_order_left_on_a_node_that_was_down_is_swept_after_a_week(control, archive, campus, ends):
     (source, there), (destination, here) = ends
     fill(there / "big.nc", 64 * MIB)
-    archive.order_fault("get", after_bytes=40 * MIB, delay_s=3)
+    archive.order_fault("get", after_bytes=40 * MIB, delay_s=60)
     order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")])
     control.wait(lambda: left_over(here))
     campus.kill()
@@ -495,7 +496,7 @@ def test_a_large_file_comes_in_pieces_on_several_connections(control, archive, m
     assert (end["status"], end["counters"]["bytes_transferred"]) == ("SUCCEEDED", 100 * MIB + 17)
     assert sha256(here / "big.nc") == sha256(original)
     assert control.results(order)[0]["checksum"] == sha256(original)
-    assert len(requests_for(archive, f"/{source}/big.nc")) >= 7
+    control.wait(lambda: len(requests_for(archive, f"/{source}/big.nc")) >= 7)  # a request is written after its last byte is sent
     assert left_over(here) == []
 
 
@@ -504,7 +505,7 @@ def test_pieces_that_came_before_a_kill_are_not_fetched_again(control, archive, 
     destination, here = new_collection(control, many_streams, request.node.name)
     original = fill(there / "big.nc", 96 * MIB)
     archive.order_fault("get", times=3)
-    archive.order_fault("get", times=20, delay_s=4)
+    archive.order_fault("get", times=20, delay_s=60)
     order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")])
     control.wait(lambda: control.heartbeats[order] and control.heartbeats[order][-1]["counters"]["bytes_transferred"] == 48 * MIB)
     many_streams.kill()
@@ -517,7 +518,7 @@ def test_pieces_that_came_before_a_kill_are_not_fetched_again(control, archive, 
 def test_a_cancel_does_not_wait_for_a_source_that_stalls(control, archive, ends):
     (source, there), (destination, here) = ends
     fill(there / "big.nc", 64 * MIB)
-    archive.order_fault("get", after_bytes=20 * MIB, delay_s=25)
+    archive.order_fault("get", after_bytes=20 * MIB, delay_s=60)
     order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")])
     control.wait(lambda: control.heartbeats[order] and control.heartbeats[order][-1]["counters"]["bytes_transferred"] == 16 * MIB)
     control.actions[order] = "cancel"

@@ -158,7 +158,7 @@ def test_a_right_that_is_taken_back_ends_a_file_under_way(control, archive, conn
     collection, folder = files
     with (folder / "open/large.nc").open("wb") as stream:
         stream.truncate(64 * MIB)
-    archive.order_fault("get", after_bytes=8 * MIB, delay_s=1.5)
+    archive.order_fault("get", after_bytes=8 * MIB, delay_s=4)
     connection.request("GET", f"/{collection}/open/large.nc", headers=TICKET)
     answer = connection.getresponse()
     answer.read(MIB)

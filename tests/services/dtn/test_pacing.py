@@ -57,9 +57,17 @@ def test_a_copy_is_never_ahead_of_its_cap(control, archive, campus, request, nam
     began = time.monotonic()
     order = control.order((archive.url, source), destination, [("/", "/", True)], paths=["/"], most_bytes_per_s=cap)
     while order not in control.finished:
-        n_bytes = sum(path.stat().st_size for path in list(here.iterdir()) if path.exists())
+        n_bytes = sum(size_of(path) for path in list(here.iterdir()))
         assert n_bytes <= cap * (time.monotonic() - began + BURST_S) + MIB, "a block of each connection may be on its way"
-        time.sleep(0.05)
-        assert time.monotonic() - began < 60
+        time.sleep(0.05)  # looked at again and again while it comes
+        assert time.monotonic() - began < 90
     assert control.wait_for_end(order)["status"] == "SUCCEEDED"
     assert sum(path.stat().st_size for path in here.iterdir()) == total
+
+
+def size_of(path):
+    """A file under way may get its own name between being listed and being looked at."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

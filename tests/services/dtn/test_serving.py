@@ -195,7 +195,7 @@ def test_a_link_from_one_share_to_another_is_judged_by_both_names(control, clien
         assert client.get(f"/{collection}{path}", headers=ADA).status_code == 403
     assert client.put(f"/{collection}/mine/folder/new", headers=ADA, content=b"x").status_code == 403
     control.grant(collection, "ada-token", ("/mine/", "r"), ("/theirs/", "r"))
-    time.sleep(1.1)
+    time.sleep(1.1)  # how long an answer of control may be kept
     assert client.get(f"/{collection}/mine/link", headers=ADA).text == "theirs"
 
 
@@ -344,7 +344,7 @@ def test_an_upload_that_a_kill_breaks_off_is_swept_at_the_next_start(archive, co
     def body():
         yield b"x" * (2 * MIB)
         first_sent.set()
-        go_on.wait(10)
+        go_on.wait(60)
         yield b"x"
 
     def upload():
@@ -353,7 +353,7 @@ def test_an_upload_that_a_kill_breaks_off_is_swept_at_the_next_start(archive, co
 
     thread = threading.Thread(target=upload)
     thread.start()
-    first_sent.wait(10)
+    assert first_sent.wait(60)
     control.wait(lambda: [path.name for path in folder.iterdir()])
     archive.kill()
     go_on.set()
@@ -377,10 +377,15 @@ def test_a_rule_removed_bites_within_a_second(control, client, files):
     control.grant(collection, "ada-token", ("/", "r"))
     assert client.get(f"/{collection}/a", headers=ADA).status_code == 200
     control.grants.pop((collection, "ada-token"))
-    removed_at = time.monotonic()
-    control.wait(lambda: client.get(f"/{collection}/a", headers=ADA).status_code == 401, 5)
-    asked = [at for asked_collection, _, at in control.access_asked if asked_collection == collection]
-    assert next(at for at in asked if at > removed_at) - asked[0] < 1.5, "the answer was asked anew once it was a second old"
+    removed_at, began_at = time.monotonic(), []
+
+    def is_refused():
+        began_at.append(time.monotonic())
+        return client.get(f"/{collection}/a", headers=ADA).status_code == 401
+
+    control.wait(is_refused)
+    allowed_at = max(at for asked, _, at in control.access_asked if asked == collection and at < removed_at)
+    assert all(at - allowed_at < 1 for at in began_at[:-1]), "nobody is let in by an answer that is a second old"
 
 
 def test_a_rule_removed_cuts_a_running_download(control, client, files):
@@ -393,7 +398,7 @@ def test_a_rule_removed_cuts_a_running_download(control, client, files):
         for chunk in answer.iter_raw(MIB):
             received += len(chunk)
             if received > 8 * MIB:
-                time.sleep(0.1)  # a slow reader: all of it would take a minute
+                time.sleep(0.2)  # a slow reader: all of it would take two minutes
                 control.grants.pop((collection, "ada-token"), None)
     assert received < 64 * MIB
 
@@ -405,10 +410,10 @@ def test_control_away_lets_nobody_in_and_nothing_flow(control, archive, client, 
     assert client.get(f"/{collection}/a", headers=ADA).status_code == 200
     control.stop()
     try:
-        control.wait(lambda: client.get(f"/{collection}/a", headers=ADA).status_code == 503, 5)
+        control.wait(lambda: client.get(f"/{collection}/a", headers=ADA).status_code == 503)
     finally:
         control.start()
-    control.wait(lambda: client.get(f"/{collection}/a", headers=ADA).status_code == 200, 5)
+    control.wait(lambda: client.get(f"/{collection}/a", headers=ADA).status_code == 200)
 
 
 def test_memory_stays_flat_for_a_large_file(control, nodes, archive, request):

@@ -99,7 +99,7 @@ def test_a_token_that_ended_sends_the_browser_to_sign_in_again(control, browser,
     sign_in(control, browser, away.headers["location"], "short-token")
     assert browser.get(f"/{collection}/a").status_code == 200
     control.grants.pop((collection, "short-token"))
-    time.sleep(1.1)
+    time.sleep(1.1)  # how long an answer of control may be kept
     assert browser.get(f"/{collection}/a").status_code == 302
 
 

@@ -1,4 +1,6 @@
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -29,3 +31,12 @@ def test_portals_addresses_do_not_matter_to_the_local_globus_alone():
         taken.bind(("127.0.0.1", port))
         taken.listen()
         Addresses(port).require_free(with_portal=False)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names that end with their process are Linux's")
+def test_a_port_is_another_processs_only_when_this_one_has_ended():
+    port = free_port()
+    code = f"import sys; from services.embedded.addresses import _reserve; sys.exit(_reserve({port}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+    code = code.replace(str(port), "1")
+    assert [subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode for _ in range(2)] == [1, 1]
