@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db import transaction
 from django.db.models import Prefetch, prefetch_related_objects
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import get_conditional_response
@@ -15,14 +16,14 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from datasets import checking, dois, files, granting, ingesting, manifests, publishing, registering, search
+from datasets import checking, dois, files, granting, ingesting, manifests, publishing, registering, search, series, series_api
 from datasets.access import check_curator, check_may_list, decide
 from datasets.bounding import bounded
 from datasets.differences import changes, count_changes
 from datasets.errors import InvalidError, NotFoundError
 from datasets.filters import FileFilter
 from datasets.finding import find_dataset, find_version, whole_number
-from datasets.models import Grant, Version
+from datasets.models import Grant, Series, Version
 from datasets.searchquery import SearchQuery
 from datasets.serializers import (
     DatasetSerializer,
@@ -50,14 +51,14 @@ class DatasetsView(APIView):
     permission_classes = [IsAuthenticatedOrReadOnly]
 
     def get(self, request: Request) -> Response:
-        """Search the catalogue: `q`, facets, `from`, `to`, `bbox`, `sort`, `limit`, `cursor`; with exact facet counts.
+        """Search the catalogue: `q`, facets, `from`, `to`, `bbox`, `series` (and below), `sort`, `limit`, `cursor`; exact counts.
 
         By best match of very many, pages end after the `ranked` best (else null); any other `sort` goes through all.
         """
         query = SearchQuery.from_parameters(request.query_params)
         results = search.search(query, user=request.user)
         datasets = [hit.dataset for hit in results.hits]
-        prefetch_related_objects(datasets, "creators", "subjects", "variables")
+        prefetch_related_objects(datasets, "creators", "series", "subjects", "variables")
         next_url = request.build_absolute_uri(query.url(with_cursor=results.next_cursor)) if results.next_cursor else None
         body = {
             "total": results.total,
@@ -75,10 +76,11 @@ class DatasetsView(APIView):
     def post(self, request: Request) -> Response:
         """Register a dataset with an open draft; stewards and operators."""
         registering.check_may_register(request.user)
-        asked = RegisterSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        version = registering.register(user=request.user, **asked.validated_data)
-        dataset = version.dataset
+        given, placed = _without_series(request, _read(request, RegisterSerializer))
+        with transaction.atomic():
+            dataset = registering.register(user=request.user, **given).dataset
+            if placed:
+                series.put(dataset, user=request.user, series=placed[0])
         return Response(DatasetSerializer(dataset).data, status=201, headers={"Location": dataset.get_absolute_url()})
 
 
@@ -89,7 +91,7 @@ class DatasetView(APIView):
         current = Prefetch(
             "versions", Version.objects.visible_to(request.user).filter(dataset=dataset).select_related("doi").prefetch_related("locations")
         )
-        prefetch_related_objects([dataset], "creators", "subjects", "variables", current)
+        prefetch_related_objects([dataset], "creators", "series", "subjects", "variables", current)
         decision = decide(request.user, dataset)
         through, asked_terms = decision.through, current_terms(dataset)
         body = {
@@ -116,7 +118,12 @@ class DatasetView(APIView):
         check_curator(request.user, dataset)
         asked = DatasetWriteSerializer(data=request.data, partial=True)
         asked.is_valid(raise_exception=True)
-        return Response(DatasetSerializer(registering.describe(dataset, user=request.user, **asked.validated_data)).data)
+        given, placed = _without_series(request, asked.validated_data)
+        with transaction.atomic():
+            if placed:
+                series.put(dataset, user=request.user, series=placed[0])
+            dataset = registering.describe(dataset, user=request.user, **given)
+        return Response(DatasetSerializer(dataset).data)
 
 
 class VersionsView(APIView):
@@ -326,6 +333,12 @@ class SuggestionsView(APIView):
     def get(self, request: Request) -> Response:
         """Words of published descriptions that complete or resemble the last word of `q`."""
         return Response({"results": search.suggest(request.query_params.get("q", "")[:300])})
+
+
+def _without_series(request: Request, given: dict[str, Any]) -> tuple[dict[str, Any], list[Series | None]]:
+    """What describes a dataset, and the series that it is put in, where one is named (null: in none)."""
+    placed = [series_api.named(request.user, given["series"])] if "series" in given else []
+    return {name: value for name, value in given.items() if name != "series"}, placed
 
 
 def _read(request: Request, shape: type[Serializer[Any]]) -> dict[str, Any]:

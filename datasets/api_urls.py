@@ -2,16 +2,21 @@
 
 from django.urls import re_path
 
-from datasets import access_api, api, scans_api
+from datasets import access_api, api, scans_api, series_api
 
 app_name = "datasets-api"
 
 DATASET = r"^datasets/(?P<slug>[a-z0-9-]+)"
+SERIES = r"^series/(?P<slug>[a-z0-9-]+)"
 VERSION = DATASET + r"/versions/(?P<number>[0-9]{1,9})"
 SCAN = VERSION + r"/scans/(?P<scan_id>[0-9]{1,18})"
 
 urlpatterns = [
     re_path(r"^datasets/?$", api.DatasetsView.as_view(), name="datasets"),
+    re_path(r"^series/?$", series_api.SeriesListView.as_view(), name="series-list"),
+    re_path(SERIES + r"/?$", series_api.SeriesView.as_view(), name="series"),
+    re_path(SERIES + r"/stewards/?$", series_api.SeriesStewardsView.as_view(), name="series-stewards"),
+    re_path(SERIES + r"/stewards/(?P<steward_id>[0-9]{1,18})/?$", series_api.SeriesStewardView.as_view(), name="series-steward"),
     re_path(r"^suggestions/?$", api.SuggestionsView.as_view(), name="suggestions"),
     re_path(DATASET + r"/?$", api.DatasetView.as_view(), name="dataset"),
     re_path(DATASET + r"/versions/?$", api.VersionsView.as_view(), name="versions"),

@@ -8,6 +8,7 @@ from django.core.mail import EmailMessage
 from datasets.access import Visitor, is_signed_in
 from datasets.errors import ConflictError, InvalidError, SignInFirstError
 from datasets.models import Dataset, DatasetEvent
+from datasets.stewarding import addresses_of
 
 LONGEST = 4_000
 
@@ -23,7 +24,7 @@ def ask_steward(dataset: Dataset, *, user: Visitor, message: str) -> int:
     if not message or len(message) > LONGEST:
         raise InvalidError(fields={"message": [f"Write 1 to {LONGEST:,} characters."]})
     person: Any = user
-    to = sorted({dataset.contact, *dataset.stewards.values_list("email", flat=True)} - {""})
+    to = sorted({dataset.contact, *addresses_of(dataset)} - {""})
     if not to:
         raise ConflictError("This dataset has no steward with an address. Write to the operators of the archive.")
     name = person.name or person.username

@@ -34,7 +34,7 @@ def grant(
     if expires_at is not None and expires_at <= timezone.now():
         raise InvalidError(fields={"expires_at": ["This moment has passed."]})
     if principal_type == PrincipalType.GROUP:
-        _check_group(principal)
+        check_group(principal)
     facts = {"expires_at": expires_at, "granted_by": granted_by, "label": label}
     return _write(dataset, principal_type, principal, facts)
 
@@ -55,8 +55,11 @@ def find_principal(named: str) -> tuple[str, uuid.UUID, str]:
     return str(found.kind), found.id, found.name
 
 
-def _check_group(group_id: uuid.UUID) -> None:
-    """Ask the verb that settings name, as this app knows no Globus. What does not answer holds nothing up: the group is read later too."""
+def check_group(group_id: uuid.UUID) -> None:
+    """Raise InvalidError with the remedy for a group whose members the portal may not see.
+
+    The verb that settings name is asked, as this app knows no Globus. What does not answer holds nothing up: the group is read later too.
+    """
     if not settings.CHECK_GROUP:
         return
     try:

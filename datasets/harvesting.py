@@ -6,17 +6,24 @@ change: a record that changes moves to the end of the list and is met there.
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from datasets.describing import current_record, with_description
 from datasets.errors import NotFoundError
 from datasets.formats.record import Record
-from datasets.models import AccessPolicy, Dataset, DeletedRecord, Subject
+from datasets.models import AccessPolicy, Dataset, DeletedRecord, Series, Subject
 
-POLICY, SUBJECT = "access-", "subject-"
+POLICY, SUBJECT, SERIES = "access-", "subject-", "series"
+
+SPECS = """
+    select s.id, array(select above.slug from unnest(s.lineage) with ordinality as one (id, at)
+        join datasets_series above on above.id = one.id order by one.at)
+    from datasets_series s where s.id = any(%s)
+"""
 
 Position = tuple[dt.datetime, uuid.UUID]
 
@@ -57,7 +64,7 @@ def list_records(selection: Selection, *, after: Position | None, limit: int) ->
         changed_at, last = after
         live = live.filter(Q(updated_at__gt=changed_at) | Q(updated_at=changed_at, id__gt=last))
         gone = gone.filter(Q(deleted_at__gt=changed_at) | Q(deleted_at=changed_at, dataset_id__gt=last))
-    found = [_as_harvested(one) for one in with_description(live.order_by("updated_at", "id"))[:limit]]
+    found = _as_harvested(with_description(live.order_by("updated_at", "id"))[:limit])
     found += _as_deleted(gone.order_by("deleted_at", "dataset_id")[:limit])
     return sorted(found, key=lambda one: one.position)[:limit]
 
@@ -68,9 +75,8 @@ def count_records(selection: Selection) -> int:
 
 def find_harvested(dataset_id: uuid.UUID) -> Harvested:
     """The record of one dataset; NotFoundError where it was never public."""
-    live = with_description(Dataset.objects.listed().filter(pk=dataset_id)).first()
-    if live is not None:
-        return _as_harvested(live)
+    if live := _as_harvested(with_description(Dataset.objects.listed().filter(pk=dataset_id))):
+        return live[0]
     gone = _as_deleted(DeletedRecord.objects.filter(pk=dataset_id))
     if not gone:
         raise NotFoundError
@@ -85,12 +91,42 @@ def earliest_change() -> dt.datetime | None:
 
 
 def list_sets() -> list[HarvestSet]:
-    """One set for each access policy and for each subject that a published dataset has, or had when it was deleted."""
+    """One set for each access policy, for each subject that a published dataset has, or had when it was deleted, and the tree of series.
+
+    A series is the set `series:top:below`, within those above it (OAI-PMH 2.0, section 2.6: a colon makes the hierarchy).
+    """
     policies = [HarvestSet(POLICY + policy.value, f"Access: {policy.label}") for policy in AccessPolicy]
     published = Dataset.objects.listed().filter(subjects=OuterRef("pk"))
     deleted = DeletedRecord.objects.filter(subject_facet__contains=[OuterRef("name")])
     told = Subject.objects.filter(Exists(published) | Exists(deleted)).order_by("slug")
-    return policies + [HarvestSet(SUBJECT + subject.slug, f"Subject: {subject.name}") for subject in told]
+    subjects = [HarvestSet(SUBJECT + subject.slug, f"Subject: {subject.name}") for subject in told]
+    below = Series.objects.filter(lineage__contains=[OuterRef("pk")])
+    tree = Series.objects.filter(Exists(below.filter(Q(n_listed__gt=0) | Exists(DeletedRecord.objects.filter(series=OuterRef("pk"))))))
+    specs = _specs_of(tree.values_list("pk", flat=True))
+    series = sorted((specs[pk], f"Series: {title}") for pk, title in tree.values_list("pk", "title"))
+    every = [HarvestSet(SERIES, "Everything that is in a series")] if series else []
+    return policies + subjects + every + [HarvestSet(spec, name) for spec, name in series]
+
+
+def _specs_of(series_ids: Iterable[int]) -> dict[int, str]:
+    """The set of each series: the slugs from the top of the tree down to it. One statement, none for no series."""
+    asked = sorted(set(series_ids))
+    if not asked:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(SPECS, [asked])
+        return {pk: ":".join((SERIES, *slugs)) for pk, slugs in cursor.fetchall()}
+
+
+def _in_series(spec: str) -> Q:
+    """Rows of a series and all below; of the set of all, whatever is in any."""
+    _, *slugs = spec.split(":")
+    if not slugs:
+        return Q(series__isnull=False)
+    top = Series.objects.filter(slug=slugs[-1]).first()
+    if top is None or _specs_of([top.pk])[top.pk] != spec:
+        return Q(pk__in=[])
+    return Q(series__in=Series.objects.below(top))
 
 
 def _live(selection: Selection) -> QuerySet[Dataset]:
@@ -103,6 +139,8 @@ def _live(selection: Selection) -> QuerySet[Dataset]:
         return chosen.filter(access_policy=selection.set_spec.removeprefix(POLICY))
     if selection.set_spec.startswith(SUBJECT):
         return chosen.filter(subjects__slug=selection.set_spec.removeprefix(SUBJECT))
+    if selection.set_spec.split(":")[0] == SERIES:
+        return chosen.filter(_in_series(selection.set_spec))
     return chosen.none() if selection.set_spec else chosen
 
 
@@ -118,24 +156,31 @@ def _gone(selection: Selection) -> QuerySet[DeletedRecord]:
     if selection.set_spec.startswith(SUBJECT):
         names = Subject.objects.filter(slug=selection.set_spec.removeprefix(SUBJECT)).values_list("name", flat=True)
         return chosen.filter(subject_facet__overlap=list(names))
+    if selection.set_spec.split(":")[0] == SERIES:
+        return chosen.filter(_in_series(selection.set_spec))
     return chosen.none() if selection.set_spec else chosen
 
 
-def _as_harvested(dataset: Dataset) -> Harvested:
-    specs = (POLICY + dataset.access_policy, *(SUBJECT + subject.slug for subject in dataset.subjects.all()))
-    return Harvested(dataset.id, dataset.updated_at, specs, current_record(dataset))
+def _as_harvested(rows: QuerySet[Dataset]) -> list[Harvested]:
+    found: Sequence[Dataset] = list(rows)
+    series = _specs_of(one.series_id for one in found if one.series_id)
+    return [
+        Harvested(one.id, one.updated_at, _sets(one, [subject.slug for subject in one.subjects.all()], series), current_record(one))
+        for one in found
+    ]
+
+
+def _sets(row: Dataset | DeletedRecord, subjects: Iterable[str], series: Mapping[int, str]) -> tuple[str, ...]:
+    own = [series[row.series_id]] if row.series_id else []
+    return (POLICY + row.access_policy, *(SUBJECT + slug for slug in subjects), *own)
 
 
 def _as_deleted(rows: QuerySet[DeletedRecord]) -> list[Harvested]:
     found: Sequence[DeletedRecord] = list(rows)
     names = {name for row in found for name in row.subject_facet}
     slugs = dict(Subject.objects.filter(name__in=names).values_list("name", "slug")) if names else {}
+    series = _specs_of(row.series_id for row in found if row.series_id)
     return [
-        Harvested(
-            row.dataset_id,
-            row.deleted_at,
-            (POLICY + row.access_policy, *(SUBJECT + slugs[name] for name in row.subject_facet if name in slugs)),
-            None,
-        )
+        Harvested(row.dataset_id, row.deleted_at, _sets(row, [slugs[name] for name in row.subject_facet if name in slugs], series), None)
         for row in found
     ]

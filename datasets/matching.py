@@ -24,6 +24,10 @@ BY_NUMBER = ("subject", "variable", "format", "decade", "licence", "access")
 YEAR = f"exists (select from unnest(%(year)s::int[]) y where y between {FIRST_YEAR} and {LAST_YEAR})"
 TIME = "coalesce(d.temporal_end, d.temporal_start) >= %(start)s and coalesce(d.temporal_start, d.temporal_end) <= %(end)s"
 BOX = "d.south <= %(north)s and d.north >= %(south)s and ({longitudes})"
+# A series with all that is below it; the inner select does not look at the dataset, so it is asked once.
+SERIES = """d.series_id in (
+    select below.id from datasets_series top join datasets_series below on below.lineage @> array[top.id] where top.slug = %(series)s
+)"""
 TITLE = "to_tsvector('causeway', coalesce(d.title, ''))"  # as the index has it
 
 
@@ -120,6 +124,9 @@ def _filters(query: SearchQuery) -> tuple[dict[str, str], dict[str, Any]]:
     if query.start or query.end:
         filters["time"] = TIME
         parameters |= {"start": query.start or "-infinity", "end": query.end or "infinity"}
+    if query.series:
+        filters["series"] = SERIES
+        parameters["series"] = query.series
     if query.box:
         west, south, east, north = query.box
         spans = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]

@@ -23,6 +23,7 @@ from datasets.errors import InvalidError, NotFoundError
 from datasets.finding import find_dataset
 from datasets.models import Dataset, Version
 from datasets.searchquery import FACETS, SORTS, SearchQuery
+from datasets.series import lineage_of
 from datasets.snapshots import description_changes
 from datasets.terms import current_terms
 
@@ -86,6 +87,7 @@ def dataset(request: HttpRequest, slug: str) -> HttpResponseBase:
     looks = [(variable, route("analysis:quick-look", slug, variable.name)) for variable in found.variables.all()]
     context = {
         "dataset": found,
+        "lineage": lineage_of(found.series, request.user),
         "version": version,
         "versions": versions,
         "total": total,
@@ -219,8 +221,7 @@ def _chips(query: SearchQuery) -> list[Chip]:
     ]
     if query.start or query.end:
         chips.append(Chip(_filter_words(query, "time"), query.without("time").url()))
-    if query.box:
-        chips.append(Chip(_filter_words(query, "box"), query.without("box").url()))
+    chips += [Chip(_filter_words(query, name), query.without(name).url()) for name in ("box", "series") if getattr(query, name)]
     return chips
 
 
@@ -263,4 +264,6 @@ def _filter_words(query: SearchQuery, name: str) -> str:
         return f"Years {query.start.year if query.start else '…'} to {query.end.year if query.end else '…'}"
     if name == "box" and query.box:
         return "Box " + ", ".join(f"{side:g}" for side in query.box)
+    if name == "series":
+        return f"Series: {query.series}"
     return f"{TITLES[name]}: {', '.join(search.words_for(name, value) for value in query.facets.get(name, ()))}"

@@ -128,7 +128,7 @@ def _search(query: SearchQuery, user: Visitor) -> Results:
     next_cursor = query.cursor_after(shown[-1][1], shown[-1][0]) if len(found) > query.limit else ""
     return Results(
         query=query,
-        hits=[Hit(datasets[dataset_id], _shortened(excerpt)) for dataset_id, _, excerpt in shown if dataset_id in datasets],
+        hits=[Hit(datasets[dataset_id], shortened(excerpt)) for dataset_id, _, excerpt in shown if dataset_id in datasets],
         total=counts.total,
         facets=_facets(query, counts.values),
         next_cursor=next_cursor,
@@ -183,7 +183,7 @@ def _candidates(asked: Matching) -> str:
     """
 
 
-def _shortened(excerpt: str) -> str:
+def shortened(excerpt: str) -> str:
     """An abstract that was cut ends with its last whole word."""
     return f"{excerpt.rpartition(' ')[0]} …" if len(excerpt) == EXCERPT else excerpt
 

@@ -21,6 +21,7 @@ MOST = 100
 SALT = "datasets.search"
 DECADE = re.compile(r"-?[0-9]{1,6}")
 YEAR = re.compile(r"[0-9]{1,4}")
+SERIES = re.compile(r"[a-z0-9-]{1,80}")
 
 
 class Parameters(Protocol):
@@ -32,20 +33,21 @@ class Parameters(Protocol):
 
 @dataclass(frozen=True)
 class SearchQuery:
-    """`facets` maps a facet to the chosen values, any of which may hold; `box` is (west, south, east, north) in degrees."""
+    """`facets` maps a facet to the chosen values, any of which may hold; `box` is (west, south, east, north), degrees; `series` a slug."""
 
     words: str = ""
     facets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     start: dt.date | None = None
     end: dt.date | None = None
     box: tuple[float, float, float, float] | None = None
+    series: str = ""
     sort: str = ""
     cursor: str = ""
     limit: int = PAGE
 
     @classmethod
     def from_parameters(cls, asked: Parameters) -> Self:
-        """Read `q`, the facets (repeat), `from` and `to` (a year or a date), `bbox`, `sort`, `cursor`, `limit`.
+        """Read `q`, the facets (repeat), `from` and `to` (a year or a date), `bbox`, `series`, `sort`, `cursor`, `limit`.
 
         Raises InvalidError naming each parameter that makes no sense; empty ones are as good as absent.
         """
@@ -64,11 +66,15 @@ class SearchQuery:
         start = _read_day(asked.get("from", ""), "from", wrong, is_end=False)
         end = _read_day(asked.get("to", ""), "to", wrong, is_end=True)
         box = _read_box(asked.get("bbox", ""), wrong)
+        series = asked.get("series", "")
+        if series and not SERIES.fullmatch(series):
+            wrong["series"] = ["The short name of a series, as in its address."]
         if wrong:
             raise InvalidError(fields=wrong)
         words = asked.get("q", "").replace("\0", "").strip()[:LONGEST_WORDS]
         chosen = {name: values for name, values in facets.items() if values}
-        return cls(words=words, facets=chosen, start=start, end=end, box=box, sort=sort, cursor=asked.get("cursor", ""), limit=limit)
+        cursor = asked.get("cursor", "")
+        return cls(words, chosen, start=start, end=end, box=box, series=series, sort=sort, cursor=cursor, limit=limit)
 
     @property
     def order(self) -> str:
@@ -79,7 +85,7 @@ class SearchQuery:
 
     @property
     def is_filtered(self) -> bool:
-        return bool(self.facets or self.start or self.end or self.box)
+        return bool(self.facets or self.start or self.end or self.box or self.series)
 
     def url(self, *, with_cursor: str = "") -> str:
         """The query string of this search, from its first page or from a cursor; empty when nothing is asked."""
@@ -91,6 +97,8 @@ class SearchQuery:
             pairs.append(("to", self.end.isoformat()))
         if self.box:
             pairs.append(("bbox", ",".join(f"{side:g}" for side in self.box)))
+        if self.series:
+            pairs.append(("series", self.series))
         if self.sort:
             pairs.append(("sort", self.sort))
         if self.limit != PAGE:
@@ -102,11 +110,13 @@ class SearchQuery:
     def without(self, name: str, value: str = "") -> Self:
         """The same search from its first page, without a filter, or without one value of a facet."""
         if name == "filters":
-            return replace(self, cursor="", facets={}, start=None, end=None, box=None)
+            return replace(self, cursor="", facets={}, start=None, end=None, box=None, series="")
         if name == "time":
             return replace(self, cursor="", start=None, end=None)
         if name == "box":
             return replace(self, cursor="", box=None)
+        if name == "series":
+            return replace(self, cursor="", series="")
         kept = tuple(one for one in self.facets.get(name, ()) if value and one != value)
         facets = {key: values for key, values in self.facets.items() if key != name} | ({name: kept} if kept else {})
         return replace(self, facets=facets, cursor="")

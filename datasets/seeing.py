@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from datasets.access import Visitor, check_curator, check_role_counts
 from datasets.errors import ForbiddenError, InvalidError
-from datasets.models import AccessPolicy, Dataset, Grant, PrincipalType
+from datasets.models import AccessPolicy, Dataset, Grant, PrincipalType, SeriesSteward
 from datasets.protecting import Protection, protection_at
 
 NOW_S = 5  # a moment this near is now
@@ -71,6 +71,7 @@ def who_can_see(dataset: Dataset, *, user: Visitor, moment: dt.datetime | None =
         ways += [_way_of(given, at) for given in Grant.objects.filter(dataset=dataset).active(at).select_related("granted_by")]
     if is_now:
         ways += [Way("steward", one.get_full_name(), one.pk, "steward of the dataset") for one in _stewards(dataset)]
+        ways += _through_series(dataset, at)
         ways += [Way("operator", one.get_full_name(), one.pk, "operator of the archive") for one in _people() if one.is_operator]
     return kept, ways
 
@@ -157,6 +158,21 @@ def _members(group_id: uuid.UUID, moment: dt.datetime) -> tuple[Member, ...]:
 
 def _stewards(dataset: Dataset) -> list[Any]:
     return [one for one in dataset.stewards.order_by("username") if one.is_steward]
+
+
+def _through_series(dataset: Dataset, moment: dt.datetime) -> list[Way]:
+    """Who curates the series that it is in, or one above: people, and groups with the members that the portal knows."""
+    if dataset.series is None:
+        return []
+    ways = []
+    for one in SeriesSteward.objects.filter(series_id__in=dataset.series.lineage).select_related("series"):
+        is_group = one.principal_type == PrincipalType.GROUP
+        person = None if is_group else find_person(one.principal)
+        name = one.label or (person.name_of(one.principal) if person else "") or str(one.principal)
+        members = _members(one.principal, moment) if is_group else ()
+        principal = None if is_group else one.principal
+        ways.append(Way("steward", name, principal, f"steward of the series {one.series.title}", one.appointed_at, None, members))
+    return ways
 
 
 def _people() -> QuerySet[Any]:

@@ -14,6 +14,7 @@ from datasets.models import (
     PrincipalType,
     ScanChange,
     ScanRun,
+    SeriesSteward,
     ShareVariant,
     Variable,
     Version,
@@ -61,6 +62,7 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
     """A dataset as it is read."""
 
     creators = CreatorSerializer(many=True)
+    series: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(read_only=True, slug_field="slug")
     subjects: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(many=True, read_only=True, slug_field="name")
     variables = VariableSerializer(many=True)
     formats = serializers.ListField(source="format_facet")
@@ -81,6 +83,7 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
             "classification",
             "embargo_ends_at",
             "share_variant",
+            "series",
             "creators",
             "subjects",
             "variables",
@@ -122,6 +125,9 @@ class DatasetWriteSerializer(serializers.Serializer[Any]):
     source_name = serializers.CharField(max_length=300, required=False, allow_blank=True)
     source_url = serializers.URLField(max_length=500, required=False, allow_blank=True)
     provenance = serializers.CharField(required=False, allow_blank=True)
+    series = serializers.SlugField(
+        max_length=80, required=False, allow_null=True, help_text="Its slug; null takes the dataset out of its series"
+    )
     subjects = serializers.ListField(child=serializers.CharField(max_length=120), required=False)
     creators = CreatorWriteSerializer(many=True, required=False)
 
@@ -137,6 +143,32 @@ class RegisterSerializer(DatasetWriteSerializer):
     """A new dataset: the same with its slug."""
 
     slug = serializers.SlugField(max_length=80)
+
+
+class SeriesChangeSerializer(serializers.Serializer[Any]):
+    """What can be changed of a series; `parent` is a slug, null the top of the tree."""
+
+    title = serializers.CharField(max_length=300)
+    description = serializers.CharField(required=False, allow_blank=True)
+    parent = serializers.SlugField(max_length=80, required=False, allow_null=True)  # type: ignore[assignment]  # declared fields leave the class
+
+
+class SeriesWriteSerializer(SeriesChangeSerializer):
+    """A new series: the same with its slug."""
+
+    slug = serializers.SlugField(max_length=80)
+
+
+class SeriesStewardSerializer(serializers.ModelSerializer[SeriesSteward]):
+    class Meta:
+        model = SeriesSteward
+        fields = ["id", "principal_type", "principal", "label", "appointed_at"]
+
+
+class SeriesStewardWriteSerializer(serializers.Serializer[Any]):
+    principal_type = serializers.ChoiceField(PrincipalType.choices)
+    principal = serializers.UUIDField()
+    label = serializers.CharField(max_length=200, required=False, allow_blank=True)  # type: ignore[assignment]  # declared fields leave the class
 
 
 class LocationWriteSerializer(serializers.Serializer[Any]):

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from datasets import bulk, checking, datacite, dois, granting, ingesting, protecting, publishing, registering, terms
+from datasets import bulk, checking, datacite, dois, granting, ingesting, protecting, publishing, registering, series_pages, terms
 from datasets.access import check_curator, check_staff
 from datasets.errors import ConflictError, InvalidError, NotFoundError
 from datasets.files import FileQuery, measure
@@ -260,6 +260,7 @@ def _revoke(request: HttpRequest, dataset: Dataset) -> str:
 
 
 ACTS: dict[str, Callable[[HttpRequest, Dataset], str]] = {
+    "series": series_pages.put_dataset,
     "place": _place,
     "scan": _scan,
     "retry": _retry,
@@ -315,6 +316,7 @@ def _show_desk(
         "errors": errors or {},
         "detail": detail,
         "typed": typed,
+        "series_choices": series_pages.choices(request.user),
         "now": timezone.now(),
         "poll_s": POLL_S,
         **watch_context(dataset),

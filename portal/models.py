@@ -13,10 +13,13 @@ from typing import ClassVar
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+
+from datasets.models import SeriesSteward
+from datasets.models.principal import names_person
 
 
 class UserManager(BaseUserManager["User"]):
@@ -77,12 +80,13 @@ class User(AbstractBaseUser):
 
     @cached_property
     def held_roles(self) -> frozenset[str]:
-        """Roles given by hand to one of her identities or groups, and those of the groups that settings name."""
+        """Roles given by hand to one of her identities or groups, those of the groups that settings name; a series makes a steward, too."""
         given = RoleGrant.objects.filter(
             Q(principal_type="identity", principal__in=self.identity_ids) | Q(principal_type="group", principal__in=self.group_ids)
         )
         named = {str(group_id) for group_id in self.group_ids}
-        roles = set(given.values_list("role", flat=True))
+        curates = SeriesSteward.objects.filter(names_person(self)).order_by().annotate(role=Value(str(RoleGrant.Role.STEWARD)))
+        roles = set(given.values_list("role", flat=True).union(curates.values_list("role", flat=True)))
         if named & set(settings.STEWARD_GROUPS):
             roles.add(RoleGrant.Role.STEWARD)
         if named & set(settings.OPERATOR_GROUPS):

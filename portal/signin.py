@@ -27,7 +27,7 @@ from social_django.models import UserSocialAuth
 from social_django.utils import load_backend, load_strategy
 
 from datasets.errors import ForbiddenError, InvalidError, RefusedError
-from datasets.models import Grant
+from datasets.models import Grant, SeriesSteward
 from portal import assurance, auth
 from portal.models import GroupMembership, LinkedIdentity, PastMembership, RoleGrant, User
 from transfers import globus, selecting, tokens
@@ -113,9 +113,10 @@ def record_person(identity_id: uuid.UUID, told: dict[str, Any]) -> tuple[User, b
 
 
 def watched_groups() -> set[uuid.UUID]:
-    """The groups that mean something here: those of settings, those that hold a role and those that hold a dataset."""
+    """The groups that mean something here: those of settings, those that hold a role, those that curate a series or hold a dataset."""
     named = {uuid.UUID(group_id) for group_id in (*settings.STEWARD_GROUPS, *settings.OPERATOR_GROUPS)}
     named |= set(RoleGrant.objects.filter(principal_type="group").values_list("principal", flat=True))
+    named |= set(SeriesSteward.objects.filter(principal_type="group").values_list("principal", flat=True))
     return named | set(Grant.objects.active(timezone.now()).filter(principal_type="group").values_list("principal", flat=True))
 
 

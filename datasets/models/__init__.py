@@ -8,11 +8,13 @@ from datasets.models.deletion import DeletedRecord
 from datasets.models.doi import Doi
 from datasets.models.event import DatasetEvent
 from datasets.models.facetvalue import FacetValue
-from datasets.models.grant import Grant, PrincipalType
+from datasets.models.grant import Grant
 from datasets.models.inventory import File, Folder, FolderState
+from datasets.models.principal import PrincipalType
 from datasets.models.savedsearch import SavedSearch
 from datasets.models.scan import ChangeKind, ScanChange, ScanRun
 from datasets.models.searchterm import SearchTerm
+from datasets.models.series import Series, SeriesEvent, SeriesSteward
 from datasets.models.terms import Terms, TermsAcceptance
 from datasets.models.version import Location, LocationKind, Version
 from datasets.models.watch import Acceptance, Watch
@@ -39,6 +41,9 @@ __all__ = [
     "ScanChange",
     "ScanRun",
     "SearchTerm",
+    "Series",
+    "SeriesEvent",
+    "SeriesSteward",
     "ShareVariant",
     "Subject",
     "Terms",

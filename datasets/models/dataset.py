@@ -15,6 +15,8 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 
+from datasets.models.series import Series
+
 
 class AccessPolicy(models.TextChoices):
     PUBLIC = "public", "Public"
@@ -66,10 +68,18 @@ class DatasetQuerySet(models.QuerySet["Dataset"]):
             return self.filter(published | _has_steward(user))
         return self.filter(published)
 
+    def found_by(self, user: Any) -> Self:
+        """What this person meets in lists: what is listed, and what she curates."""
+        if getattr(user, "is_operator", False):
+            return self.all()
+        listed = Q(published_at__isnull=False, withdrawn_at=None)
+        return self.filter(listed | _has_steward(user)) if getattr(user, "is_steward", False) else self.filter(listed)
+
 
 def _has_steward(user: Any) -> Q:
+    """Datasets that name her as a steward, and those of the series that do."""
     links = Dataset.stewards.through.objects.filter(dataset_id=OuterRef("pk"), user_id__in=list(user.identity_ids))
-    return Q(Exists(links))
+    return Q(Exists(links)) | Q(series_id__in=Series.objects.stewarded_by(user).values("pk"))
 
 
 class Subject(models.Model):
@@ -90,6 +100,7 @@ class Dataset(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     slug = models.SlugField(max_length=80, unique=True)
+    series = models.ForeignKey(Series, on_delete=models.PROTECT, null=True, blank=True, related_name="datasets", db_index=False)
     title = models.CharField(max_length=300)
     abstract = models.TextField(blank=True)
     licence = models.CharField(max_length=60, blank=True, help_text="SPDX identifier; blank when unknown")
@@ -144,6 +155,7 @@ class Dataset(models.Model):
             models.Index(fields=["listed_at", "id"], name="dataset_newest"),
             models.Index(fields=["title", "id"], name="dataset_by_title"),
             models.Index(fields=["size_bytes", "id"], name="dataset_by_size"),
+            models.Index(fields=["series", "title", "id"], name="dataset_of_series"),
             models.Index(fields=["updated_at", "id"], condition=Q(published_at__isnull=False), name="dataset_harvest"),
         ]
         constraints = [

@@ -9,11 +9,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from datasets.models.dataset import Dataset
-
-
-class PrincipalType(models.TextChoices):
-    IDENTITY = "identity", "Identity"
-    GROUP = "group", "Group"
+from datasets.models.principal import PrincipalType, names_person
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):
@@ -29,10 +25,7 @@ class GrantQuerySet(models.QuerySet["Grant"]):
 
     def for_person(self, user: Any) -> Self:
         """Those that name one of her linked identities or one of her groups."""
-        return self.filter(
-            Q(principal_type=PrincipalType.IDENTITY, principal__in=list(user.identity_ids))
-            | Q(principal_type=PrincipalType.GROUP, principal__in=list(user.group_ids))
-        )
+        return self.filter(names_person(user))
 
 
 class Grant(models.Model):

@@ -18,6 +18,7 @@ from django.test import Client
 from django.urls import URLResolver, get_resolver
 from django.utils import timezone
 
+from datasets import series
 from datasets.files import FileQuery
 from datasets.models import Variable
 from transfers import selecting, sharing
@@ -31,6 +32,7 @@ WHO = ("nobody", "cy", "ada", "ben", "dee")
 
 DATASET = "api/v1/^datasets/(?P<slug>[a-z0-9-]+)"
 HTTPS = "datasets/<slug:slug>/versions/<int:number>/https/"
+SERIES = "api/v1/^series/(?P<slug>[a-z0-9-]+)"
 VERSION = DATASET + "/versions/(?P<number>[0-9]{1,9})"
 SCAN = VERSION + "/scans/(?P<scan_id>[0-9]{1,18})"
 SCAN_ACT = SCAN + "/(?P<act>pause|resume|cancel|accept|discard|retry)/?$"
@@ -134,6 +136,16 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("api/v1/^graphs/(?P<pk>[^/.]+)/?$", "GET", "/api/v1/graphs/{graph}/", (401, 404, 200, 404, 200)),
     ("api/v1/^graphs/(?P<pk>[^/.]+)/?$", "DELETE", "/api/v1/graphs/{graph}/", (401, 404, 202, 404, 202)),
     ("api/v1/^graphs/?$", "GET", "/api/v1/graphs/", (401, 200, 200, 200, 200)),
+    ("api/v1/^series/?$", "GET", "/api/v1/series/", (200, 200, 200, 200, 200)),
+    ("api/v1/^series/?$", "POST", "/api/v1/series/", (401, 403, 403, 400, 400)),
+    (SERIES + "/?$", "GET", "/api/v1/series/seas/", (200, 200, 200, 200, 200)),
+    (SERIES + "/?$", "GET", "/api/v1/series/empty/", (404, 404, 404, 404, 200)),
+    (SERIES + "/?$", "PATCH", "/api/v1/series/seas/", (401, 403, 403, 403, 200)),
+    (SERIES + "/?$", "DELETE", "/api/v1/series/seas/", (401, 403, 403, 403, 409)),
+    (SERIES + "/?$", "DELETE", "/api/v1/series/empty/", (401, 404, 404, 404, 204)),
+    (SERIES + "/stewards/?$", "GET", "/api/v1/series/seas/stewards/", (401, 403, 403, 403, 200)),
+    (SERIES + "/stewards/?$", "POST", "/api/v1/series/seas/stewards/", (401, 403, 403, 403, 400)),
+    (SERIES + "/stewards/(?P<steward_id>[0-9]{1,18})/?$", "DELETE", "/api/v1/series/seas/stewards/1/", (401, 403, 403, 403, 404)),
     ("api/v1/^suggestions/?$", "GET", "/api/v1/suggestions/", (200, 200, 200, 200, 200)),
     ("basket/", "GET", "/basket/", (200, 200, 200, 200, 200)),
     ("basket/<int:selection_id>/remove/", "POST", "/basket/{selection}/remove/", (404, 404, 302, 404, 404)),
@@ -197,6 +209,9 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("robots.txt", "GET", "/robots.txt", (200, 200, 200, 200, 200)),
     ("send/", "GET", "/send/", (303, 303, 303, 303, 303)),
     ("send/confirm/", "POST", "/send/confirm/", (303, 409, 409, 409, 409)),
+    ("series/", "GET", "/series/", (200, 200, 200, 200, 200)),
+    ("series/<slug:slug>/", "GET", "/series/seas/", (200, 200, 200, 200, 200)),
+    ("series/<slug:slug>/", "GET", "/series/empty/", (404, 404, 404, 404, 200)),
     ("signin/", "GET", "/signin/", (200, 200, 200, 200, 200)),
     ("signin/second-factor/", "GET", "/signin/second-factor/", (302, 200, 200, 200, 200)),
     ("signin/second-factor/", "POST", "/signin/second-factor/", (302, 503, 503, 503, 503)),
@@ -215,6 +230,12 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("steward/datasets/<slug:slug>/<slug:act>/", "POST", "/steward/datasets/draft/publish/", (302, 404, 404, 302, 302)),
     ("steward/datasets/<slug:slug>/who-can-see/", "GET", "/steward/datasets/closed/who-can-see/", (302, 403, 403, 200, 200)),
     ("steward/datasets/<slug:slug>/who-can-see/", "GET", "/steward/datasets/draft/who-can-see/", (302, 404, 404, 200, 200)),
+    ("steward/series/", "GET", "/steward/series/", (302, 403, 403, 200, 200)),
+    ("steward/series/", "POST", "/steward/series/", (302, 403, 403, 403, 400)),
+    ("steward/series/<slug:slug>/", "GET", "/steward/series/seas/", (302, 403, 403, 403, 200)),
+    ("steward/series/<slug:slug>/", "GET", "/steward/series/empty/", (302, 404, 404, 404, 200)),
+    ("steward/series/<slug:slug>/<slug:act>/", "POST", "/steward/series/seas/delete/", (302, 403, 403, 403, 409)),
+    ("steward/series/<slug:slug>/<slug:act>/", "POST", "/steward/series/empty/delete/", (302, 404, 404, 404, 302)),
     ("steward/people/", "GET", "/steward/people/", (302, 403, 403, 200, 200)),
     ("steward/people/", "GET", "/steward/people/?person={ada}", (302, 403, 403, 200, 200)),
     ("terms/", "GET", "/terms/", (302, 302, 302, 302, 302)),
@@ -296,6 +317,9 @@ def places(people, archive, settings, closed_address) -> dict[str, object]:
     graph = AnalysisJob.objects.create(user=people["ada"], content_key="a graph", due_at=timezone.now())
     AnalysisSource.objects.create(job=graph, position=0, version=archive["open"], variable="t", collection_id=uuid.uuid4(), paths=["/a"])
     look = QuickLook.objects.create(version=archive["open"], variable="t", status=LookStatus.READY, svg="<svg/>")
+    seas = series.create(user=people["dee"], slug="seas", title="Seas")
+    series.put(archive["open"].dataset, user=people["dee"], series=seas)
+    series.create(user=people["dee"], slug="empty", title="Empty", parent=seas)
     access = asking.request_access(archive["closed"].dataset, user=people["ada"], purpose="A study of seas.")
     return {
         "access": access.pk,

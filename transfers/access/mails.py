@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 
+from datasets.stewarding import addresses_of
 from transfers import mail
 from transfers.access.models import AccessRequest
 from transfers.access.states import Act
@@ -45,8 +46,7 @@ def _occasion(request: AccessRequest, act: str) -> int:
 
 def steward_addresses(request: AccessRequest) -> list[str]:
     """The stewards of the dataset that have an address, else its contact."""
-    stewards = set(request.dataset.stewards.values_list("email", flat=True)) - {""}
-    return sorted(stewards) or [address for address in [request.dataset.contact] if address]
+    return sorted(addresses_of(request.dataset)) or [address for address in [request.dataset.contact] if address]
 
 
 def _words(request: AccessRequest, act: str, *, is_for_stewards: bool) -> dict[str, Any]:
