@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from services.embedded.addresses import free_port
@@ -82,9 +83,22 @@ def refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:
         raise RuntimeError(f"a test connects to {address[0]}: tests stay on this machine")
 
 
+def wait_long_for_answers() -> None:
+    """httpx waits five seconds unless told; an answer that a busy machine gives later is no fault of what is tested."""
+    for kind in ("connect", "read", "write", "pool"):
+        setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, kind, 60.0)
+
+
 start_databases()
 set_django_up()
+wait_long_for_answers()
 sys.addaudithook(refuse_the_network)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(900))  # the first one waits for the whole product to start
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -91,7 +91,7 @@ class Server:
 
     def stop(self) -> None:
         self.process.stdin.close()
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=60)
         self.process.stdout.close()
 
 
@@ -134,5 +134,5 @@ def sign_in(cli: Cli, words: list[str], approve: Callable[[str], str]) -> Answer
         while not (line := process.stdout.readline()).startswith("http"):
             seen += line
             assert line, f"{words} showed no address: {seen} {process.stderr.read()}"
-        text, errors = process.communicate(approve(line.strip()) + "\n", timeout=60)
+        text, errors = process.communicate(approve(line.strip()) + "\n", timeout=150)
         return Answer(process.returncode, seen + line + text, errors)

@@ -39,7 +39,7 @@ def run(sites):
 
 
 def end(program, line="", *, status=0):
-    text, errors = program.communicate(line, timeout=100)
+    text, errors = program.communicate(line, timeout=240)
     assert program.returncode == status, text + errors
     return text if status == 0 else errors
 

@@ -178,7 +178,7 @@ def submitted(cli: Cli, *words: object) -> str:
 
 
 def wait(cli: Cli, task: str, status: int = 0) -> None:
-    cli("task", "wait", "--timeout", 40, "--polling-interval", 1, task, status=status)
+    cli("task", "wait", "--timeout", 120, "--polling-interval", 1, task, status=status)
 
 
 def test_transfer_is_submitted_watched_and_shown(sites, service, archive, share, folder):
@@ -241,7 +241,7 @@ def test_waiting_and_canceling(sites, service, archive, share, folder):
     service("task", "wait", "--timeout", 1, "--polling-interval", 1, "--timeout-exit-code", 2, task, status=2)
     assert service("task", "update", task, "--label", f"{folder.name} later").text == "Success\n"
     assert service.json("task", "show", task)["label"] == f"{folder.name} later"
-    assert "cancelled successfully" in service("task", "cancel", task).text
+    assert "cancelled" in service("task", "cancel", task).text  # or "is being", where the node takes its time
     wait(service, task, status=1)
     assert service("task", "show", task).record["Status"] == "FAILED"
     assert service.json("task", "show", task)["fatal_error"]["code"] == "CANCELED"

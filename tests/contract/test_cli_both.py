@@ -146,9 +146,9 @@ def test_transfer_and_its_task(cli, archive, share, folder):
     first = cli(*words).record["Task ID"]
     second = cli.json(*words)["task_id"]
     for task in (first, second):
-        cli("task", "wait", task, "--timeout", 60, "--polling-interval", 1)
+        cli("task", "wait", task, "--timeout", 120, "--polling-interval", 1)
     assert [path.name for path in (folder / "to").iterdir()] == ["a.nc"]
-    assert cli.json("task", "wait", first, "--timeout", 60, "--polling-interval", 1)["status"] == "SUCCEEDED"
+    assert cli.json("task", "wait", first, "--timeout", 120, "--polling-interval", 1)["status"] == "SUCCEEDED"
     text, document = both(cli, "task", "show", first)
     assert (document["status"], document["label"] in text, document["sync_level"]) == ("SUCCEEDED", True, 3)
     text, document = both(cli, "task", "show", "-t", first)
@@ -180,11 +180,11 @@ def test_batch_is_one_task_and_a_repeated_submission_is_the_same(cli, share, fol
     assert first["code"] == "Accepted"
     assert cli(*words, stdin=batch).record["Task ID"] == first["task_id"]
     assert cli(*words, "--format", "json", stdin=batch).json["code"] == "Duplicate"
-    cli("task", "wait", first["task_id"], "--timeout", 60, "--polling-interval", 1)
+    cli("task", "wait", first["task_id"], "--timeout", 120, "--polling-interval", 1)
     assert ((folder / "to/a").read_text(), (folder / "d e").read_text()) == ("from/a", "b c")
     gone = f'/{folder.name}/from\n"/{folder.name}/b c"\n'
     asked = cli("delete", "--batch", "-", "--recursive", share, "--format", "json", stdin=gone).json
-    cli("task", "wait", asked["task_id"], "--timeout", 60, "--polling-interval", 1)
+    cli("task", "wait", asked["task_id"], "--timeout", 120, "--polling-interval", 1)
     assert sorted(path.name for path in folder.iterdir()) == ["d e", "to"]
 
 
@@ -193,7 +193,7 @@ def test_events_are_told_apart_by_whether_they_are_errors(request, sites, cli, s
     request.addfinalizer(lambda: sites.clear_node_faults("archive"))
     sites.node_fault("archive", kind="write", no_space=True, times=1)
     task = cli.json("transfer", f"{share}:/{folder.name}/a", f"{share}:/{folder.name}/b")["task_id"]
-    cli("task", "wait", task, "--timeout", 60, "--polling-interval", 1)
+    cli("task", "wait", task, "--timeout", 120, "--polling-interval", 1)
     words = ["task", "event-list", task]
     text, document = both(cli, *words, "--filter-errors")
     errors = [each["code"] for each in document["DATA"]]
@@ -216,7 +216,7 @@ def test_open_task_is_changed_and_canceled(sites, cli, share, folder):
     assert cli.json("task", "show", task)["label"] == "second"
     assert cli.json("task", "cancel", task)["code"] in ("Canceled", "CancelAccepted")
     wait_until(lambda: cli.json("task", "show", task)["status"] == "FAILED")
-    cli("task", "wait", task, "--timeout", 5, "--polling-interval", 1, status=1)
+    cli("task", "wait", task, "--timeout", 120, "--polling-interval", 1, status=1)
 
 
 def test_files_are_removed(cli, share, folder):

@@ -34,7 +34,7 @@ def copied(running_sites):
     for number in range(7):
         wanted.add_item(f"/{folder.name}/none-{number}", f"/{folder.name}/none-{number}")
     task = demo.submit_transfer(wanted)["task_id"]
-    assert demo.task_wait(task, timeout=90, polling_interval=1)
+    assert demo.task_wait(task, timeout=200, polling_interval=1)
     yield demo, task
     shutil.rmtree(folder)
     patch.undo()

@@ -33,7 +33,7 @@ def open_page(browser, site: Site):
 
     def opened(name: str, address: str) -> Page:
         context = browser.new_context(base_url=site.stack.base_url, viewport={"width": 1280, "height": 900})
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
         page.goto(f"/signin/?next={address}")
@@ -131,7 +131,7 @@ def test_j3_access_is_asked_given_renewed_and_ends_by_itself(open_page, site: Si
     ada.get_by_role("button", name=re.compile("^Prepare [0-9]+ files?$")).click()
     ada.wait_for_url(re.compile("/requests/[0-9a-f-]{36}/$"))
     share = ada.url.rstrip("/").split("/")[-1]
-    expect(ada.get_by_role("status").filter(has_text="Ready to download")).to_be_visible(timeout=60_000)
+    expect(ada.get_by_role("status").filter(has_text="Ready to download")).to_be_visible()
     assert len(site.rules(f"/requests/{share}/")) == 1
 
     ada.goto(f"/access-requests/{request_id}/")

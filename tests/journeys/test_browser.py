@@ -23,7 +23,7 @@ def browser(site: Site, tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture
 def context(browser, site: Site):
     context = browser.new_context(base_url=site.stack.base_url, viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     yield context
     context.close()
 
@@ -90,7 +90,7 @@ def test_j1_a_researcher_finds_data_and_sends_them_to_her_collection(page: Page,
     page.get_by_label("Send into").fill("/home/ada/ice/")
     page.get_by_role("button", name="Send 24 files to Campus storage").click()
     page.wait_for_url(re.compile("/requests/[0-9a-f-]+/"))
-    expect(page.get_by_role("status").filter(has_text="Sent")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("status").filter(has_text="Sent")).to_be_visible()
 
     request_id = page.url.rstrip("/").split("/")[-1]
     arrived = [path for path in (site.stack.places.campus / "home/ada/ice").rglob("*.pp") if path.is_file()]
@@ -125,7 +125,7 @@ def test_j2_a_researcher_gets_a_prepared_share(page: Page, site: Site):
     page.get_by_role("button", name=re.compile("^Prepare 1 file")).click()
     page.wait_for_url(re.compile("/requests/[0-9a-f-]{36}/"))
     request_id = page.url.rstrip("/").split("/")[-1]
-    expect(page.get_by_role("status").filter(has_text="Ready to download")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("status").filter(has_text="Ready to download")).to_be_visible()
     assert len(wait_until(lambda: site.mails(request_id), "the mail")) == 1
 
     theirs = site.person("cy").ask_for_share("darwin-soi")
@@ -143,11 +143,11 @@ def test_j2_a_researcher_gets_a_prepared_share(page: Page, site: Site):
     site.let_time_pass(request_id, days=61)
     wait_until(lambda: not site.share_folder(request_id).exists(), "the folder gone")
     page.goto(f"/requests/{request_id}/")
-    expect(page.get_by_role("status").filter(has_text="Expired")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("status").filter(has_text="Expired")).to_be_visible()
     assert site.rules(f"/requests/{request_id}/") == []
     page.get_by_role("button", name="Ask for the same files again").click()
     page.wait_for_url(lambda url: request_id not in url)
-    expect(page.get_by_role("status").filter(has_text="Ready to download")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("status").filter(has_text="Ready to download")).to_be_visible()
 
 
 def sees_only_her_folder_in_the_file_manager(page: Page, hers: str, theirs: str) -> None:

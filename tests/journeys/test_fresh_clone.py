@@ -65,10 +65,11 @@ def clone() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.timeout(900)
 def test_the_check_passes_in_a_fresh_clone_for_an_ordinary_user(clone, as_ordinary_user):
     command = [*as_ordinary_user, str(clone / "script/demo"), "--check", "--port", str(free_port())]
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
-    done = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False, timeout=380)
+    done = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False, timeout=780)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert "main job: ok" in done.stdout
     assert [words for words in STEPS_SEEN if words not in done.stdout] == []

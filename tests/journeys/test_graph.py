@@ -40,7 +40,7 @@ def wait_for_job(person: Person, url: str, *statuses: str):
         job = person.api(f"graphs/{job_id}")
         return job if job["status"] in statuses else None
 
-    return wait_until(look, f"graph {job_id} in {statuses}", timeout_s=90)
+    return wait_until(look, f"graph {job_id} in {statuses}")
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def is_whole(site: Site) -> bool:
 
 
 def assert_open_once(site: Site, ada: Person, request_id: str) -> None:
-    request = ada.wait(request_id, "open", timeout_s=90)
+    request = ada.wait(request_id, "open")
     tasks = [task for task in site.tasks(f"Causeway share {request_id}") if task["type"] == "TRANSFER"]
     assert len(tasks) == 1
     assert [rule["id"] for rule in site.rules(f"/requests/{request_id}/")] == [request["share"]["rule_id"]]

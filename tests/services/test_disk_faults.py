@@ -62,7 +62,7 @@ class Copy:
         (self.there / "good.txt").write_text("good")
         self.task_id = ""
 
-    def begin(self, *, lasts_s=60, **options):
+    def begin(self, *, lasts_s=600, **options):
         deadline = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=lasts_s)
         asked = TransferData(self.sites.collection("archive"), self.sites.collection("campus"), deadline=deadline, **options)
         asked.add_item(f"/public/{self.name}/", f"/~/{self.name}/", recursive=True)
@@ -82,7 +82,7 @@ class Copy:
         assert code in self.faults()
 
     def wait_for_end(self, status="SUCCEEDED"):
-        task = wait_until(lambda: (found := self.task())["status"] != "ACTIVE" and found, timeout_s=60)
+        task = wait_until(lambda: (found := self.task())["status"] != "ACTIVE" and found, timeout_s=150)
         assert task["status"] == status, (task, list(self.ada.task_event_list(self.task_id)))
         return task
 
@@ -123,7 +123,7 @@ def test_what_the_source_may_not_read_is_told_and_tried_again(copy, secret):
 
 
 def test_it_fails_at_the_deadline_with_all_the_rest_there(copy, secret):
-    copy.begin(lasts_s=4)
+    copy.begin(lasts_s=8)
     task = copy.wait_for_end("FAILED")
     assert task["fatal_error"]["code"] == "EXPIRED"
     assert "PERMISSION_DENIED" in copy.faults()

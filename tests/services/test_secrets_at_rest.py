@@ -49,7 +49,7 @@ def test_what_opens_something_is_stored_as_a_hash_only(sites, folder):
 def copy(sites, folder):
     """A copy between the nodes, whose ticket travels; while it lasts the store holds the ticket's hash."""
     demo = sites.service("demo", data_access="campus")
-    sites.node_fault("archive", kind="get", times=1, delay_s=1)
+    sites.node_fault("archive", kind="get", times=1, delay_s=3)
     asked = TransferData(sites.collection("share"), sites.collection("campus"))
     asked.add_item(f"/{folder.name}/a", f"/home/ada/{folder.name}")
     task_id = demo.submit_transfer(asked)["task_id"]

@@ -240,7 +240,7 @@ def everything(version: Version) -> list[Wanted]:
     return [Wanted(Version.objects.select_related("dataset").get(pk=version.pk), FileQuery())]
 
 
-def run_until(request: DataRequest, *statuses: str, seconds: float = 30) -> DataRequest:
+def run_until(request: DataRequest, *statuses: str, seconds: float = 90) -> DataRequest:
     """Do what workers do, one step after the other, until the request is in one of the states."""
     deadline = time.monotonic() + seconds
     while request.status not in statuses:

@@ -51,7 +51,7 @@ def test_the_rule_appears_when_the_embargo_lifts_and_not_before(world, publish_r
     Dataset.objects.filter(pk=version.dataset_id).update(embargo_ends_at=timezone.now() - dt.timedelta(seconds=1))
     sweep()
     assert rules_on(version) == {"anonymous"}
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while https_status(world, version) != 200:  # a rule is known to the node within a second
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -58,7 +58,7 @@ def test_localglobus_command_prints_ready_after_writing_its_environment_and_stop
         assert process.stdout.readline() == "ready\n"
         assert "export GLOBUS_SDK_SERVICE_URL_TRANSFER=" in (tmp_path / "env").read_text()
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(90) == 0
     assert not (tmp_path / "run" / "processes.json").exists()
 
 
@@ -73,7 +73,7 @@ def test_env_of_the_local_globus_names_all_that_its_users_need_with_an_address_o
 def test_a_program_of_the_sdk_works_in_a_shell_that_sourced_the_env(globus_stack, tmp_path):
     (tmp_path / "program.py").write_text(SDK_PROGRAM)
     words = f'. "{globus_stack.places.globus}/env" && exec "{sys.executable}" program.py'
-    done = subprocess.run(["sh", "-c", words], cwd=tmp_path, env={}, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(["sh", "-c", words], cwd=tmp_path, env={}, capture_output=True, text=True, check=False, timeout=120)
     told = done.stdout.splitlines()
     assert [told[0], told[1][:15], *told[2:]] == [  # other tests make folders in the shares
         "Causeway Archive a1b-north-america atlantic-profiles",
@@ -122,7 +122,7 @@ def test_each_process_gets_only_the_secrets_that_it_needs(stack):
 def test_site_is_whole_again_after_a_process_was_killed(stack, name):
     stack.kill(name)
     stack.supervisor.wait_ready(name)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while httpx.get(f"{stack.base_url}/readyz", trust_env=False).status_code != httpx.codes.OK:
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -140,7 +140,6 @@ def catalogue_of(stack: Stack) -> list[str]:
 
 
 @pytest.mark.journey
-@pytest.mark.timeout(400)
 def test_second_start_on_the_same_state_keeps_the_catalogue_and_loads_nothing(stack):
     before = catalogue_of(stack)
     assert len(before) >= 2 * 17

@@ -29,7 +29,7 @@ def small(name: str, code: str = SERVE, **more: Any) -> Service:
 
 
 def wait_until(look: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not look():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -96,7 +96,7 @@ def file_server(tmp_path, monkeypatch):
     served.url = f"https://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     yield served
     server.should_exit = True
-    thread.join(10)
+    thread.join(60)
 
 
 @pytest.fixture

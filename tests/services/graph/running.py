@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +74,7 @@ class Running:
 
     def call(self, method: str, path: str, *, token: str | None, status: int | None = None, **options) -> dict:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        answer = httpx.request(method, f"{self.url}{path}", headers=headers, trust_env=False, timeout=20, **options)
+        answer = httpx.request(method, f"{self.url}{path}", headers=headers, trust_env=False, timeout=60, **options)
         if status is not None:
             assert answer.status_code == status, answer.text
         return answer.json() if answer.content else {}
@@ -166,12 +166,11 @@ def run_service(globus_stack, redis_url: str, folder: Path) -> Iterator[Running]
         service.watchdog.close()
 
 
-def wait_until(is_true, *, times: int = 600):
-    for _ in range(times):
-        try:
+def wait_until(is_true, *, timeout_s: float = 120):
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        with suppress(httpx.TransportError):
             if is_true():
                 return
-        except httpx.TransportError:
-            pass
         time.sleep(0.1)
     raise AssertionError("it did not happen")

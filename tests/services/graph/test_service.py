@@ -206,7 +206,6 @@ def test_clean_up_removes_the_rule_and_the_folder(running, ada):
     running.call("DELETE", f"/v1/graphs/{done['id']}", token=ada, status=202)
 
 
-@pytest.mark.timeout(240)
 def test_a_worker_killed_while_it_writes_costs_seconds_and_leaves_one_rule(running, ada):
     order_node_fault(running, {"kind": "put", "delay_s": 30})
     asked = {
@@ -248,7 +247,6 @@ def test_a_rule_whose_answer_was_lost_is_found_again(running, ada):
     assert len([rule for rule in running.rules() if rule["path"] == done["path"]]) == 1
 
 
-@pytest.mark.timeout(240)
 def test_a_lost_message_costs_a_sweep(running, ada, redis_url):
     running.kill("worker")
     asked = {
@@ -267,10 +265,11 @@ def test_a_lost_message_costs_a_sweep(running, ada, redis_url):
 def test_a_token_that_expires_while_its_answer_is_kept_is_refused(running):
     token = running.tokens("Ada", running.scope)
     with contextlib.closing(sqlite3.connect(running.stack.places.globus / "localglobus.sqlite", timeout=20)) as db:
-        db.execute("update token set expires_at = ? where hash = ?", (int(time.time()) + 2, hashlib.sha256(token.encode()).hexdigest()))
+        ends_at = int(time.time()) + 8
+        db.execute("update token set expires_at = ? where hash = ?", (ends_at, hashlib.sha256(token.encode()).hexdigest()))
         db.commit()
     running.call("GET", "/v1/graphs/00000000-0000-4000-8000-000000000000", token=token, status=404)
-    time.sleep(2.1)
+    wait_until(lambda: time.time() > ends_at + 0.1)  # sooner than what introspection told is forgotten
     running.call("GET", "/v1/graphs/00000000-0000-4000-8000-000000000000", token=token, status=401)
 
 

@@ -43,14 +43,14 @@ def test_it_ends_well_on_sigterm(start_localglobus):
 
 def test_a_second_one_on_the_same_port_names_the_port(localglobus, tmp_path):
     command = [sys.executable, "-m", "services.localglobus", "--data", str(tmp_path), "--port", str(localglobus.port)]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert f"127.0.0.2:{localglobus.port}" in done.stderr
 
 
 def test_it_listens_on_loopback_only(tmp_path):
     command = [sys.executable, "-m", "services.localglobus", "--data", str(tmp_path), "--host", "0.0.0.0"]
-    assert subprocess.run(command, cwd=CHECKOUT, capture_output=True, timeout=30, check=False).returncode == 2
+    assert subprocess.run(command, cwd=CHECKOUT, capture_output=True, timeout=60, check=False).returncode == 2
 
 
 @pytest.mark.parametrize("place", [["--host=172.30.86.2"], ["--node=archive=https://172.30.86.2:8000"]])

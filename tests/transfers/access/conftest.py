@@ -52,7 +52,7 @@ def work(request: AccessRequest, *, at_once: bool = True) -> AccessRequest:
         AccessRequest.objects.filter(pk=request.pk).update(due_at=timezone.now())
     following.follow(str(request.pk))
     request.refresh_from_db()
-    time.sleep(0.01)  # mails are told apart by when they were written
+    time.sleep(0.03)  # mails are told apart by when they were written
     return request
 
 

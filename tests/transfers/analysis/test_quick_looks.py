@@ -5,6 +5,7 @@ import time
 import pytest
 from django.utils import timezone
 
+from tests.services.graph.running import wait_until
 from transfers.analysis import quick_looks
 from transfers.analysis.models import QuickLook
 
@@ -12,14 +13,14 @@ pytestmark = pytest.mark.long
 
 
 def draw(look, *statuses):
-    for _ in range(600):
+    deadline = time.monotonic() + 90
+    while look.status not in statuses:
+        assert time.monotonic() < deadline, look.status
         QuickLook.objects.filter(pk=look.pk).update(due_at=timezone.now())
         quick_looks.draw(look.pk)
         look.refresh_from_db()
-        if look.status in statuses:
-            return look
         time.sleep(0.05)
-    raise AssertionError(look.status)
+    return look
 
 
 def test_a_published_variable_gets_its_chart_and_nothing_is_left(drawable, service):
@@ -31,11 +32,7 @@ def test_a_published_variable_gets_its_chart_and_nothing_is_left(drawable, servi
     assert look.kind == "series"
     assert "warms by 4.5 K" in look.text_alternative
     folder = service.stack.places.archive / "results" / "graphs" / look.service_id
-    for _ in range(600):
-        if not folder.exists():
-            break
-        time.sleep(0.05)
-    assert not folder.exists()
+    wait_until(lambda: not folder.exists())
     assert {rule["id"] for rule in service.rules()} <= before
 
 

@@ -40,7 +40,7 @@ class Index:
 
 
 def wait_for_task(client: SearchClient, task_id: str) -> Any:
-    until = time.monotonic() + 40
+    until = time.monotonic() + 90
     while (task := client.get_task(task_id))["state"] == "PENDING":
         assert time.monotonic() < until, task
         time.sleep(0.02)

@@ -118,7 +118,7 @@ def test_tick_is_left_out_while_the_last_run_is_under_way(sites, demo, folder):
 
 
 def test_timer_is_paused_resumed_renamed_and_deleted(sites, demo, folder):
-    start = datetime.now(UTC) + timedelta(seconds=5)
+    start = datetime.now(UTC) + timedelta(seconds=8)
     timer = make(demo, OnceTimerSchedule(datetime=start), copy(sites, folder))
     number = timer["job_id"]
     assert demo.pause_job(number)["message"] == f"Successfully paused job {number}."
@@ -255,7 +255,7 @@ def test_wrong_timer_is_refused(sites, demo, folder, changed):
 
 def test_a_timer_that_cannot_be_run_does_not_hold_up_the_others(sites, demo, folder):
     late = make(demo, OnceTimerSchedule(), copy(sites, folder, deadline="9999-12-31T23:59:59-14:00"), name="Beyond all years")
-    spoiled = make(demo, OnceTimerSchedule(datetime=datetime.now(UTC) + timedelta(seconds=1)), copy(sites, folder), name="Spoiled")
+    spoiled = make(demo, OnceTimerSchedule(datetime=datetime.now(UTC) + timedelta(seconds=8)), copy(sites, folder), name="Spoiled")
     with closing(sqlite3.connect(sites.globus.data / "localglobus.sqlite", timeout=30)) as db, db:
         db.execute("UPDATE timer SET body = '[]' WHERE id = ?", (spoiled["job_id"],))
     for timer, code in ((late, "BadRequest"), (spoiled, "InternalError")):

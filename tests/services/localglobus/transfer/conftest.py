@@ -43,13 +43,13 @@ class Sites:
         command += ["--control", self.globus.url, "--secret-file", str(self.globus.data / f"dtn-{node}.secret"), "--faults"]
         with (self.folder / f"{node}.log").open("ab") as log:
             process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=log)
-        assert process.stdout.readline() == b"ready\n", (self.folder / f"{node}.log").read_text()
         self.nodes[node] = process
+        assert process.stdout.readline() == b"ready\n", (self.folder / f"{node}.log").read_text()
 
     def stop_node(self, node: str, number: int = signal.SIGTERM) -> None:
         process = self.nodes.pop(node)
         process.send_signal(number)
-        process.wait(timeout=20)
+        process.wait(timeout=60)
         process.stdout.close()
 
     def collection(self, name: str) -> str:
@@ -125,7 +125,7 @@ class Sites:
             self.globus.stop(signal.SIGKILL)
 
 
-def wait_until(condition: Callable[[], object], *, timeout_s: float = 40) -> object:
+def wait_until(condition: Callable[[], object], *, timeout_s: float = 90) -> object:
     """The first true value of `condition`."""
     until = time.monotonic() + timeout_s
     while time.monotonic() < until:

@@ -62,7 +62,7 @@ def test_task_that_was_begun_ends_at_its_deadline(control, node, portal, task_id
 
 def test_named_deadline_ends_a_task_in_the_queue_too(control, node, portal):  # noqa: F811
     archive, share = (control.env[f"CAUSEWAY_{name}_COLLECTION"] for name in ("ARCHIVE", "SHARE"))
-    asked = TransferData(archive, share, deadline=datetime.now(UTC) + timedelta(seconds=2))
+    asked = TransferData(archive, share, deadline=datetime.now(UTC) + timedelta(seconds=6))
     asked.add_item("/a", "/b")
     task = portal.submit_transfer(asked)["task_id"]
     wait_until(lambda: portal.get_task(task)["status"] == "FAILED")

@@ -192,7 +192,7 @@ def test_cancellation_reaches_the_node_and_ends_without_it_when_its_lease_is_ove
     assert node.say(f"orders/{order['id']}/heartbeat", counters=ZERO, fault=None).json()["action"] == "cancel"
     assert portal.get_task(task_id)["status"] == "ACTIVE"
     change(control, "UPDATE copy_order SET leased_until = 0 WHERE id = ?", order["id"])
-    assert portal.task_wait(task_id, timeout=20, polling_interval=1)
+    assert portal.task_wait(task_id, timeout=60, polling_interval=1)
     assert portal.get_task(task_id)["fatal_error"]["code"] == "CANCELED"
 
 

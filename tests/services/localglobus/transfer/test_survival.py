@@ -43,7 +43,7 @@ def test_killed_in_the_middle_finishes_once(own_sites, victim):
     else:
         sites.stop_node(victim, signal.SIGKILL)
         sites.start_node(victim)
-    task = wait_until(lambda: (found := ada.get_task(task_id).data)["status"] != "ACTIVE" and found, timeout_s=60)
+    task = wait_until(lambda: (found := ada.get_task(task_id).data)["status"] != "ACTIVE" and found, timeout_s=120)
     assert task["status"] == "SUCCEEDED", list(ada.task_event_list(task_id))
     source, target = sites.root("archive") / "data/public/many", sites.root("campus") / "home/ada/many"
     assert {path.name: path.read_bytes() for path in source.iterdir()} == {path.name: path.read_bytes() for path in target.iterdir()}

@@ -115,8 +115,9 @@ def test_missing_permission_is_a_fault_that_a_rule_heals(sites, portal, folder):
     asked = TransferData(sites.collection("archive"), sites.collection("campus"))
     asked.add_item("/closed/again.nc", f"/~/{folder.name}.nc")
     task_id = ada.submit_transfer(asked)["task_id"]
-    held = wait_until(lambda: (task := ada.get_task(task_id))["faults"] and task)
-    assert (held["status"], held["is_ok"], held["nice_status"]) == ("ACTIVE", False, "PERMISSION_DENIED")
+    held = wait_until(lambda: (task := ada.get_task(task_id))["nice_status"] == "PERMISSION_DENIED" and task)
+    assert (held["status"], held["is_ok"]) == ("ACTIVE", False)
+    assert held["faults"] > 0
     assert "PERMISSION_DENIED" in [event["code"] for event in ada.task_event_list(task_id, query_params={"filter": "is_error:1"})]
     rule = {
         "DATA_TYPE": "access",
@@ -186,7 +187,9 @@ def test_canceled_task_stops(sites, portal, folder):
     sites.fault(kind="node.ticket", times=10_000, error={"http_status": 503, "code": "ServiceUnavailable", "message": "busy"})
     task_id = portal.submit_transfer(copy(sites, folder, source="/public/"))["task_id"]
     wait_until(lambda: "STARTED" in [event["code"] for event in portal.task_event_list(task_id)])
-    assert portal.cancel_task(task_id)["code"] == "Canceled"  # the node has let go before the answer
+    said = portal.cancel_task(task_id)["code"]
+    assert said in {"Canceled", "CancelAccepted"}  # the second when the node has not let go within the eight seconds of an answer
+    assert said == "CancelAccepted" or portal.get_task(task_id)["status"] == "FAILED"
     sites.clear_faults()
     task = finished(portal, task_id)
     assert (task["status"], task["fatal_error"]["code"]) == ("FAILED", "CANCELED")
@@ -196,7 +199,7 @@ def test_canceled_task_stops(sites, portal, folder):
 def test_deadline_ends_a_task(sites, portal, folder):
     ada = sites.person("ada", data_access="campus")
     asked = TransferData(
-        sites.collection("archive"), sites.collection("campus"), deadline=(datetime.now(UTC) + timedelta(seconds=2)).isoformat()
+        sites.collection("archive"), sites.collection("campus"), deadline=(datetime.now(UTC) + timedelta(seconds=6)).isoformat()
     )
     asked.add_item("/closed/secret.nc", "/~/never.nc")
     task = finished(ada, ada.submit_transfer(asked)["task_id"])
