@@ -29,6 +29,7 @@ urlpatterns = [
     re_path(SCAN + r"/?$", scans_api.ScanView.as_view(), name="scan"),
     re_path(SCAN + r"/changes/?$", scans_api.ScanChangesView.as_view(), name="scan-changes"),
     re_path(SCAN + r"/(?P<act>pause|resume|cancel|accept|discard|retry)/?$", scans_api.ScanActView.as_view(), name="scan-act"),
+    re_path(VERSION + r"/damage/?$", scans_api.DamageView.as_view(), name="damage"),
     re_path(DATASET + r"/watch/?$", scans_api.WatchView.as_view(), name="watch"),
     re_path(VERSION + r"/checks/?$", api.ChecksView.as_view(), name="checks"),
     re_path(VERSION + r"/review/?$", api.ReviewView.as_view(), name="review"),

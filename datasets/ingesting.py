@@ -19,6 +19,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from datasets import damaging
 from datasets.access import Visitor, check_curator
 from datasets.errors import ConflictError, NotClaimedError, NotReadyError, RefusedError, StaleStateError, UnavailableError
 from datasets.fileformats import format_of
@@ -32,14 +33,13 @@ from datasets.merging import (
     report,
     resolve_touched,
     settle,
-    spoilt_since,
     stage_files,
     stage_folders,
     start_staging,
     touched,
 )
 from datasets.models import Acceptance, Dataset, Location, ScanRun, Version, Watch
-from datasets.publishing import check_not_in_review, mark_damaged
+from datasets.publishing import check_not_in_review
 from datasets.recounting import recount
 from datasets.states import SCAN_WORKING, ScanStatus
 
@@ -184,13 +184,13 @@ def _take(run: ScanRun) -> bool:
     """
     version = run.version
     if run.accepted_at is None and not _is_automatic(run):
-        found = report(version, run.pk)
+        found = _report(run)
         if not found.is_none:
             facts: dict[str, Any] = {"n_new": found.n_new, "n_changed": found.n_changed, "n_missing": found.n_missing}
             run.move_to(ScanStatus.REPORTED, step="", error="", **facts)
             return False
     elif run.accepted_at is None and not is_empty(version):
-        report(version, run.pk)
+        _report(run)
     with transaction.atomic():
         run.keep_claim()  # holds the row: who pauses or cancels now waits for the end of this
         found = merge(version, accepted=run.pk if run.accepted_at else None)
@@ -203,6 +203,14 @@ def _take(run: ScanRun) -> bool:
             run.keep_claim(**counts)
         recount(version)
     return True
+
+
+def _report(run: ScanRun) -> Differences:
+    """Write down what differs, and what that says of published files, whatever becomes of the report."""
+    found = report(run.version, run.pk)
+    if _shares_location_with_published(run.version):
+        damaging.learn_from_report(run.version, run.pk, is_whole=False)
+    return found
 
 
 def _is_automatic(run: ScanRun) -> bool:
@@ -220,7 +228,7 @@ def _compare(run: ScanRun, inspect: Inspect | None) -> None:
     if location is None:
         raise NotReadyError(fields={"location": ["Say first where the files are."]})
     found = report(version, run.pk)
-    _alarm(version, found)
+    damaging.learn_from_report(version, run.pk, is_whole=True)
     n_proven = n_rewritten = 0
     if inspect:
         run.keep_claim(step="inspecting", n_to_inspect=found.n_touched, n_inspected=0)
@@ -231,10 +239,10 @@ def _compare(run: ScanRun, inspect: Inspect | None) -> None:
                 same = [path for path, known, sha256 in read if known == sha256]
                 other = [path for path, known, sha256 in read if known != sha256]
                 resolve_touched(run.pk, same=same, other=other)
+                damaging.learn_from_reading(version, same=same, other=other)
                 n_proven, n_rewritten = n_proven + len(read), n_rewritten + len(other)
                 run.keep_claim(n_inspected=n_proven)
     found = Differences(found.n_new, found.n_changed + n_rewritten, found.n_missing, found.n_touched - n_proven)
-    _alarm(version, found)
     run.keep_claim(n_new=found.n_new, n_changed=found.n_changed, n_missing=found.n_missing, n_to_check=found.n_touched)
 
 
@@ -263,24 +271,13 @@ def _finish(run: ScanRun) -> None:
     if version.is_draft:
         same = settle(version)
         facts["n_changed"] = max(run.n_changed - same, 0)
-        spoilt = spoilt_since(version)
-        if spoilt and _shares_location_with_published(version):
-            mark_damaged(version.dataset, from_version=spoilt[0], to_version=version.number - 1, damage=spoilt[1])
-            logger.error("published files are not what they were", extra={"dataset": str(version.dataset_id), "from_version": spoilt[0]})
+        if _shares_location_with_published(version):
+            damaging.learn_from_draft(version)
         recount(version)
         if run.found:
             complete_description(version.dataset, run.found)
         index_dataset(version.dataset)
     run.move_to(ScanStatus.DONE, finished_at=timezone.now(), step="", error="", **facts)
-
-
-def _alarm(version: Version, found: Differences) -> None:
-    """Mark a published version whose files differ from what was published."""
-    if not found.n_changed and not found.n_missing:
-        return
-    damage = f"{found.n_missing} files are gone and {found.n_changed} are not what was published"
-    mark_damaged(version.dataset, from_version=version.number, to_version=version.number, damage=damage)
-    logger.error("published files are not what they were", extra={"dataset": str(version.dataset_id), "version": version.number})
 
 
 def _shares_location_with_published(version: Version) -> bool:

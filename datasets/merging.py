@@ -86,15 +86,6 @@ SAME_AS_BEFORE = """
     returning before.id, fi.modified_at
 """
 
-# Published files that this draft ended although the bytes were to stay: gone, or other bytes under the same name.
-SPOILT = """
-    select min(before.first_version), count(*) filter (where now.id is null), count(*) filter (where now.id is not null)
-    from datasets_file before join datasets_folder f on f.id = before.folder_id
-    left join datasets_file now on now.folder_id = before.folder_id and now.name = before.name and now.first_version = %(version)s
-    where f.dataset_id = %(dataset)s and before.last_version = %(version)s - 1 and before.collection_path = ''
-    and (now.id is null or now.size_bytes <> before.size_bytes or now.sha256 <> before.sha256)
-"""
-
 # What a version holds at its own location. A draft's rows are those without an end.
 DRAFT = """
     select fi.id, fi.folder_id, fi.name, fi.size_bytes, fi.modified_at, fi.sha256 from datasets_file fi
@@ -264,14 +255,6 @@ def settle(version: Version) -> int:
             [[row[0] for row in same], [row[1] for row in same]],
         )
     return len(same)
-
-
-def spoilt_since(version: Version) -> tuple[int, str] | None:
-    """The first version whose published bytes a draft at the same location found gone or rewritten, and the words for it."""
-    with connection.cursor() as cursor:
-        cursor.execute(SPOILT, _keys(version))
-        first, n_gone, n_rewritten = cursor.fetchone()
-    return None if first is None else (first, f"{n_gone} files are gone and {n_rewritten} are not what was published")
 
 
 def _resolve_report(cursor: Any, keys: dict[str, Any]) -> None:

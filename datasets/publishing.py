@@ -8,10 +8,9 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import transaction
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from datasets import checking, dois
+from datasets import checking, damaging, dois
 from datasets.access import Visitor, check_curator
 from datasets.errors import ConflictError, InvalidError, NotReadyError
 from datasets.indexing import index_dataset
@@ -78,6 +77,7 @@ def publish(version: Version, *, user: Visitor, note: str = "") -> Version:
         dataset.save(update_fields=["published_at", "withdrawn_at"])
     index_dataset(dataset)
     dois.ask_for_registration(version)
+    damaging.note_replacement(version)
     version.dataset = dataset
     return version
 
@@ -102,6 +102,7 @@ def withdraw(version: Version, *, user: Visitor, reason: str, forward_url: str =
         dataset.save(update_fields=["withdrawn_at", "updated_at"])
         index_dataset(dataset)
     dois.tell_anew(dataset)
+    damaging.assess(dataset)
     version.dataset = dataset
     return version
 
@@ -165,15 +166,6 @@ def check_not_in_review(version: Version) -> None:
     """Raise ConflictError while a version waits for its reviewer: what is published is what she saw."""
     if version.is_in_review:
         raise ConflictError(f"Version {version.number} is in review. Send it back to change it.")
-
-
-def mark_damaged(dataset: Dataset, *, from_version: int, to_version: int, damage: str) -> int:
-    """Mark published versions whose bytes are no longer what was published, in the words of the latest finding; how many marks are new."""
-    versions = Version.objects.published().filter(dataset=dataset, number__range=(from_version, to_version)).exclude(damage=damage)
-    marked = versions.update(damaged_at=Coalesce("damaged_at", timezone.now()), damage=damage)
-    if marked:
-        DatasetEvent.objects.create(dataset=dataset, act="damage", note=f"versions {from_version} to {to_version}: {damage}")
-    return marked
 
 
 def _check_second_person(version: Version, user: Visitor) -> None:

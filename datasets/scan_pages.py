@@ -10,11 +10,11 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from datasets import ingesting, scanning
+from datasets import ingesting, scanning, watching
 from datasets.access import check_curator
 from datasets.errors import ConflictError, InvalidError, NotFoundError
 from datasets.finding import find_dataset
-from datasets.models import Acceptance, Dataset, ScanRun
+from datasets.models import Acceptance, Cadence, Dataset, ScanRun
 
 CHANGES_ON_A_PAGE = 100
 POLL_S = 2
@@ -74,19 +74,36 @@ def act_on_scan(request: HttpRequest, slug: str, scan_id: int, act: str) -> Http
 @never_cache
 @login_required
 @require_POST
+def scan_version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """Ask for a scan of one version, and go to its page. What does not go is said on the page of the damage."""
+    dataset = find_dataset(request.user, slug)
+    check_curator(request.user, dataset)
+    version = dataset.versions.filter(number=number).first()
+    if version is None:
+        raise NotFoundError
+    try:
+        return redirect(ingesting.ask_for_scan(version, user=request.user))
+    except (InvalidError, ConflictError) as error:
+        messages.error(request, " ".join([error.detail, *(words for texts in error.fields.values() for words in texts)]))
+        return redirect(version.damage_url)
+
+
+@never_cache
+@login_required
+@require_POST
 def change_watch(request: HttpRequest, slug: str) -> HttpResponse:
     """How the files are watched. Fields: those of `Watch`."""
     dataset = find_dataset(request.user, slug)
     check_curator(request.user, dataset)
-    asked = {name: request.POST[name] for name in ("acceptance",) if name in request.POST}
-    scanning.change_watch(dataset, user=request.user, **asked)
+    asked = {name: request.POST[name] for name in ("acceptance", "rescan_every") if name in request.POST}
+    watching.change_watch(dataset, user=request.user, **asked)
     messages.success(request, "How its files are watched is saved.")
     return redirect("datasets:desk", slug=slug)
 
 
 def watch_context(dataset: Dataset) -> dict[str, object]:
     """What the part of the desk shows that says how the files are watched."""
-    return {"watch": scanning.watch_of(dataset), "acceptances": Acceptance.choices}
+    return {"watch": watching.watch_of(dataset), "acceptances": Acceptance.choices, "cadences": Cadence.choices}
 
 
 def _find(request: HttpRequest, slug: str, scan_id: int) -> tuple[Dataset, ScanRun]:

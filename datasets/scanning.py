@@ -1,14 +1,13 @@
-"""What people do to a scan: pause it, go on, cancel it, accept or discard what it found, and say what becomes of the next one."""
+"""What people do to a scan: pause it, go on, cancel it, accept or discard what it found, and read its report."""
 
 from dataclasses import dataclass
 
-from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
 
 from datasets.access import Visitor, check_curator
 from datasets.errors import IllegalMoveError, InvalidError, NotFoundError
-from datasets.models import ChangeKind, Dataset, DatasetEvent, ScanChange, ScanRun, Version, Watch
+from datasets.models import ChangeKind, ScanChange, ScanRun, Version
 from datasets.publishing import check_not_in_review
 from datasets.states import ScanStatus
 
@@ -81,28 +80,6 @@ def discard_report(run: ScanRun, *, user: Visitor) -> ScanRun:
 def _answer(run: ScanRun, new: ScanStatus, user: Visitor, note: str = "", **facts: object) -> ScanRun:
     check_curator(user, run.version.dataset)
     return run.move_to(new, actor=user, note=note, **facts)
-
-
-@transaction.atomic
-def change_watch(dataset: Dataset, *, user: Visitor, **settings: str) -> Watch:
-    """Change how the files of a dataset are watched; what is not named stays. Raises InvalidError naming every wrong field."""
-    check_curator(user, dataset)
-    watch = watch_of(dataset)
-    for name, value in settings.items():
-        setattr(watch, name, value)
-    try:
-        watch.full_clean(validate_unique=False)
-    except ValidationError as error:
-        raise InvalidError(fields=error.message_dict) from error
-    watch.save()
-    note = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in settings.items())
-    DatasetEvent.objects.create(dataset=dataset, act="watch", actor=user, note=note)
-    return watch
-
-
-def watch_of(dataset: Dataset) -> Watch:
-    """The settings of a dataset, or the defaults."""
-    return Watch.objects.filter(dataset=dataset).first() or Watch(dataset=dataset)
 
 
 def totals(run: ScanRun) -> list[KindTotal]:

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from datasets.models import (
     AccessPolicy,
+    Alarm,
     Classification,
     Creator,
     Dataset,
@@ -241,12 +242,21 @@ class ScanChangeSerializer(serializers.ModelSerializer[ScanChange]):
         fields = ["path", "kind", "old_size_bytes", "size_bytes", "old_modified_at", "modified_at"]
 
 
+class AlarmSerializer(serializers.ModelSerializer[Alarm]):
+    """An alarm on a damaged version: `lifted_as` whole, replaced or withdrawn once it is lifted."""
+
+    class Meta:
+        model = Alarm
+        fields = ["words", "raised_at", "lifted_at", "lifted_as"]
+
+
 class WatchSerializer(serializers.ModelSerializer[Watch]):
     """How the files of a dataset are watched."""
 
     class Meta:
         model = Watch
-        fields = ["acceptance"]
+        fields = ["acceptance", "rescan_every", "rescan_due_at"]
+        read_only_fields = ["rescan_due_at"]
 
 
 class GrantSerializer(serializers.ModelSerializer[Grant]):

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from datasets import bulk, checking, datacite, dois, granting, ingesting, protecting, publishing, registering, series_pages, terms
+from datasets import alarming, bulk, checking, datacite, dois, granting, ingesting, protecting, publishing, registering, series_pages, terms
 from datasets.access import check_curator, check_staff
 from datasets.errors import ConflictError, InvalidError, NotFoundError
 from datasets.files import FileQuery, measure
@@ -42,7 +42,7 @@ def steward(request: HttpRequest) -> HttpResponse:
     for dataset in rows[:DATASETS_ON_A_PAGE]:
         version = next(iter(dataset.versions.all()), None)
         shown.append((dataset, version, next(iter(version.scans.all()), None) if version else None))
-    return render(request, "pages/steward_list.html", {"rows": shown, "next_url": next_url})
+    return render(request, "pages/steward_list.html", {"rows": shown, "next_url": next_url, "alarms": alarming.alarms_of(request.user)})
 
 
 @never_cache

@@ -1,11 +1,13 @@
-"""What is due in the catalogue, every few seconds: scans that wait for a worker or whose worker is gone, embargoes that end."""
+"""What is due in the catalogue, every few seconds: scans that wait for a worker or whose worker is gone, embargoes that end,
+rescans by the calendar, mails of alarms.
+"""
 
 import logging
 
 from celery import current_app, shared_task
 from django.utils import timezone
 
-from datasets import dois, protecting
+from datasets import alarming, dois, protecting, watching
 from datasets.models import ScanRun
 
 logger = logging.getLogger(__name__)
@@ -17,6 +19,8 @@ INGEST_TASK = "transfers.ingest"  # joins a scan with Globus and the graph servi
 def sweep() -> int:
     """Send a hint for each scan and each DOI that is due, write down ended embargoes. Safe to repeat: the claim lets one worker in."""
     protecting.lift_ended()
+    watching.request_due_rescans()
+    alarming.mail_alarms()
     due = list(ScanRun.objects.working().due(timezone.now()).values_list("pk", flat=True)[:100])
     for scan_id in due:
         current_app.send_task(INGEST_TASK, args=[scan_id], queue="catalogue", expires=60)

@@ -4,6 +4,7 @@ from django.urls import path
 
 from datasets import (
     browsing_pages,
+    damage_pages,
     description_pages,
     file_pages,
     machine_pages,
@@ -32,6 +33,7 @@ urlpatterns = [
     path("terms/", terms_pages.accept, name="accept-terms"),
     path("datasets/<slug:slug>/similar/", browsing_pages.show_similar, name="similar"),
     path("datasets/<slug:slug>/changes/", pages.list_changes, name="changes"),
+    path("datasets/<slug:slug>/damage/", damage_pages.show_damage, name="damage"),
     path("datasets/<slug:slug>/ask/", pages.ask, name="ask"),
     path("series/", series_pages.show_tree, name="series-tree"),
     path("series/<slug:slug>/", series_pages.show_series, name="series"),
@@ -52,6 +54,7 @@ urlpatterns = [
     path("steward/datasets/<slug:slug>/scan-progress/", steward_pages.scan_progress, name="scan-progress"),
     path("steward/datasets/<slug:slug>/describe/", description_pages.describe, name="describe"),
     path("steward/datasets/<slug:slug>/watch/", scan_pages.change_watch, name="watch"),
+    path("steward/datasets/<slug:slug>/versions/<int:number>/scan/", scan_pages.scan_version, name="scan-version"),
     path("steward/datasets/<slug:slug>/scans/<int:scan_id>/", scan_pages.show_scan, name="scan"),
     path("steward/datasets/<slug:slug>/scans/<int:scan_id>/<slug:act>/", scan_pages.act_on_scan, name="scan-act"),
     path("steward/datasets/<slug:slug>/<slug:act>/", steward_pages.act, name="desk-act"),

@@ -3,6 +3,7 @@
 How versions and scans move is written in `moving`.
 """
 
+from datasets.models.damage import Alarm, Damage, DamageKind, LiftedAs
 from datasets.models.dataset import AccessPolicy, Classification, Creator, Dataset, ShareVariant, Subject, Variable
 from datasets.models.deletion import DeletedRecord
 from datasets.models.doi import Doi
@@ -17,14 +18,18 @@ from datasets.models.searchterm import SearchTerm
 from datasets.models.series import Series, SeriesEvent, SeriesSteward
 from datasets.models.terms import Terms, TermsAcceptance
 from datasets.models.version import Location, LocationKind, Version
-from datasets.models.watch import Acceptance, Watch
+from datasets.models.watch import Acceptance, Cadence, Watch
 
 __all__ = [
     "Acceptance",
     "AccessPolicy",
+    "Alarm",
+    "Cadence",
     "ChangeKind",
     "Classification",
     "Creator",
+    "Damage",
+    "DamageKind",
     "Dataset",
     "DatasetEvent",
     "DeletedRecord",
@@ -34,6 +39,7 @@ __all__ = [
     "Folder",
     "FolderState",
     "Grant",
+    "LiftedAs",
     "Location",
     "LocationKind",
     "PrincipalType",

@@ -98,6 +98,11 @@ class Version(Moving):
         return f"{reverse('datasets:dataset', args=[self.dataset.slug])}?version={self.number}"
 
     @property
+    def damage_url(self) -> str:
+        """The page that lists its damaged files."""
+        return f"{reverse('datasets:damage', args=[self.dataset.slug])}?version={self.number}"
+
+    @property
     def is_draft(self) -> bool:
         """Whether it is still made; in review it waits for an answer, and nothing of it changes."""
         return self.status in VERSION_OPEN

@@ -140,7 +140,7 @@ def test_a_published_file_that_was_rewritten_in_its_own_size_is_damage(published
     run = scan(version, disk, ben)
     assert (run.n_changed, run.n_to_check) == (1, 0)
     version.refresh_from_db()
-    assert "1 are not what was published" in version.damage
+    assert "1 file is not what was published" in version.damage
 
 
 @pytest.mark.parametrize("is_known", [True, False])

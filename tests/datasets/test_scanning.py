@@ -3,7 +3,7 @@ import json
 import pytest
 from django.utils import timezone
 
-from datasets import ingesting, publishing, registering, scanning
+from datasets import ingesting, publishing, registering, scanning, watching
 from datasets.errors import ConflictError, ForbiddenError, IllegalMoveError
 from datasets.files import FileQuery, iterate, measure
 from datasets.models import ScanRun
@@ -90,7 +90,7 @@ def test_the_report_on_a_new_version_leaves_the_published_one_alone(published, d
 def test_the_dataset_says_what_becomes_of_what_a_scan_finds(ben, disk, chosen, of_empty, of_filled):
     version = registering.register(user=ben, slug="sea", title="Sea")
     registering.place(version, user=ben, collection_id=COLLECTION, base_path="/sea/")
-    scanning.change_watch(version.dataset, user=ben, acceptance=chosen)
+    watching.change_watch(version.dataset, user=ben, acceptance=chosen)
     disk.write("/sea/a", "1")
     run = ingesting.run_scan(ingesting.request_scan(version, user=ben).pk, disk.list_folder, disk.inspect)
     assert run.status == of_empty
@@ -203,4 +203,4 @@ def test_a_report_is_read_and_answered_in_the_browser(rewritten, disk, ben, brow
     assert client.post(f"{run.get_absolute_url()}accept/").status_code == 302
     assert ScanRun.objects.get(pk=run.pk).status == "queued"
     assert client.post("/steward/datasets/sea/watch/", {"acceptance": "always"}).status_code == 302
-    assert scanning.watch_of(rewritten.dataset).acceptance == "always"
+    assert watching.watch_of(rewritten.dataset).acceptance == "always"

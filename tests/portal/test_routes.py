@@ -36,6 +36,7 @@ SERIES = "api/v1/^series/(?P<slug>[a-z0-9-]+)"
 VERSION = DATASET + "/versions/(?P<number>[0-9]{1,9})"
 SCAN = VERSION + "/scans/(?P<scan_id>[0-9]{1,18})"
 SCAN_ACT = SCAN + "/(?P<act>pause|resume|cancel|accept|discard|retry)/?$"
+CHECK = "steward/datasets/<slug:slug>/versions/<int:number>/scan/"
 DESK_SCAN = "steward/datasets/<slug:slug>/scans/<int:scan_id>/"
 ASKED = "api/v1/^data-requests/(?P<pk>[^/.]+)"
 
@@ -127,6 +128,9 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     (SCAN + "/?$", "GET", "/api/v1/datasets/open/versions/1/scans/{scan}/", (401, 403, 403, 200, 200)),
     (SCAN + "/changes/?$", "GET", "/api/v1/datasets/open/versions/1/scans/{scan}/changes/", (401, 403, 403, 200, 200)),
     (SCAN_ACT, "POST", "/api/v1/datasets/open/versions/1/scans/{scan}/accept/", (401, 403, 403, 409, 409)),
+    (VERSION + "/damage/?$", "GET", "/api/v1/datasets/open/versions/1/damage/", (200, 200, 200, 200, 200)),
+    (VERSION + "/damage/?$", "GET", "/api/v1/datasets/draft/versions/1/damage/", (404, 404, 404, 200, 200)),
+    (VERSION + "/damage/?$", "GET", "/api/v1/datasets/closed/versions/1/damage/", (200, 200, 200, 200, 200)),
     (DATASET + "/watch/?$", "GET", "/api/v1/datasets/open/watch/", (401, 403, 403, 200, 200)),
     (DATASET + "/watch/?$", "PATCH", "/api/v1/datasets/draft/watch/", (401, 404, 404, 200, 200)),
     (DATASET + "/versions/?$", "GET", "/api/v1/datasets/open/versions/", (200, 200, 200, 200, 200)),
@@ -244,6 +248,9 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     (DESK_SCAN, "GET", "/steward/datasets/open/scans/{scan}/", (302, 403, 403, 200, 200)),
     (DESK_SCAN, "GET", "/steward/datasets/draft/scans/{scan}/", (302, 404, 404, 404, 404)),
     (DESK_SCAN + "<slug:act>/", "POST", "/steward/datasets/open/scans/{scan}/accept/", (302, 403, 403, 302, 302)),
+    ("datasets/<slug:slug>/damage/", "GET", "/datasets/closed/damage/", (200, 200, 200, 200, 200)),
+    ("datasets/<slug:slug>/damage/", "GET", "/datasets/draft/damage/", (404, 404, 404, 404, 404)),
+    (CHECK, "POST", "/steward/datasets/open/versions/1/scan/", (302, 403, 403, 302, 302)),
     ("steward/datasets/<slug:slug>/watch/", "POST", "/steward/datasets/draft/watch/", (302, 404, 404, 302, 302)),
     ("steward/table/", "GET", "/steward/table/", (302, 403, 403, 200, 200)),
     ("steward/table/", "POST", "/steward/table/", (302, 403, 403, 400, 400)),

@@ -1,0 +1,77 @@
+"""How the files of a dataset are watched: its settings, and the scans that are due by them."""
+
+import datetime as dt
+import logging
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from datasets.access import Visitor, check_curator
+from datasets.errors import InvalidError
+from datasets.models import Cadence, Dataset, DatasetEvent, ScanRun, Version, Watch
+
+logger = logging.getLogger(__name__)
+
+PERIODS = {
+    Cadence.DAILY: dt.timedelta(days=1),
+    Cadence.WEEKLY: dt.timedelta(days=7),
+    Cadence.MONTHLY: dt.timedelta(days=30),
+}
+MOST_DUE = 50
+
+
+def watch_of(dataset: Dataset) -> Watch:
+    """The settings of a dataset, or the defaults."""
+    return Watch.objects.filter(dataset=dataset).first() or Watch(dataset=dataset)
+
+
+@transaction.atomic
+def change_watch(dataset: Dataset, *, user: Visitor, **settings: str) -> Watch:
+    """Change how the files of a dataset are watched; what is not named stays. A rescan that is newly asked for is due at once.
+
+    Raises InvalidError naming every wrong field, ForbiddenError unless asked by a steward of the dataset or an operator.
+    """
+    check_curator(user, dataset)
+    watch = watch_of(dataset)
+    before = watch.rescan_every
+    for name, value in settings.items():
+        setattr(watch, name, value)
+    if watch.rescan_every != before:
+        watch.rescan_due_at = timezone.now() if watch.rescan_every != Cadence.NEVER else None
+    try:
+        watch.full_clean(validate_unique=False)
+    except ValidationError as error:
+        raise InvalidError(fields=error.message_dict) from error
+    watch.save()
+    note = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in settings.items())
+    DatasetEvent.objects.create(dataset=dataset, act="watch", actor=user, note=note)
+    return watch
+
+
+def request_due_rescans() -> int:
+    """Queue a scan of every version that is given out, in datasets whose rescan is due; how many. Safe to repeat.
+
+    Each version is held against its own location: what was published, and nothing that a draft will hold.
+    """
+    n_scans = 0
+    now = timezone.now()
+    for pk in list(Watch.objects.filter(rescan_due_at__lte=now).values_list("pk", flat=True)[:MOST_DUE]):
+        with transaction.atomic():
+            watch = Watch.objects.select_for_update(skip_locked=True).filter(pk=pk, rescan_due_at__lte=now).first()
+            if watch is None:
+                continue
+            watch.rescan_due_at = now + PERIODS[Cadence(watch.rescan_every)]
+            watch.save(update_fields=["rescan_due_at"])
+            n_scans += _rescan(pk)
+    return n_scans
+
+
+def _rescan(dataset_id: UUID) -> int:
+    offered = Version.objects.offered().filter(dataset_id=dataset_id, locations__isnull=False).distinct()
+    waiting = [version for version in offered if not version.scans.open().exists()]
+    for version in waiting:
+        ScanRun.objects.create(version=version)
+        logger.info("a scan is due", extra={"dataset": str(dataset_id), "version": version.number})
+    return len(waiting)
