@@ -20,6 +20,7 @@ class Protection:
     """How a dataset was kept at a moment."""
 
     is_published: bool
+    """And not withdrawn at that moment."""
     access_policy: str
     classification: str
     embargo_ends_at: dt.datetime | None
@@ -55,8 +56,9 @@ def protection_at(dataset: Dataset, moment: dt.datetime) -> Protection:
     events = list(DatasetEvent.objects.filter(dataset=dataset, act__in=[_act(name) for name in PROTECTION]).order_by("at", "id"))
     known = {name: _value_at(dataset, name, [event for event in events if event.act == _act(name)], moment) for name in PROTECTION}
     end = known["embargo_ends_at"]
+    is_withdrawn = dataset.withdrawn_at is not None and dataset.withdrawn_at <= moment
     return Protection(
-        is_published=dataset.published_at is not None and dataset.published_at <= moment,
+        is_published=dataset.published_at is not None and dataset.published_at <= moment and not is_withdrawn,
         access_policy=known["access_policy"],
         classification=known["classification"],
         embargo_ends_at=dt.datetime.fromisoformat(end) if end else None,
@@ -108,5 +110,5 @@ def _act(name: str) -> str:
 
 def _as_text(value: Any) -> str:
     if isinstance(value, dt.datetime):
-        return f"{value.astimezone(dt.UTC):%Y-%m-%dT%H:%M}Z"
+        return f"{value.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%S}Z"
     return str(value or "")

@@ -1,7 +1,8 @@
 """Who can see the files of a dataset, and what a person can see: through what, until when, now or at a moment of the past.
 
 Grants keep their history, so do memberships in groups and the changes of policy, classification and embargo. What is not kept is who was
-steward or operator when, and which identities were linked: those are told for now only.
+steward or operator when, and which identities were linked: those are told for now only. A withdrawal is told of while it lasts: once
+another version is published, the time in which the dataset was withdrawn is told as if it had been published all along.
 """
 
 import datetime as dt

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.core.cache import cache
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import CharField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from datasets.models import AccessPolicy, Dataset, Location, LocationKind, Version
@@ -36,21 +36,31 @@ class Opening:
 def openings_of(dataset: Dataset) -> set[Opening]:
     """The rules that a dataset asks for now: one for each folder that holds a published version.
 
-    None for restricted and controlled ones, and none before the end of an embargo. A folder in which files of another dataset lie that are
-    not read in place gets none either: its rule would open those too.
+    None for restricted and controlled ones, and none before the end of an embargo. A folder that lies in the place of another dataset, or
+    holds it, gets none either where that one is not as open: the rule would open its files too.
     """
     if not dataset.is_read_in_place:
         return set()
     principal_type = PRINCIPAL_TYPES[dataset.effective_policy]
     places = Location.objects.filter(version__dataset=dataset, version__in=Version.objects.offered(), kind=LocationKind.COLLECTION)
     wanted = {Opening(place.collection_id, place.base_path, principal_type) for place in places if place.collection_id}
-    return {opening for opening in wanted if not _holds_closed_files(opening, dataset)}
+    return {opening for opening in wanted if not _reaches_closed_files(opening, dataset)}
 
 
-def _holds_closed_files(opening: Opening, dataset: Dataset) -> bool:
-    below = Location.objects.filter(collection_id=opening.collection_id, base_path__startswith=opening.path)
-    closed = Dataset.objects.exclude(pk=dataset.pk).exclude(pk__in=Dataset.objects.readable_in_place(timezone.now()).values("pk"))
-    return below.filter(version__dataset__in=closed).exists()
+def _reaches_closed_files(opening: Opening, dataset: Dataset) -> bool:
+    above = [opening.path[:at] for at, character in enumerate(opening.path, start=1) if character == "/"]
+    overlapping = Location.objects.filter(
+        Q(base_path__startswith=opening.path) | Q(base_path__in=above), collection_id=opening.collection_id
+    )
+    return overlapping.filter(version__dataset__in=_closed_to(opening.principal_type).exclude(pk=dataset.pk)).exists()
+
+
+def _closed_to(principal_type: str) -> QuerySet[Dataset]:
+    """The datasets whose files these people may not read in place."""
+    open_to_them = Dataset.objects.readable_in_place(timezone.now())
+    if principal_type == PRINCIPAL_TYPES[AccessPolicy.PUBLIC]:
+        open_to_them = open_to_them.filter(access_policy=AccessPolicy.PUBLIC)
+    return Dataset.objects.exclude(pk__in=open_to_them.values("pk"))
 
 
 def open_dataset(dataset: Dataset) -> None:
@@ -77,7 +87,7 @@ def open_what_is_published() -> None:
     """
     if not cache.add("opening-swept", 1, timeout=SWEPT_EVERY_S):
         return
-    for dataset in Dataset.objects.filter(pk__in=[*_not_opened(), *_wrongly_open(), *_open_above_closed()]):
+    for dataset in Dataset.objects.filter(pk__in=[*_not_opened(), *_wrongly_open(), *_reaching_closed()]):
         if cache.get(_refused(dataset)):
             continue
         try:
@@ -112,13 +122,18 @@ def _wrongly_open() -> set[UUID]:
     return set(ArchiveRule.objects.exclude(rightly).values_list("dataset_id", flat=True)[:MOST])
 
 
-def _open_above_closed() -> set[UUID]:
-    """Datasets with a rule on a folder in which by now files of another dataset lie that are not read in place."""
-    closed = Dataset.objects.exclude(pk__in=Dataset.objects.readable_in_place(timezone.now()).values("pk"))
-    below = Location.objects.filter(
-        collection_id=OuterRef("collection_id"), base_path__startswith=OuterRef("path"), version__dataset__in=closed
-    ).exclude(version__dataset=OuterRef("dataset"))
-    return set(ArchiveRule.objects.filter(Exists(below)).values_list("dataset_id", flat=True)[:MOST])
+def _reaching_closed() -> set[UUID]:
+    """Datasets with a rule on a folder that by now overlaps with the place of another dataset which is not as open."""
+    found: set[UUID] = set()
+    for principal_type in PRINCIPAL_TYPES.values():
+        places = Location.objects.filter(collection_id=OuterRef("collection_id"), version__dataset__in=_closed_to(principal_type))
+        others = places.exclude(version__dataset=OuterRef("dataset")).alias(
+            rule_path=ExpressionWrapper(OuterRef("path"), output_field=CharField())
+        )
+        overlapping = others.filter(Q(base_path__startswith=OuterRef("path")) | Q(rule_path__startswith=F("base_path")))
+        rules = ArchiveRule.objects.filter(Exists(overlapping), principal_type=principal_type)
+        found |= set(rules.values_list("dataset_id", flat=True)[:MOST])
+    return found
 
 
 def _refused(dataset: Dataset) -> str:

@@ -81,6 +81,15 @@ def test_a_grant_opens_the_files_before_the_end(embargoed, ada, ben):
     assert decide(ada, embargoed).reason == Reason.GRANT
 
 
+def test_the_past_is_told_to_the_second_of_an_embargo_s_end(published):
+    dataset = published().dataset
+    end = (timezone.now() - DAY).replace(second=30, microsecond=0)
+    Dataset.objects.filter(pk=dataset.pk).update(embargo_ends_at=end)
+    dataset.refresh_from_db()
+    for seconds, is_embargoed in ((-1, True), (0, False)):
+        assert protecting.protection_at(dataset, end + dt.timedelta(seconds=seconds)).is_embargoed is is_embargoed
+
+
 def test_a_steward_lifts_an_embargo_early_and_may_set_another(embargoed, ada, ben):
     with pytest.raises(ForbiddenError):
         protecting.lift_embargo(embargoed, user=ada)

@@ -6,9 +6,9 @@ import uuid
 import pytest
 from django.utils import timezone
 
-from datasets import granting, registering, seeing
+from datasets import granting, publishing, registering, seeing
 from datasets.errors import ForbiddenError, InvalidError
-from datasets.models import Grant
+from datasets.models import Dataset, Grant
 from portal import signin
 from portal.auth import Group
 from portal.models import User
@@ -55,6 +55,22 @@ def test_an_open_dataset_says_everybody(published, ben):
     assert names(published("known", access_policy="registered").dataset, ben) >= {("signed-in", "Everybody who is signed in")}
     embargoed = published("later", embargo_ends_at=timezone.now() + HOUR).dataset
     assert ("everybody", "Everybody") not in names(embargoed, ben)
+
+
+def test_nobody_but_staff_sees_what_was_withdrawn_from_that_moment_on(published, ada, ben, browser):
+    version = published("open")
+    give(version.dataset, ben, ada.id)
+    before = timezone.now()
+    publishing.withdraw(version, user=ben, reason="The sensor was broken.")
+    dataset = Dataset.objects.get(pk=version.dataset_id)
+    assert {kind for kind, _ in names(dataset, ben)} <= {"steward", "operator"}
+    assert seeing.what_she_sees(ada.id, user=ada) == []
+    kept, ways = seeing.who_can_see(dataset, user=ben, moment=before)
+    assert kept.is_published
+    assert {way.kind for way in ways} >= {"everybody", "identity"}
+    assert [one.dataset for one in seeing.what_she_sees(ada.id, user=ada, moment=before)] == [dataset]
+    assert "<dd>withdrawn</dd>" in browser(ben).get("/steward/datasets/open/who-can-see/").content.decode()
+    assert "<dd>yes</dd>" in browser(ben).get("/steward/datasets/open/who-can-see/", {"at": before.isoformat()}).content.decode()
 
 
 def test_grants_that_ended_or_changed_are_told_as_they_were(dataset, ada, ben):

@@ -55,7 +55,7 @@ def test_a_person_is_judged_by_her_session_and_a_worker_by_nothing(browser, peop
 
 
 @pytest.mark.parametrize(("methods", "is_assured"), [(None, False), (["mfa"], True)])
-def test_a_bearer_token_is_judged_by_its_own_session(people, settings, monkeypatch, rf, methods, is_assured):
+def test_a_bearer_token_is_judged_by_its_own_session(people, settings, rf, methods, is_assured):
     told = Introspection(
         is_active=True,
         identity_id=people["ada"].pk,

@@ -201,13 +201,16 @@ def publish(dee: User, settings: Any) -> Callable[..., Version]:
 def publish_real(world: World, dee: User) -> Callable[..., Version]:
     """Writes files into the archive and publishes what Globus lists there."""
 
-    def make(slug: str | None = None, files: dict[str, bytes] | None = None, policy: str = "public", **description: Any) -> Version:
+    def make(
+        slug: str | None = None, files: dict[str, bytes] | None = None, policy: str = "public", *, folder: str = "", **description: Any
+    ) -> Version:
         slug = slug or f"real-{uuid.uuid4().hex[:8]}"
+        folder = folder or slug
         contents = (
             files if files is not None else {"/2020/jan.nc": b"january" * 100, "/2020/feb.nc": b"february" * 50, "/readme.txt": b"read"}
         )
         for path, content in contents.items():
-            target = world.archive / slug / path.lstrip("/")
+            target = world.archive / folder / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
         archive_id = uuid.UUID(world.environment["CAUSEWAY_ARCHIVE_COLLECTION"])
@@ -216,12 +219,14 @@ def publish_real(world: World, dee: User) -> Callable[..., Version]:
             for entry in globus.list_folder(archive_id, path):
                 yield ingesting.Entry(entry.name, entry.is_folder, entry.size_bytes, entry.modified_at)
 
-        return make_published(dee, slug, list_folder, policy, archive_id, **description)
+        return make_published(dee, slug, list_folder, policy, archive_id, folder=folder, **description)
 
     return make
 
 
-def make_published(dee: User, slug: str, list_folder: Any, policy: str, collection_id: uuid.UUID, **description: Any) -> Version:
+def make_published(
+    dee: User, slug: str, list_folder: Any, policy: str, collection_id: uuid.UUID, *, folder: str = "", **description: Any
+) -> Version:
     facts = {
         "abstract": "Levels of a sea that is not there, for tests.",
         "licence": "CC-BY-4.0",
@@ -230,7 +235,7 @@ def make_published(dee: User, slug: str, list_folder: Any, policy: str, collecti
         **description,
     }
     version = registering.register(user=dee, slug=slug, title=f"Dataset {slug}", **facts)
-    registering.place(version, user=dee, base_path=f"/{slug}/", collection_id=collection_id)
+    registering.place(version, user=dee, base_path=f"/{folder or slug}/", collection_id=collection_id)
     run = ingesting.scan(version, list_folder, user=dee)
     assert run.status == "done", run.error
     return publishing.publish(version, user=dee)

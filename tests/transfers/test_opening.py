@@ -92,6 +92,29 @@ def test_a_folder_above_closed_files_is_not_opened(publish_real, dee, world):
     assert rules_on(outer) == set(), "its rule would open the inner files too"
 
 
+@pytest.mark.parametrize(
+    ("inner_policy", "outer_policy", "on_inner", "on_outer"),
+    [
+        ("public", "restricted", set(), set()),
+        ("public", "registered", set(), {"all_authenticated_users"}),
+        ("registered", "public", {"all_authenticated_users"}, set()),
+        ("public", "public", {"anonymous"}, {"anonymous"}),
+    ],
+)
+def test_no_rule_reaches_files_of_another_dataset_that_is_not_as_open(publish_real, inner_policy, outer_policy, on_inner, on_outer):
+    folder = f"outer-{uuid.uuid4().hex[:8]}"
+    inner = publish_real(folder=f"{folder}/inner", policy=inner_policy)
+    sweep()
+    assert rules_on(inner), "nothing closed is near yet"
+    outer = publish_real(folder=folder, policy=outer_policy)
+    sweep()
+    assert rules_on(inner) == on_inner
+    assert rules_on(outer) == on_outer
+    Dataset.objects.filter(pk__in=[inner.dataset_id, outer.dataset_id]).update(access_policy="restricted")
+    sweep()
+    assert not rules_on(inner) | rules_on(outer)
+
+
 def test_a_draft_below_its_own_open_folder_is_refused(publish_real, dee):
     version = publish_real()
     draft = publishing.open_draft(version.dataset, user=dee)

@@ -36,7 +36,8 @@ def drawable_datasets(user: Any) -> list[Dataset]:
 
 
 def _may_draw(user: Any, dataset: Dataset) -> bool:
-    if not getattr(user, "is_authenticated", False) and dataset.access_policy == AccessPolicy.REGISTERED:
+    is_for_signed_in = dataset.effective_policy == AccessPolicy.REGISTERED and not (dataset.is_withdrawn or dataset.is_controlled)
+    if not getattr(user, "is_authenticated", False) and is_for_signed_in:
         return True
     return access.decide(user, dataset).is_allowed
 

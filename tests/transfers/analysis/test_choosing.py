@@ -1,8 +1,11 @@
+import datetime as dt
+
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.utils import timezone
 
 from datasets.errors import ForbiddenError, InvalidError
-from datasets.models import Variable
+from datasets.models import Dataset, Variable
 from transfers.analysis import choosing
 
 MONTHS = {f"/2015/nemo_1m_2015{m:02d}01-2015{m + 1:02d}01_grid-T.nc": 10 for m in (1, 2, 3)}
@@ -51,3 +54,18 @@ def test_only_datasets_that_she_may_read_are_offered(described, ada, dee):
     assert choosing.drawable_datasets(ada) == [open_to_all, for_known]
     assert choosing.drawable_datasets(AnonymousUser()) == [open_to_all, for_known]
     assert choosing.drawable_datasets(dee) == [open_to_all, for_known, kept]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"embargo_ends_at": timezone.now() + dt.timedelta(days=1)},
+        {"withdrawn_at": timezone.now()},
+        {"classification": "controlled"},
+    ],
+)
+def test_what_a_sign_in_alone_does_not_give_is_not_offered_before_it(described, facts):
+    dataset = described(policy="registered").dataset
+    assert choosing.drawable_datasets(AnonymousUser()) == [dataset]
+    Dataset.objects.filter(pk=dataset.pk).update(**facts)
+    assert choosing.drawable_datasets(AnonymousUser()) == []
