@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from services.dtn import s3
 from services.dtn.digests import Stamp
-from services.dtn.errors import IsDirectoryError, MissingError, NodeError, UnavailableError
+from services.dtn.errors import MissingError, NodeError, UnavailableError
 from services.dtn.journal import FileEntry
 from services.dtn.partials import part_name_for
 from services.dtn.s3_objects import ObjectFile, stamp_of
@@ -193,14 +193,13 @@ class ObjectPieces:
 class ObjectLanding:
     """Small files, put under their names many at a time (`storage.Landing`)."""
 
-    def __init__(self, bucket: s3.Bucket, key: Callable[[str], str]) -> None:
+    def __init__(self, bucket: s3.Bucket, key: Callable[[str], str], require_file_name: Callable[[str], None]) -> None:
         self._bucket = bucket
         self._key = key
+        self._require_file_name = require_file_name
         self._taken: list[tuple[FileEntry, str, bytes, str]] = []
 
     def write(self, entry: FileEntry, body: bytes) -> str:
-        if entry.destination_path.endswith("/"):
-            raise IsDirectoryError("A file's destination does not end with '/'.")
         digest = hashlib.sha256(body).hexdigest()
         self._taken.append((entry, self._key(entry.destination_path), body, digest))
         return digest
@@ -217,6 +216,7 @@ class ObjectLanding:
 
         def put(one: tuple[FileEntry, str, bytes, str]) -> NodeError | None:
             try:
+                self._require_file_name(one[0].destination_path)
                 self._bucket.put(one[1], one[2], digest=one[3])
             except NodeError as error:
                 return error

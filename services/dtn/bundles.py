@@ -47,9 +47,9 @@ class Wanted:
             return cls(paths, [], None)
         try:
             present = [None if one is None else Had(int(one["size"]), int(one["mtime_ns"]), one.get("sha256")) for one in had]
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
+        except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
             raise BadRequestError("'had' tells size and mtime_ns of each path, or null.") from error
-        if level not in {0, 1, 2, 3} or len(present) != len(paths):
+        if not isinstance(level, int) or level not in {0, 1, 2, 3} or len(present) != len(paths):
             raise BadRequestError("A 'sync_level' (0 to 3) needs 'had' for each path.")
         return cls(paths, present, level)
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -34,8 +34,7 @@ class ControlError(NodeError):
 class Heard:
     """What control told last of a ticket: its paths, and the mark under which it knows them."""
 
-    mark: str | None = None
-    rules: Rules = field(default_factory=Rules)
+    told: tuple[str | None, Rules] = (None, Rules())  # mark and rules change together: many threads look
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,12 @@ class TicketQuestion:
     def opened(self, answer: dict[str, Any], asked_at: float) -> Access:
         is_active, paths, mark = bool(answer["active"]), answer.get("paths"), answer.get("mark")
         rules = Rules()
-        if is_active and paths is None and mark is not None and mark == self.heard.mark:
-            rules = self.heard.rules
+        known, known_rules = self.heard.told
+        if is_active and paths is None and mark is not None and mark == known:
+            rules = known_rules
         elif is_active and paths is not None:
             rules = Rules(Rule(str(path), "r") for path in paths)
-            self.heard.rules, self.heard.mark = rules, mark
+            self.heard.told = mark, rules
         elif is_active:  # another answer came between
             raise UnavailableError("Control's answer is of an older question.")
         return Access(is_active=is_active, identity=None, username=None, rules=rules, asked_at=asked_at, task_id=answer.get("task_id"))
@@ -113,7 +113,7 @@ class Control:
             self._heard.move_to_end(digest)
             while len(self._heard) > MOST_TICKETS:
                 self._heard.popitem(last=False)
-        return TicketQuestion({"collection": collection, "ticket": ticket, "known": heard.mark}, heard)
+        return TicketQuestion({"collection": collection, "ticket": ticket, "known": heard.told[0]}, heard)
 
     async def exchange_code(self, form: Mapping[str, str]) -> dict[str, Any]:
         """Trade an authorization code for tokens, as the collection's public client (RFC 7636). Raises UnauthorizedError."""

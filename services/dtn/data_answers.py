@@ -189,7 +189,7 @@ class Answers:
         try:
             question = json.loads(asked.body)
             collection_id = str(question["collection"])
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise BadRequestError("The body is no JSON object with 'collection' and 'paths'.") from error
         wanted = Wanted.read(question)
         collection = self._node.collection(collection_id)

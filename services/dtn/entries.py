@@ -5,9 +5,10 @@ from typing import Any, Protocol
 
 from services.dtn.errors import InvalidPathError, NodeError, from_os_error
 from services.dtn.filters import FilterRule, is_included
-from services.dtn.paths import is_plain_name
+from services.dtn.paths import can_be_asked_for
 
 Entry = dict[str, Any]
+STEPS = frozenset({"", ".", ".."})  # between the slashes of some keys of buckets: told of type `other`, since no path leads there
 
 
 class MaySee(Protocol):
@@ -56,14 +57,16 @@ def walk(
         way = (*above, real_path)
         for found in sorted(entries, key=lambda one: str(one["name"])):
             is_link = found["link_target"] is not None
-            if (is_link and not follows_links) or found["type"] not in {"file", "dir"}:
+            if (is_link and not follows_links) or (found["type"] not in {"file", "dir"} and found["name"] not in STEPS):
                 continue
             if not is_included(found["name"], found["type"], rules):
                 continue
             is_folder = found["type"] == "dir"
             found_path = f"{folder}{found['name']}" + ("/" if is_folder else "")
-            if not is_plain_name(found["name"]):
-                yield _unreadable(found_path, InvalidPathError("A path holds no carriage return or line feed."))
+            if not can_be_asked_for(found["name"]):
+                yield _unreadable(
+                    found_path, InvalidPathError("A path holds no line feed, no step as a name, and no name above 255 bytes.")
+                )
                 continue
             if is_folder and is_link and storage.stat(found_path)[0].rstrip("/") + "/" in way:
                 continue

@@ -41,6 +41,11 @@ class Identity:
         """The subject as grid map files write it."""
         return grid_name(x509.load_pem_x509_certificate(self.certificate.read_bytes()).subject)
 
+    def check(self) -> None:
+        """Raise ValueError or OSError unless proxies can be signed with it."""
+        x509.load_pem_x509_certificate(self.certificate.read_bytes())
+        _load_key(self.key)
+
     def sign_proxy(self, request: bytes) -> bytes:
         """Return the proxy certificate (DER, RFC 3820) with which whoever made the request (DER) acts for this identity."""
         owner = x509.load_pem_x509_certificate(self.certificate.read_bytes())
@@ -136,9 +141,14 @@ def write_trust(folder: Path, authorities: list[str]) -> None:
 
 def require_authority(pem: str) -> None:
     """Raise ValueError unless this is the certificate of a CA whose name has the form that nodes give theirs: it ends in a policy file."""
-    subject = x509.load_pem_x509_certificate(pem.encode()).subject
+    try:
+        certificate = x509.load_pem_x509_certificate(pem.encode())
+        subject = certificate.subject
+        is_authority = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.InvalidVersion, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
+        raise ValueError(pem) from error
     is_plain = all(character.isalnum() or character in "-_. =/" for character in grid_name(subject))
-    if not is_plain or not grid_name(subject).startswith(f"/O={ORGANIZATION}/OU="):
+    if not is_authority or not is_plain or not grid_name(subject).startswith(f"/O={ORGANIZATION}/OU="):
         raise ValueError(pem)
 
 
@@ -165,9 +175,12 @@ def write_private(file: Path, content: bytes) -> None:
 
 def _load_key(file: Path) -> rsa.RSAPrivateKey:
     found = KEY_BLOCK.search(file.read_bytes())
-    key = serialization.load_pem_private_key(found[0] if found else b"", None)
+    try:
+        key = serialization.load_pem_private_key(found[0] if found else b"", None)
+    except TypeError as error:
+        raise ValueError("The key of a grid credential is not encrypted.") from error
     if not isinstance(key, rsa.RSAPrivateKey):
-        raise TypeError("The key of a grid credential is an RSA key.")
+        raise ValueError("The key of a grid credential is an RSA key.")  # noqa: TRY004  # of what is in a file
     return key
 
 

@@ -9,6 +9,7 @@ import hashlib
 import ipaddress
 import logging
 import re
+import secrets
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,10 +55,10 @@ class Openings:
     async def tell(self, request: Request) -> Response:
         """POST /.dtn/v1/gridftp: where the server of this ticket is."""
         asked = await read_json(request)
-        user, authority = _credential(asked)
         loop = asyncio.get_running_loop()
         collection = await loop.run_in_executor(self._node.readers, self._node.collection, str(asked.get("collection")))
         ticket, access = await require_ticket(request, self._node, collection)
+        user, authority = _credential(asked)
         site, folder = self._node.settings.gridftp, server_folder(self._node, collection.storage)
         if site is not None:
             return JSONResponse({"host": site.host, "port": site.port, "ca": None, "folder": folder})
@@ -76,7 +77,7 @@ class Openings:
         paths = [("R", path) for path in real_paths(collection.storage, [rule.path for rule in access.rules], access.may_read)]
         host = address_of(self._node)
         return GridServer(
-            servers_folder(self._node) / key, host=host, identity=self._node.gridftp.host(host), user=user,
+            servers_folder(self._node) / f"{key}-{secrets.token_hex(4)}", host=host, identity=self._node.gridftp.host(host), user=user,
             authorities=[self._node.gridftp.pem, authority], paths=paths,
         )  # fmt: skip
 

@@ -4,9 +4,12 @@
 certificate or proxy, key and chain, `trust` the CA certificates: a file, or a folder of them by hash (`/etc/grid-security/certificates`).
 """
 
+import stat
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+
+from services.dtn.gridftp_credentials import Identity
 
 KEYS = {"server", "folder", "credential", "trust"}
 
@@ -39,4 +42,10 @@ def read_site(file: Path | None, *, data: Path) -> GridSite | None:
     missing = [str(path) for path in (site.credential, site.trust) if not path.exists()]
     if missing:
         raise SiteError(f"{file}: {', '.join(missing)} is not there")
+    if stat.S_IMODE(site.credential.stat().st_mode) & 0o077:
+        raise SiteError(f"{site.credential} holds a key and may be read by others: chmod 600")
+    try:
+        Identity(site.credential, site.credential).check()
+    except (OSError, ValueError) as error:
+        raise SiteError(f"{site.credential} is no credential, which is one PEM file with certificate and plain RSA key: {error}") from error
     return site

@@ -116,8 +116,9 @@ class Pair:
             if time.monotonic() - heard_at > (SETTLE_S if errors else REPLY_S):
                 break
         if errors or ends:
-            silent = GridLostError("The server is silent.")
-            raise TransferError(errors.get("source") or (None if errors else silent), errors.get("destination"))
+            for side in ends if not errors else ():
+                errors[side] = GridLostError("The server is silent.")
+            raise TransferError(errors.get("source"), errors.get("destination"))
 
     def checksums(self, source_path: str | None, destination_path: str, *, size: int) -> tuple[str | None, str]:
         """Return the SHA-256 of both files, or of the destination's alone, each read by its own server. Raises TransferError."""

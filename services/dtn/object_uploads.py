@@ -79,6 +79,9 @@ class ObjectUpload:
         if self._parts.whole is None:
             stored = self._parts.parts()
             self._n_parts, self._sent_bytes = len(stored), sum(length for _, length in stored.values())
+        for other in self._stem.parent.glob(f"{self._stem.name}.*"):
+            if other != self._tail_file():  # S3 had stored this part when the node was killed
+                other.unlink(missing_ok=True)
         if self._tail_file().exists():
             self._tail_bytes = self._open_tail().seek(0, os.SEEK_END)
             is_there = True

@@ -1,8 +1,8 @@
 """Storage in a bucket, with folders as Globus' S3 connector shows them: what stands before a `/` in keys, and empty `folder/` objects.
 
-A folder is there when a key begins with it; making one puts the empty object that keeps it. Nothing is a link. Names that a path cannot
-have are not shown. Renaming is copying and deleting, object by object, since S3 has nothing else. How files get there is in `arriving.py`
-and `object_uploads.py`.
+A folder is there when a key begins with it; making one puts the empty object that keeps it. Nothing is a link. Names that no path can
+hold are listed, but not reached. Renaming is copying and deleting, object by object, since S3 has nothing else. How files get there is in
+`arriving.py` and `object_uploads.py`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from typing import TypeVar
 from services.dtn import s3, small_files
 from services.dtn.arriving import ObjectLanding, ObjectPieces
 from services.dtn.digests import Stamp
-from services.dtn.entries import Entry, MaySee, everything
+from services.dtn.entries import STEPS, Entry, MaySee, everything
 from services.dtn.errors import ChangedError, ExistsError, ForbiddenError, IsDirectoryError, MissingError, NodeError, NotDirectoryError
 from services.dtn.faults import Faults
 from services.dtn.object_uploads import ObjectTarget
-from services.dtn.paths import MAX_NAME_BYTES, is_part_name, is_plain_name, normalise
+from services.dtn.paths import is_part_name, normalise
 from services.dtn.s3_accounts import Account
 from services.dtn.s3_objects import ObjectFile, key_of, stamp_of
 from services.dtn.small_files import Answered
@@ -58,8 +58,9 @@ class ObjectStorage:
         for page in self._bucket.scan(prefix, delimiter="/"):
             is_there = is_there or bool(page.objects or page.prefixes)
             found = [(one.key[len(prefix) :], one) for one in page.objects]
-            listed = [_file_entry(name, one) for name, one in found if name != self._marker]
+            listed = [_file_entry(name, one) for name, one in found if name not in {"", self._marker}]
             listed += [_folder_entry(one[len(prefix) : -1]) for one in page.prefixes]
+            listed = [{**entry, "type": "other"} if entry["name"] in STEPS else entry for entry in listed]
             entries += [entry for entry in listed if self._is_shown(folder, entry, show_hidden, may_see)]
         if not is_there:
             if self._head(folder.rstrip("/")) is not None:
@@ -69,9 +70,9 @@ class ObjectStorage:
 
     def _is_shown(self, folder: str, entry: Entry, show_hidden: bool, may_see: MaySee) -> bool:
         name = entry["name"]
-        if not is_plain_name(name) or len(name.encode()) > MAX_NAME_BYTES or is_part_name(name):
+        if is_part_name(name) or (name.startswith(".") and not show_hidden):
             return False
-        return (show_hidden or not name.startswith(".")) and may_see(folder + name, is_folder=entry["type"] == "dir")
+        return may_see(folder + name, is_folder=entry["type"] == "dir")
 
     def stat(self, path: str) -> tuple[str, Entry]:
         normal = normalise(path)
@@ -244,7 +245,7 @@ class ObjectStorage:
         return s3.piece_bytes(size)
 
     def landing(self, *, order_id: str, made_folders: set[str], keeps_times: bool) -> ObjectLanding:
-        return ObjectLanding(self._bucket, self._key)
+        return ObjectLanding(self._bucket, self._key, self._require_file_name)
 
     @contextlib.contextmanager
     def target(self, path: str) -> Iterator[ObjectTarget]:

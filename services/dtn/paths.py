@@ -89,6 +89,11 @@ def is_plain_name(name: str) -> bool:
     return bool(name) and name not in {".", ".."} and "/" not in name and _FORBIDDEN.search(name) is None
 
 
+def can_be_asked_for(name: str) -> bool:
+    """Tell whether a path may hold this name; keys of a bucket have others too."""
+    return is_plain_name(name) and len(name.encode()) <= MAX_NAME_BYTES
+
+
 def is_part_name(name: str) -> bool:
     """Tell whether `name` is one of the node's own unfinished files, which nobody may read, write or list."""
     return PART_NAME.match(name) is not None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from services.dtn.errors import ChangedError, ForbiddenError, IsDirectoryError, MissingError, NodeError, from_os_error
+from services.dtn.errors import ChangedError, ForbiddenError, InvalidPathError, IsDirectoryError, MissingError, NodeError, from_os_error
 from services.dtn.faults import Fault, Faults
 from services.dtn.paths import Root, is_part_name, is_plain_name, normalise, open_entry
 
@@ -94,6 +94,8 @@ class SmallFiles:
                     yield Answered(index, error=error)
                 except OSError as error:
                     yield Answered(index, error=from_os_error(error, path=path))
+                except UnicodeEncodeError:
+                    yield Answered(index, error=InvalidPathError("A path is UTF-8."))
         finally:
             self._held.close()
 

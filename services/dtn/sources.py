@@ -142,7 +142,7 @@ class LocalSource:
 
     def walk(self, path: str, filter_rules: Sequence[dict[str, Any]], *, follows_links: bool) -> Iterator[Entry]:
         may_see = self.require(path).may_see if follows_links else everything
-        with _disk_faults():
+        with _disk_faults(path):
             self.require(self._collection.storage.stat(path.rstrip("/") + "/")[0])
             rules = filters_from(filter_rules)
             for entry in walk(self._collection.storage, path, rules, follows_links=follows_links, may_see=may_see):
@@ -152,7 +152,7 @@ class LocalSource:
     @contextlib.contextmanager
     def fetch(self, path: str, *, offset: int, length: int | None, etag: str | None, wants_digest: bool) -> Iterator[Fetched]:
         self.require(path)
-        with _disk_faults():
+        with _disk_faults(path):
             file = self._collection.storage.open(path)
         try:
             self.require(file.real_path)
@@ -177,13 +177,13 @@ class LocalSource:
 
     def digest(self, path: str, etag: str, stop: threading.Event) -> str:
         self.require(path)
-        with _disk_faults():
+        with _disk_faults(path):
             file = self._collection.storage.open(path)
         try:
             self.require(file.real_path)
             if file.stamp.etag != etag:
                 raise PullError("FILE_CHANGED", f"{path} changed at the source while it was copied.", is_source=True)
-            with _disk_faults():
+            with _disk_faults(path):
                 return self._node.digests.compute(file, lambda _: _raise_if(stop))
         finally:
             file.close()
@@ -217,7 +217,7 @@ class _LocalFile:
 
     def read_into(self, buffer: memoryview) -> int:
         self._source.require(self._path)
-        with _disk_faults():
+        with _disk_faults(self._path):
             n_bytes = self._file.read_into(buffer[: self._left], self._offset)
         self._offset += n_bytes
         self._left -= n_bytes
@@ -230,13 +230,14 @@ def _raise_if(stop: threading.Event) -> None:
 
 
 @contextlib.contextmanager
-def _disk_faults() -> Iterator[None]:
+def _disk_faults(path: str) -> Iterator[None]:
     try:
         yield
     except NodeError as error:
-        if error.http_status == 400:
-            raise PullError(error.code, error.message, is_final=True, is_source=True) from error
-        raise PullError(CODES.get(error.http_status, "ENDPOINT_ERROR"), error.message, is_source=True) from error
+        raise source_fault(error.http_status, error.code, error.message, path=path) from error
+    except OSError as error:
+        said = from_os_error(error, path=path)
+        raise source_fault(said.http_status, said.code, said.message, path=path) from error
 
 
 def mtime_of(entry: Entry) -> int:

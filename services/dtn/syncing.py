@@ -5,8 +5,9 @@ Levels as Globus has them: 0 the destination exists, 1 sizes are equal, 2 the so
 
 from services.dtn.copy_state import CopyState
 from services.dtn.digests import digest_of
+from services.dtn.errors import ForbiddenError
 from services.dtn.journal import FileEntry
-from services.dtn.paths import is_plain_name
+from services.dtn.paths import can_be_asked_for
 from services.dtn.small_files import Had
 
 
@@ -26,8 +27,11 @@ def is_known_to_be_current(level: int, entry: FileEntry, present: Had) -> bool:
 
 
 def own_digest(state: CopyState, path: str) -> str:
-    """Return the SHA-256 of what is at the destination."""
-    file = state.storage.open(path)
+    """Return the SHA-256 of what is at the destination; "" for what the node may not read: it is replaced, as by the other levels."""
+    try:
+        file = state.storage.open(path)
+    except (ForbiddenError, PermissionError):
+        return ""
     try:
         file.announce(0, file.stamp.size)
         return state.node.digests.known(file.stamp) or digest_of(file, lambda _: state.raise_if_stopped())
@@ -68,7 +72,7 @@ def delete_extra(state: CopyState) -> None:
         while waiting:
             folder = waiting.pop()
             for entry in state.storage.list_folder(folder)[1]:
-                if not is_plain_name(entry["name"]):  # nobody could have copied it here
+                if not can_be_asked_for(entry["name"]):  # nobody could have copied it here
                     continue
                 is_folder = entry["type"] == "dir" and entry["link_target"] is None
                 path = folder + entry["name"] + ("/" if is_folder else "")

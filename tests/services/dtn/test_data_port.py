@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import json
 import re
 import socket
 import ssl
@@ -110,6 +111,30 @@ def test_what_is_no_request_is_refused_and_the_connection_ends(archive, port, se
         while block := stream.recv(1 << 16):
             answer += block
     assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        '{"collection": "%s", "paths": ["/open/a.nc"], "had": [null], "sync_level": []}',
+        '{"collection": "%s", "paths": ["/open/a.nc"], "had": [{"size": 1e999, "mtime_ns": 0}], "sync_level": 1}',
+        '{"collection": "%s", "paths": {"a": 1}}', "[]", "{", "[" * 100_000,
+    ],
+)  # fmt: skip
+def test_a_bundle_that_is_not_understood_is_refused_at_both_ports(archive, connection, files, asked):
+    body = asked.replace("%s", files[0])
+    status, _, answer = ask(connection, "POST", "/.dtn/v1/bundle", body)
+    assert (status, json.loads(answer)["code"]) == (400, "BadRequest")
+    assert ask(connection, "GET", f"/{files[0]}/open/a.nc")[0] == 200  # the connection goes on
+    with archive.client() as client:
+        assert client.post("/.dtn/v1/bundle", content=body, headers=TICKET).status_code == 400
+
+
+def test_a_name_that_is_no_text_is_the_fault_of_its_file_alone(connection, files):
+    body = json.dumps({"collection": files[0], "paths": ["/open/\ud800", "/open/\ud800/x", "/open/a.nc"]})
+    status, _, answer = ask(connection, "POST", "/.dtn/v1/bundle", body)
+    lines = [json.loads(line) for line in answer.split(b"\n")[:3]]
+    assert (status, [line.get("code") for line in lines]) == (200, ["InvalidPath", "InvalidPath", None])
 
 
 def test_its_certificate_is_the_nodes_own(port):

@@ -5,6 +5,14 @@ import subprocess
 import sys
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from services.dtn.gridftp_credentials import GridAuthority
 from services.dtn.gridftp_servers import GridServer
@@ -71,6 +79,21 @@ def test_with_one_end_only_the_order_says_why(control, pointed, archive):
     control.wait(lambda: "ENDPOINT_ERROR" in control.faults(order))
     told = [beat["fault"]["description"] for beat in control.heartbeats[order] if beat["fault"]]
     assert "both are or none" in told[0]
+
+
+@pytest.mark.parametrize("what", ["open to others", "encrypted", "another kind", "no key", "no certificate"])
+def test_a_credential_that_could_not_be_used_is_told_at_the_start(tmp_path, what):
+    authority = GridAuthority(tmp_path / "ca", "site")
+    user = authority.order("robot")
+    key = load_pem_private_key(user.key.read_bytes(), None) if what != "another kind" else ec.generate_private_key(ec.SECP256R1())
+    lock = BestAvailableEncryption(b"secret") if what == "encrypted" else NoEncryption()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, lock) if what != "no key" else b""
+    credential, file = tmp_path / "robot.pem", tmp_path / "site.toml"
+    credential.write_bytes(pem if what == "no certificate" else user.certificate.read_bytes() + pem)
+    credential.chmod(0o644 if what == "open to others" else 0o600)
+    file.write_text(f'server = "h:1"\ncredential = "{credential}"\ntrust = "{authority.file}"\n')
+    with pytest.raises(SiteError, match=r"robot\.pem"):
+        read_site(file, data=tmp_path)
 
 
 @pytest.mark.parametrize(

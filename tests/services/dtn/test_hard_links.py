@@ -39,6 +39,23 @@ def test_copies_leave_it_out_and_say_so(control, archive, campus, files, tmp_pat
     assert [path.name for path in (here / "set").iterdir()] == ["own.txt"]
 
 
+@pytest.mark.parametrize(("level", "is_large"), [(0, False), (3, False), (3, True)])
+def test_at_a_destination_it_is_replaced_where_the_sync_level_asks_what_is_in_it(
+    control, archive, campus, files, tmp_path, request, level, is_large
+):
+    collection, folder = files
+    destination, here = new_collection(control, campus, request.node.name)
+    content, old = (b"inside", b"beside") if not is_large else (b"i" * (2 << 20), b"b" * (2 << 20))
+    (folder / "a").write_bytes(content)
+    (tmp_path / "outside").write_bytes(old)
+    (here / "a").hardlink_to(tmp_path / "outside")
+    order = control.order((archive.url, collection), destination, [("/a", "/a")], sync_level=level)
+    assert control.wait_for_end(order)["status"] == "SUCCEEDED"
+    assert control.faults(order) == []
+    assert (here / "a").read_bytes() == (content if level else old)
+    assert (tmp_path / "outside").read_bytes() == old
+
+
 def test_it_is_replaced_without_touching_the_other_name(control, archive, files, tmp_path):
     collection, folder = files
     link_in(folder, tmp_path)
