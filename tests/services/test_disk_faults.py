@@ -3,10 +3,8 @@
 import ctypes
 import datetime as dt
 import os
-import shutil
 import signal
 import ssl
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -215,15 +213,11 @@ def test_a_source_that_is_gone_is_told_and_waited_for(copy, half_done):
 
 
 @pytest.fixture
-def full_disk(copy):
+def full_disk(copy, small_disk):
     """The destination is a disk of four MiB, of which three are taken; returns who takes them."""
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(copy.here)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("a file system cannot be mounted here (root in a container without CAP_SYS_ADMIN, or no root)")
-    filler = copy.here / "filler"
+    filler = small_disk(copy.here, 4) / "filler"
     filler.write_bytes(bytes(3 * MIB))
-    yield filler
-    subprocess.run(["umount", "--lazy", str(copy.here)], check=True)
+    return filler
 
 
 def test_a_full_disk_is_told_and_tried_again_when_there_is_room(copy, full_disk):

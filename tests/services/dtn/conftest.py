@@ -117,6 +117,17 @@ class NodeProcess:
         return int(status.split("VmHWM:")[1].split()[0]) // 1024
 
 
+def grid_servers(folder):
+    """(pid, command line) of each GridFTP server that runs on something below a folder."""
+    for status in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = status.read_bytes().decode(errors="replace").split("\0")
+        except OSError:  # it has ended since
+            continue
+        if "gridftp-server" in words[0] and any(word.startswith(f"{folder}/") for word in words):
+            yield int(status.parent.name), " ".join(words)
+
+
 @pytest.fixture(scope="package")
 def control():
     control = ScriptedControl().start()

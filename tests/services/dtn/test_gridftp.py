@@ -3,17 +3,17 @@
 import contextlib
 import hashlib
 import os
-import shutil
 import signal
 import sqlite3
-import subprocess
+import ssl
+import uuid
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
+from services.dtn.gridftp_credentials import GridAuthority
 from tests.conftest import require_program
-from tests.services.dtn.conftest import IS_BOUND_BY_MODES, new_collection
+from tests.services.dtn.conftest import IS_BOUND_BY_MODES, grid_servers, new_collection
 
 pytestmark = pytest.mark.long
 
@@ -57,15 +57,7 @@ def tree(folder):
 
 def servers_of(node):
     """Command lines of the GridFTP servers that run below a node's state."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = status.read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        if "gridftp-server" in words[0] and any(word.startswith(str(node.state)) for word in words):
-            found.append(" ".join(words))
-    return found
+    return [words for _, words in grid_servers(node.state)]
 
 
 def test_a_tree_with_odd_names_arrives_verified(control, ends):
@@ -90,11 +82,9 @@ def children_of(node):
 
 
 def signal_servers(node, number):
-    for line in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            words = line.read_bytes().decode(errors="replace").split("\0")
-            if "gridftp-server" in words[0] and any(word.startswith(str(node.state)) for word in words):
-                os.kill(int(line.parent.name), number)
+    for pid, _ in grid_servers(node.state):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def arrived_bytes(folder):
@@ -347,21 +337,54 @@ def test_a_file_that_vanishes_is_told_and_taken_when_it_is_back(control, stalled
     assert whole(source_folder, target_folder)
 
 
-def test_a_full_disk_is_told_and_tried_again_when_there_is_room(control, ends):
+def test_a_full_disk_is_told_and_tried_again_when_there_is_room(control, ends, small_disk):
     source, source_folder, target, target_folder = ends
     disk = target_folder / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("a file system cannot be mounted here (root in a container without CAP_SYS_ADMIN, or no root)")
-    try:
-        (source_folder / "file").write_bytes(os.urandom(2 << 20))
-        (disk / "filler").write_bytes(bytes(3 << 20))
-        order = control.order(source, target, [("/file", "/disk/file")], engine="gridftp")
-        control.wait(lambda: "NO_SPACE" in control.faults(order))
-        assert not (disk / "file").exists()
-        (disk / "filler").unlink()
-        assert control.wait_for_end(order, 60)["status"] == "SUCCEEDED"
-        assert (disk / "file").read_bytes() == (source_folder / "file").read_bytes()
-    finally:
-        subprocess.run(["umount", "--lazy", disk], check=True)
+    small_disk(disk, 4)
+    (source_folder / "file").write_bytes(os.urandom(2 << 20))
+    (disk / "filler").write_bytes(bytes(3 << 20))
+    order = control.order(source, target, [("/file", "/disk/file")], engine="gridftp")
+    control.wait(lambda: "NO_SPACE" in control.faults(order))
+    assert not (disk / "file").exists()
+    (disk / "filler").unlink()
+    assert control.wait_for_end(order, 60)["status"] == "SUCCEEDED"
+    assert (disk / "file").read_bytes() == (source_folder / "file").read_bytes()
+
+
+def ask_for_server(archive, source, ticket, pem):
+    asked = {"collection": source[1], "user": "/O=causeway/OU=campus/CN=order x", "ca": pem}
+    with archive.client() as client:
+        return client.post("/.dtn/v1/gridftp", json=asked, headers={"Authorization": f"Ticket {ticket}"})
+
+
+@pytest.fixture
+def ticket(control, ends):
+    """A ticket of its own for the source's collection."""
+    made = f"ticket-{uuid.uuid4()}"
+    control.tickets[made] = {"collection": ends[0][1], "paths": ["/"], "active": True, "task_id": made}
+    return made
+
+
+def test_each_server_has_a_folder_of_its_own(control, archive, ends, ticket, tmp_path):
+    """So that the end of one takes nothing from the next."""
+    folders, servers = [], archive.state / "gridftp/servers"
+    for name in ("one", "two"):  # another CA: the server is started anew
+        before = set(servers.glob("*"))
+        assert ask_for_server(archive, ends[0], ticket, GridAuthority(tmp_path / name, "campus").pem).status_code == 200
+        folders += set(servers.glob("*")) - before
+    assert len(folders) == 2
+    assert [folder.exists() for folder in folders] == [False, True]
+    control.tickets[ticket]["active"] = False
+    control.wait(lambda: not folders[1].exists())
+
+
+def test_the_word_of_a_ca_counts_and_nothing_else(archive, ends, ticket, tmp_path):
+    """Nothing that a stranger sends is looked at."""
+    authority = GridAuthority(tmp_path, "campus")
+    encoded = ssl.PEM_cert_to_DER_cert(authority.pem)
+    of_no_version = ssl.DER_cert_to_PEM_cert(encoded.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020105"), 1))
+    for pem in ("", "garbage", of_no_version, authority.order("x").certificate.read_text()):
+        refused = ask_for_server(archive, ends[0], ticket, pem)
+        assert (refused.status_code, refused.json()["code"]) == (400, "BadRequest")
+        assert ask_for_server(archive, ends[0], "made-up", pem).status_code == 401

@@ -1,12 +1,11 @@
 """Random kills while files go from server to server: the same demands as over HTTPS, and no server is left."""
 
-import contextlib
 import random
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import require_program
+from tests.services.dtn.conftest import grid_servers
 from tests.services.dtn.test_gridftp_with_localglobus import set_of
 from tests.services.localglobus.transfer.conftest import own_sites, wait_until
 from tests.services.test_random_kills_of_nodes import ada, copy_and_delete, killing, original
@@ -31,12 +30,4 @@ def test_every_file_arrives_once_whatever_is_killed(own_sites, ada, original, se
                 copy_and_delete(own_sites, ada, original, f"grid {n_tasks}")
                 n_tasks += 1
         assert killer.n_left == 0
-    wait_until(lambda: not servers_below(own_sites.folder))
-
-
-def servers_below(folder):
-    found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            found.append(file.read_bytes())
-    return [line for line in found if b"gridftp-server" in line and bytes(folder) in line]
+    wait_until(lambda: not list(grid_servers(own_sites.folder)))

@@ -18,7 +18,7 @@ from services.dtn.gridftp_credentials import GridAuthority
 from services.dtn.gridftp_servers import GridServer
 from services.dtn.gridftp_transfers import Listener, Pair, TransferError, merge
 from tests.conftest import require_program
-from tests.services.dtn.conftest import REPOSITORY
+from tests.services.dtn.conftest import REPOSITORY, grid_servers
 from tests.services.localglobus.transfer.conftest import wait_until
 
 pytestmark = pytest.mark.long
@@ -113,13 +113,14 @@ def test_very_many_files_by_name(authority, places, tmp_path):
     names = [f"{places}/read/file {number}, of many" for number in range(10_001)]
     for name in (names[0], names[5_000], *names[-2:]):
         Path(name).touch()
-    server = start(authority, tmp_path / "many", [("R", name) for name in names[:-1]])
-    with contextlib.closing(ControlChannel(login(server, authority), nothing)) as channel:
+    with contextlib.ExitStack() as opened:
+        server = start(authority, tmp_path / "many", [("R", name) for name in names[:-1]])
+        opened.callback(server.stop)
+        channel = opened.enter_context(contextlib.closing(ControlChannel(login(server, authority), nothing)))
         for name in (names[0], names[5_000], names[-2]):
             channel.ask(f"MLST {name}")
         with pytest.raises(GridReplyError):
             channel.ask(f"MLST {names[-1]}")
-    server.stop()
 
 
 def test_another_order_is_not_let_in(server, authority):
@@ -206,10 +207,13 @@ class Relay:
 def test_data_are_private_where_that_is_asked(authority, places, tmp_path, is_private):
     marker = b"nobody else is to read this line" * 1000
     (places / "read/secret").write_bytes(marker)
-    source = start(authority, tmp_path / "source", [("R", f"{places}/read/")])
-    target = start(authority, tmp_path / "target", [("RW", f"{places}/write/")])
-    ends = login(source, authority), login(target, authority)
-    with contextlib.closing(Pair(*ends, is_private=is_private, look=nothing)) as pair:
+    with contextlib.ExitStack() as opened:
+        source = start(authority, tmp_path / "source", [("R", f"{places}/read/")])
+        opened.callback(source.stop)
+        target = start(authority, tmp_path / "target", [("RW", f"{places}/write/")])
+        opened.callback(target.stop)
+        ends = login(source, authority), login(target, authority)
+        pair = opened.enter_context(contextlib.closing(Pair(*ends, is_private=is_private, look=nothing)))
         ask, relays = pair.destination.ask, []
 
         def ask_relayed(command, *classes):
@@ -218,41 +222,57 @@ def test_data_are_private_where_that_is_asked(authority, places, tmp_path, is_pr
                 return reply
             numbers = re.search(r"\d+(,\d+){5}", reply.text)[0].split(",")
             relays.append(Relay((".".join(numbers[:4]), int(numbers[4]) * 256 + int(numbers[5]))))
+            opened.callback(relays[0].close)
             high, low = divmod(relays[0].port, 256)
             return Reply(227, f"({HOST.replace('.', ',')},{high},{low})")
 
         pair.destination.ask = ask_relayed
         pair.copy(f"{places}/read/secret", f"{places}/write/copy", size=len(marker), done={}, listener=Listener(nothing, nothing, nothing))
         source_sum, target_sum = pair.checksums(f"{places}/read/secret", f"{places}/write/copy", size=len(marker))
-    relays[0].close()
-    source.stop()
-    target.stop()
     assert (places / "write/copy").read_bytes() == marker
     assert source_sum == target_sum
     assert (b"nobody else" in relays[0].seen) is not is_private
     assert len(relays[0].seen) >= len(marker)
 
 
-def test_a_disk_that_is_full(authority, places, tmp_path):
+@pytest.fixture
+def two_servers(authority, places, tmp_path):
+    """Starts a server that reads and one that writes to a folder; returns them and a pair of channels to them."""
+    with contextlib.ExitStack() as opened:
+
+        def begin(folder):
+            source = start(authority, tmp_path / "source", [("R", f"{places}/read/")])
+            opened.callback(source.stop)
+            target = start(authority, tmp_path / "target", [("RW", f"{folder}/")])
+            opened.callback(target.stop)
+            pair = Pair(login(source, authority), login(target, authority), is_private=False, look=nothing)
+            return source, target, opened.enter_context(contextlib.closing(pair))
+
+        yield begin
+
+
+def test_a_disk_that_is_full(places, tmp_path, small_disk, two_servers):
     """Said by the destination, however the source words that its connection broke."""
     full = tmp_path / "full"
     full.mkdir()
-    if os.getuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", full], check=False).returncode != 0:
-        pytest.skip("a small disk needs the right to mount one")
-    try:
-        (places / "read/large").write_bytes(os.urandom(8 << 20))
-        source = start(authority, tmp_path / "source", [("R", f"{places}/read/")])
-        target = start(authority, tmp_path / "target", [("RW", f"{full}/")])
-        with (
-            contextlib.closing(Pair(login(source, authority), login(target, authority), is_private=False, look=nothing)) as pair,
-            pytest.raises(TransferError) as caught,
-        ):
-            pair.copy(f"{places}/read/large", f"{full}/x", size=8 << 20, done={}, listener=Listener(nothing, nothing, nothing))
-        assert "No space left" in str(caught.value.destination)
-        source.stop()
-        target.stop()
-    finally:
-        subprocess.run(["umount", full], check=True)
+    small_disk(full, 2)
+    (places / "read/large").write_bytes(os.urandom(8 << 20))
+    _, _, pair = two_servers(full)
+    with pytest.raises(TransferError) as caught:
+        pair.copy(f"{places}/read/large", f"{full}/x", size=8 << 20, done={}, listener=Listener(nothing, nothing, nothing))
+    assert "No space left" in str(caught.value.destination)
+
+
+def test_silence_is_told_of_the_end_that_is_silent(places, tmp_path, two_servers, monkeypatch):
+    monkeypatch.setattr("services.dtn.gridftp_transfers.REPLY_S", 3.0)
+    _, _, pair = two_servers(places / "write")
+    listener = Listener(nothing, nothing, nothing)
+    pair.copy(f"{places}/read/file", f"{places}/write/first", size=4, done={}, listener=listener)
+    for pid, _ in grid_servers(tmp_path / "target"):
+        os.kill(pid, signal.SIGSTOP)  # what the source sends on the connection that is there waits in the kernel
+    with pytest.raises(TransferError) as caught:
+        pair.copy(f"{places}/read/file", f"{places}/write/second", size=4, done={}, listener=listener)
+    assert (caught.value.source, str(caught.value.destination)) == (None, "The server is silent.")
 
 
 @pytest.mark.parametrize(
