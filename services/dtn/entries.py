@@ -57,12 +57,13 @@ def walk(
         way = (*above, real_path)
         for found in sorted(entries, key=lambda one: str(one["name"])):
             is_link = found["link_target"] is not None
-            if (is_link and not follows_links) or (found["type"] not in {"file", "dir"} and found["name"] not in STEPS):
+            is_step = found["name"] in STEPS
+            if (is_link and not follows_links) or (found["type"] not in {"file", "dir"} and not is_step):
                 continue
             if not is_included(found["name"], found["type"], rules):
                 continue
             is_folder = found["type"] == "dir"
-            found_path = f"{folder}{found['name']}" + ("/" if is_folder else "")
+            found_path = f"{folder}{found['name']}" + ("/" if is_folder or is_step else "")
             if not can_be_asked_for(found["name"]):
                 yield _unreadable(
                     found_path, InvalidPathError("A path holds no line feed, no step as a name, and no name above 255 bytes.")

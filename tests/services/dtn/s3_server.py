@@ -59,6 +59,10 @@ class S3Server:
         """Call `act` before the next request of `method` whose address holds `word` is done."""
         self.faults.append({"method": method, "word": word, "act": act, "times": 1})
 
+    def answer(self, method, word, content):
+        """Answer the requests of `method` whose address holds `word` with this XML, as a server would that has such keys."""
+        self.faults.append({"method": method, "word": word, "status": 200, "content": content, "times": 1000})
+
     def take_fault(self, method, path):
         for fault in self.faults:
             if fault["times"] and fault["method"] == method and fault["word"] in path:
@@ -133,7 +137,8 @@ def _handler(server):
                 content = b"" if content is not None else None
 
         def refuse(self, fault):
-            words = f"<?xml version='1.0'?><Error><Code>{fault['code']}</Code><Message>ordered</Message></Error>".encode()
+            error = f"<?xml version='1.0'?><Error><Code>{fault.get('code')}</Code><Message>ordered</Message></Error>"
+            words = fault.get("content", error).encode()
             self.send_response(fault["status"])
             self.send_header("Content-Type", "application/xml")
             self.send_header("Content-Length", str(len(words)))

@@ -170,6 +170,57 @@ def test_a_missing_object_is_passed_over_where_that_is_asked(control, vault, dis
     assert [path.name for path in here.iterdir()] == ["a.txt"]
 
 
+def test_what_no_path_can_name_is_told_and_the_rest_arrives(control, vault, disk, bucket):
+    """As on a disk: a line feed in a key is refused, of a file or a folder."""
+    (source, there), (destination, here) = bucket, disk
+    for key in ("set/a.txt", "set/line\nfeed.txt", "set/fold\ner/inside.txt", "set/z/last.txt"):
+        there.put(key, key.encode())
+    order = control.order((vault.url, source), destination, [("/set/", "/set/", True)])
+    end = control.wait_for_end(order)
+    assert (end["status"], end["fatal_error"]["code"]) == ("FAILED", "InvalidPath")
+    failed = {one["source_path"]: one["error_code"] for one in control.results(order) if one["status"] == "failed"}
+    assert failed == {"/set/line\nfeed.txt": "InvalidPath", "/set/fold\ner/": "InvalidPath"}
+    assert sorted(path.name for path in (here / "set").rglob("*")) == ["a.txt", "last.txt", "z"]
+
+
+ODD_KEYS = ("set//inside.txt", "set/./inside.txt", "set/../inside.txt", f"set/{'x' * 256}/inside.txt")
+
+
+def test_names_that_only_keys_can_have_are_told_too(control, s3, vault, disk, bucket):
+    """No disk below a server can hold them: what S3 would list stands in its place."""
+    (source, there), (destination, here) = bucket, disk
+    there.put("set/a.txt", b"a")
+    listed = "".join(f"<CommonPrefixes><Prefix>data/{key.removesuffix('inside.txt')}</Prefix></CommonPrefixes>" for key in ODD_KEYS)
+    file = '<Contents><Key>data/set/a.txt</Key><LastModified>2026-01-01T00:00:00Z</LastModified><ETag>"e"</ETag><Size>1</Size></Contents>'
+    s3.answer("GET", "delimiter=%2F", f"<ListBucketResult>{file}{listed}</ListBucketResult>")
+    entries = {entry["name"]: entry["type"] for entry in vault.ask("ls", collection=source, path="/set/").json()["entries"]}
+    assert entries == {"a.txt": "file", "": "other", ".": "other", "..": "other", "x" * 256: "dir"}
+    order = control.order((vault.url, source), destination, [("/set/", "/set/", True)])
+    assert control.wait_for_end(order)["fatal_error"]["code"] == "InvalidPath"
+    failed = {one["source_path"] for one in control.results(order) if one["error_code"] == "InvalidPath"}
+    assert failed == {f"/{key.removesuffix('inside.txt')}" for key in ODD_KEYS}
+    assert [path.name for path in (here / "set").iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("size", [5, 9 * MIB])
+def test_a_file_over_a_folders_name_is_refused(control, archive, disk, bucket, size):
+    (source, there), (destination, here) = disk, bucket
+    (there / "a").write_bytes(b"x" * size)
+    here.put("a/inside.txt", b"1")
+    order = control.order((archive.url, source), destination, [("/a", "/a")])
+    assert control.wait_for_end(order)["fatal_error"]["code"] == "IsDirectory"
+    assert here.names() == ["a/inside.txt"]
+
+
+@pytest.mark.parametrize("size", [5, 9 * MIB])
+def test_a_destination_that_no_key_can_be_is_told(control, archive, disk, bucket, size):
+    (source, there), (destination, here) = disk, bucket
+    (there / "a").write_bytes(b"x" * size)
+    order = control.order((archive.url, source), destination, [("/a", "/in/" + "/".join(["y" * 200] * 6))])
+    assert control.wait_for_end(order)["fatal_error"]["code"] == "InvalidPath"
+    assert here.names() == []
+
+
 @pytest.mark.parametrize("level", [0, 1, 2, 3])
 def test_what_is_in_the_bucket_already_is_left_there(control, s3, archive, disk, bucket, level):
     (source, there), (destination, here) = disk, bucket

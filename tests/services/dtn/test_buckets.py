@@ -1,6 +1,7 @@
 """A bucket as the storage of a collection: read, listed, written and changed over HTTPS and by control, through a real S3 server."""
 
 import base64
+import contextlib
 import hashlib
 import os
 import xml.etree.ElementTree as ET
@@ -220,6 +221,24 @@ def test_an_upload_goes_on_after_a_kill_of_the_node(vault, opened):
     assert bucket.read("in/big.nc") == content
     assert (bucket.names(), bucket.uploads()) == (["in/big.nc"], [])
     assert list((vault.state / "spool").iterdir()) == []
+
+
+def test_what_a_kill_left_of_a_part_that_s3_has_is_removed(s3, opened, tmp_path):
+    _, bucket = opened
+    storage, spool = open_by(s3, tmp_path, bucket.bucket), tmp_path / "spool"
+
+    def resumed(target):
+        return contextlib.closing(target.resume("0123456789ab", total=20 * MIB, makes=True))
+
+    with storage.target("/big.nc") as target:
+        with resumed(target) as upload:
+            upload.append(os.urandom(9 * MIB))
+        (tail,) = spool.iterdir()
+        tail.with_suffix(".1").write_bytes(os.urandom(8 * MIB))  # killed between storing the part and dropping it
+        with resumed(target) as upload:
+            assert (upload.size, list(spool.iterdir())) == (9 * MIB, [tail])
+            upload.discard()
+    assert (bucket.uploads(), list(spool.iterdir())) == ([], [])
 
 
 def test_a_wrong_whole_begins_anew(client, opened):
