@@ -24,6 +24,7 @@ from services.dtn.digests import Following, as_field
 from services.dtn.errors import BadRequestError, ForbiddenError, MissingError, NodeError, UnauthorizedError, from_os_error
 from services.dtn.faults import DropError, Fault
 from services.dtn.node import Collection, Node
+from services.dtn.operations import ticket_from
 from services.dtn.paths import from_url, is_part_name
 from services.dtn.rights import FRESH_S, REFRESH_S, Access
 from services.dtn.storage import File
@@ -46,10 +47,7 @@ class HeldTicket:
     """The rights of a ticket while bytes flow, for one thread: asked anew after half a second, never used when older than one."""
 
     def __init__(self, node: Node, collection: Collection, ask: Ask, headers: Headers) -> None:
-        scheme, _, ticket = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "ticket" or not ticket.strip():
-            raise UnauthorizedError("A pull ticket is needed.")
-        self._node, self._collection, self._ask, self._ticket = node, collection, ask, ticket.strip()
+        self._node, self._collection, self._ask, self._ticket = node, collection, ask, ticket_from(headers)
         self._access = self._ask_now(FRESH_S)
         if not self._access.is_active:
             raise UnauthorizedError("The ticket is not known or has ended.")
@@ -153,7 +151,10 @@ class Answers:
         try:
             for chunk in self._chunks(file, offset, length, following):
                 ticket.require(*paths)
-                stream.sendall(_faulty(fault, chunk, n_sent))
+                if fault is not None and fault.comes_within(n_sent, len(chunk)):
+                    time.sleep(fault.delay_s)
+                    fault.strike()
+                stream.sendall(chunk if fault is None else fault.spoil(chunk, n_sent))
                 n_sent += len(chunk)
                 connection.data_out += len(chunk)
         except (NodeError, OSError) as error:
@@ -219,14 +220,3 @@ class _BegunError(Exception):
 def _head(status: int, fields: dict[str, str]) -> bytes:
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in fields.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-
-def _faulty(fault: Fault | None, chunk: memoryview, n_sent: int) -> bytes | memoryview:
-    if fault is None:
-        return chunk
-    if fault.corrupt and not n_sent:
-        return bytes([chunk[0] ^ 0xFF]) + bytes(chunk[1:])
-    if n_sent <= fault.after_bytes < n_sent + len(chunk) and fault.after_bytes:
-        time.sleep(fault.delay_s)
-        fault.strike()
-    return chunk

@@ -40,6 +40,14 @@ class Fault:
             status = int(self.error.get("http_status", 500))
             raise NodeError(str(self.error.get("message", "ordered fault")), code=str(self.error.get("code", "Fault")), http_status=status)
 
+    def comes_within(self, n_sent: int, n_bytes: int) -> bool:
+        """Tell whether it was ordered for the bytes that follow the `n_sent` of a body."""
+        return self.after_bytes > 0 and n_sent <= self.after_bytes < n_sent + n_bytes
+
+    def spoil(self, chunk: bytes | memoryview, n_sent: int = 0) -> bytes | memoryview:
+        """Make the first byte of a body wrong when that was ordered."""
+        return bytes([chunk[0] ^ 0xFF]) + bytes(chunk[1:]) if self.corrupt and chunk and not n_sent else chunk
+
 
 class Faults:
     """What was ordered. Without `--faults` nothing can be, and `take` always answers None."""

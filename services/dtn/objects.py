@@ -124,7 +124,7 @@ class ObjectStorage:
             raise ChangedError(f"{path} changed while it was read.")
         digest = hashlib.sha256(content).hexdigest()
         stamp = stamp_of(self._bucket, body.object)
-        return Answered(index, size, stamp.mtime_ns, digest, small_files.spoil(content, fault))
+        return Answered(index, size, stamp.mtime_ns, digest, content if fault is None else bytes(fault.spoil(content)))
 
     def real_path(self, path: str) -> str:
         return normalise(path).rstrip("/") or "/"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -120,15 +121,21 @@ OPERATIONS: dict[str, Callable[[Storage, Answer], Answer]] = {
 }  # fmt: skip
 
 
-async def require_ticket(request: Request, node: Node, collection: Collection) -> tuple[str, Access]:
-    """Return the pull ticket that the request carries and what it opens now. Raises UnauthorizedError."""
-    scheme, _, ticket = request.headers.get("authorization", "").partition(" ")
+def ticket_from(headers: Headers) -> str:
+    """Return the pull ticket that a request carries. Raises UnauthorizedError."""
+    scheme, _, ticket = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "ticket" or not ticket.strip():
         raise UnauthorizedError("A pull ticket is needed.")
-    access = await node.tickets.get(collection.id, ticket.strip())
+    return ticket.strip()
+
+
+async def require_ticket(request: Request, node: Node, collection: Collection) -> tuple[str, Access]:
+    """Return the pull ticket that the request carries and what it opens now. Raises UnauthorizedError."""
+    ticket = ticket_from(request.headers)
+    access = await node.tickets.get(collection.id, ticket)
     if not access.is_active:
         raise UnauthorizedError("The ticket is not known or has ended.")
-    return ticket.strip(), access
+    return ticket, access
 
 
 async def walk_tree(request: Request, node: Node) -> Response:

@@ -16,10 +16,6 @@ class Pace:
         self._lock = threading.Lock()
         self._spent_until = 0.0  # the moment at which everything that was taken so far is paid for
 
-    @property
-    def is_capped(self) -> bool:
-        return self._bytes_per_s is not None
-
     def take(self, n_bytes: int) -> float:
         """Take bytes that have come; returns for how many seconds the taker is to wait before it goes on."""
         if self._bytes_per_s is None:

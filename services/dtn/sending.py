@@ -102,24 +102,16 @@ class FileAnswer(Response):
             self._offset += len(chunk)
             self._left -= len(chunk)
             self._ahead = self._read_ahead(loop)
-            chunk = await self._faulty(chunk)
+            if self._fault is not None and self._fault.comes_within(self._n_sent, len(chunk)):
+                await asyncio.sleep(self._fault.delay_s)
+                self._fault.strike()
+            sent = chunk if self._fault is None else bytes(self._fault.spoil(chunk, self._n_sent))
             if connection.transport.is_closing():
                 raise DropError
             self._n_sent += len(chunk)
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": sent, "more_body": True})
 
     def _read_ahead(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[bytes] | None:
         if not self._left:
             return None
         return loop.run_in_executor(self._executor, self._file.read, min(CHUNK_BYTES, self._left), self._offset)
-
-    async def _faulty(self, chunk: bytes) -> bytes:
-        fault = self._fault
-        if fault is None:
-            return chunk
-        if fault.corrupt and not self._n_sent:
-            return bytes([chunk[0] ^ 0xFF]) + chunk[1:]
-        if fault.after_bytes and self._n_sent <= fault.after_bytes < self._n_sent + len(chunk):
-            await asyncio.sleep(fault.delay_s)
-            fault.strike()
-        return chunk

@@ -26,7 +26,6 @@ from services.dtn.sending import FileAnswer, Part, as_multipart
 from services.dtn.signing_in import Sessions
 from services.dtn.storage import File
 
-CHUNK_BYTES = 1 << 20
 PAGE_ROWS = 1000
 IS_DATA = "dtn.is_data"  # in the scope: this request's bodies are data bytes
 ACTIVE_TYPES = ("text/html", "/xml", "+xml", "/xsl")  # how types end that a browser may run scripts of: XHTML may stand in any XML

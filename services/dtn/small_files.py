@@ -116,7 +116,7 @@ class SmallFiles:
         if len(body) != status.st_size or (after.st_mtime_ns, after.st_size) != (status.st_mtime_ns, status.st_size):
             raise ChangedError(f"{path} changed while it was read.")
         digest = hashlib.sha256(body).hexdigest()
-        return Answered(index, status.st_size, status.st_mtime_ns, digest, spoil(body, fault))
+        return Answered(index, status.st_size, status.st_mtime_ns, digest, body if fault is None else bytes(fault.spoil(body)))
 
     def _open(self, path: str) -> int:
         folder, _, name = path.rpartition("/")
@@ -151,14 +151,9 @@ class SmallFiles:
 
 
 def strike_get(faults: Faults) -> Fault | None:
-    """Let an ordered fault of a read happen; what is left for `spoil` is returned."""
+    """Let an ordered fault of a read happen; what is left for `Fault.spoil` is returned."""
     fault = faults.take("get")
     if fault is not None:
         time.sleep(fault.delay_s)
         fault.strike()
     return fault
-
-
-def spoil(body: bytes, fault: Fault | None) -> bytes:
-    """Make the first byte wrong when that was ordered."""
-    return bytes([body[0] ^ 0xFF]) + body[1:] if fault is not None and fault.corrupt and body else body
