@@ -14,7 +14,7 @@ from starlette.routing import Route
 from services.localglobus import app, gcs
 from services.localglobus.settings import Settings
 from tests.contract.fuzzing import Call, Surface, read_forms, texts
-from tests.services.localglobus.conftest import CHECKOUT, FormReader, use
+from tests.services.localglobus.conftest import CHECKOUT, form_of, use
 from tests.services.localglobus.transfer.conftest import NODES, make_sites
 
 pytestmark = pytest.mark.long
@@ -78,7 +78,7 @@ def surface(own, tmp_path_factory):
         page = browser.get("/v2/web/sign-in")
         browser.act(page, "dee@archive.example", "allow")
         tokens["browser"] = f"Cookie: localglobus_session={browser.cookies['localglobus_session']}"
-        ids["form_token"] = [FormReader(browser.get("/v2/web/sign-in").text).fields["form_token"]]
+        ids["form_token"] = [dict(form_of(browser.get("/v2/web/sign-in").text).fields)["form_token"]]
     forms = read_forms(CHECKOUT / "services/localglobus/templates", but="admin-form-faults.html")  # faults that are ordered are answers
     shapes = transfer_documents(share, identity, submission) | other_documents(own, share, identity, endpoint)
     return Surface(routes(tmp_path_factory.mktemp("routes")), ids, shapes, tokens, forms)

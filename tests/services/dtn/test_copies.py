@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.services.dtn.conftest import IS_BOUND_BY_MODES, NodeProcess, new_collection
+from tests.services.dtn.conftest import NodeProcess, new_collection
 
 pytestmark = pytest.mark.long
 
@@ -415,18 +415,6 @@ def test_both_ends_on_one_node_copy_without_a_connection(control, archive, reque
     assert (here / "copy" / "small").read_text() == "small"
     assert end["counters"]["bytes_transferred"] == 40 * MIB + 5
     assert requests_for(archive, f"/{source}/") == []
-
-
-@pytest.mark.skipif(not IS_BOUND_BY_MODES, reason="root without setpriv (apt-get install util-linux): no mode keeps it out")
-def test_what_a_local_source_may_not_read_is_the_sources_error(control, archive, request):
-    source, there = new_collection(control, archive, request.node.name)
-    destination, here = new_collection(control, archive, request.node.name)
-    for name, size in (("small", 5), ("large", 2 * MIB)):
-        fill(there / name, size).chmod(0)
-    order = control.order((archive.url, source), destination, [("/small", "/small"), ("/large", "/large")], skip_source_errors=True)
-    assert control.wait_for_end(order)["status"] == "SUCCEEDED"
-    assert [(one["status"], one["error_code"]) for one in control.results(order)] == [("skipped", "PERMISSION_DENIED")] * 2
-    assert list(here.iterdir()) == []
 
 
 def test_local_copy_needs_the_ticket_too(control, archive, request):

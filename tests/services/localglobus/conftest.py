@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -17,6 +16,7 @@ import httpx
 import pytest
 
 from services.embedded.addresses import free_port
+from services.embedded.visitor import Form, FormReader
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -76,27 +76,12 @@ class LocalGlobus:
         return flow.oauth2_exchange_code_for_tokens(back["code"])
 
 
-class FormReader(HTMLParser):
-    """The one form of a page: its address, hidden fields and buttons."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.action, self.fields, self.buttons, self.text = "", {}, [], ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        if tag == "form":
-            self.action = found["action"] or ""
-        if tag == "input" and found.get("type") == "hidden":
-            self.fields[found["name"]] = found["value"]
-        if tag == "button":
-            self.buttons.append([found.get("name"), found.get("value"), ""])
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-        if self.buttons:
-            self.buttons[-1][2] += data
+def form_of(page: str) -> Form:
+    """The one form of a page."""
+    reader = FormReader()
+    reader.feed(page)
+    (form,) = reader.forms
+    return form
 
 
 class Browser(httpx.Client):
@@ -122,14 +107,14 @@ class Browser(httpx.Client):
         raise AssertionError(f"no end of pages: {self.seen}")
 
     def act(self, response: httpx.Response, who: str, decision: str) -> httpx.Response:
-        form = FormReader(response.text)
+        form = form_of(response.text)
         self.seen.append(form.action)
         choice = {"decision": decision}
         if form.action == "/v2/web/sign-in":
-            choice = {"identity": next(value for _, value, text in form.buttons if who in text)}
+            choice = {"identity": next(button.value for button in form.buttons if who in button.text)}
         if form.action == "/v2/web/second-factor":
             choice = {"code": re.findall(r'id="sent">(\d{6})<', response.text)[0]}
-        return self.post(form.action, data={**form.fields, **choice})
+        return self.post(form.action, data={**dict(form.fields), **choice})
 
 
 @pytest.fixture(scope="session")

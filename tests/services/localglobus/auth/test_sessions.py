@@ -11,7 +11,7 @@ import pytest
 from globus_sdk import AccessTokenAuthorizer, AuthAPIError, AuthClient
 from globus_sdk.scopes import AuthScopes
 
-from tests.services.localglobus.conftest import FormReader, use
+from tests.services.localglobus.conftest import form_of, use
 
 ADA, OBSERVATORY = "ada@university.example", "ada@observatory.example"
 SIGN_IN, FACTOR = "/v2/web/sign-in", "/v2/web/second-factor"
@@ -214,7 +214,7 @@ def test_consent_is_not_given_past_a_sign_in_that_was_asked_for(globus, browser)
     sign_in(globus, browser, "ben@archive.example")
     asked, _ = address(globus, prompt="login", session_required_mfa=True)
     start = browser.get(SIGN_IN)
-    form_token = FormReader(start.text).fields["form_token"]
+    form_token = dict(form_of(start.text).fields)["form_token"]
     form = {
         "form_token": form_token,
         "query": urlsplit(asked).query,
@@ -234,11 +234,11 @@ def test_five_wrong_codes_lock_the_second_factor(start_localglobus, monkeypatch)
         back = browser.act(page, ADA, "allow").headers["location"]
         page = browser.get(browser.get(back).headers["location"])
         for _ in range(4):
-            fields = FormReader(page.text).fields
+            fields = dict(form_of(page.text).fields)
             page = browser.post(FACTOR, data={**fields, "code": "wrong"})
             assert (page.status_code, "was not the code" in page.text) == (403, True)
         code = re.findall(r'id="sent">(\d{6})<', page.text)[0]
-        fields = FormReader(page.text).fields
+        fields = dict(form_of(page.text).fields)
         locked = browser.post(FACTOR, data={**fields, "code": "wrong"})
         assert locked.status_code == 429
         assert 0 < int(locked.headers["retry-after"]) <= 300
@@ -262,7 +262,7 @@ def test_every_form_needs_the_token_of_its_page(globus, browser, path, token):
     answer = browser.post(path, data=form if token is None else {**form, "form_token": token})
     assert answer.status_code == 403
     with globus.browser() as other:  # nor does another browser's help
-        foreign = FormReader(other.get(SIGN_IN).text).fields["form_token"]
+        foreign = dict(form_of(other.get(SIGN_IN).text).fields)["form_token"]
     assert browser.post(path, data={**form, "form_token": foreign}).status_code == 403
 
 

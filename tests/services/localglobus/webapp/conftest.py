@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
-from tests.services.localglobus.conftest import Browser, FormReader
+from tests.services.localglobus.conftest import Browser, form_of
 from tests.services.localglobus.transfer.conftest import Sites, folder, running_sites, sites
 
 __all__ = ["folder", "running_sites", "sites"]
@@ -47,12 +47,12 @@ class Visitor:
             if response.is_redirect:
                 response = self.browser.get(urljoin(str(response.url), response.headers["location"]))
             elif str(response.url.path).startswith("/v2/"):
-                form = FormReader(response.text)
+                form = form_of(response.text)
                 self.seen.append(form.action)
                 choice = {"decision": self.decision}
                 if form.action == "/v2/web/sign-in":
-                    choice = {"identity": next(value for _, value, text in form.buttons if self.who in text)}
-                response = self.browser.post(form.action, data={**form.fields, **choice})
+                    choice = {"identity": next(button.value for button in form.buttons if self.who in button.text)}
+                response = self.browser.post(form.action, data={**dict(form.fields), **choice})
             else:
                 self.page = response
                 return response

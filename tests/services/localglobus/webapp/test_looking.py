@@ -6,7 +6,6 @@ from urllib.parse import quote
 import pytest
 from globus_sdk import TransferData
 
-from tests.services.localglobus.conftest import FormReader
 from tests.services.localglobus.transfer.conftest import wait_until
 
 pytestmark = pytest.mark.long
@@ -81,4 +80,4 @@ def test_sign_in_never_leads_to_another_site(sites):
     with sites.globus.browser() as browser:
         page = browser.get("/v2/web/sign-in?next=//elsewhere.example/")
         assert page.status_code == 400
-        assert FormReader(page.text).action == ""
+        assert "<form" not in page.text
