@@ -7,11 +7,13 @@ here only to say where the Globus web app is and whether a stand-in plays Globus
 
 import os
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
+
+from portal.database import database_settings
+from portal.logs import log_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -70,12 +72,14 @@ GLOBUS_TRANSFER_URL = text("GLOBUS_SDK_SERVICE_URL_TRANSFER", "https://transfer.
 GLOBUS_APP_URL = text("GLOBUS_SDK_SERVICE_URL_APP", "https://app.globus.org").rstrip("/")
 GLOBUS_CLIENT_ID = secret("CAUSEWAY_GLOBUS_CLIENT_ID", "00000000-0000-0000-0000-000000000000")
 GLOBUS_CLIENT_SECRET = secret("CAUSEWAY_GLOBUS_CLIENT_SECRET", "no-secret-on-this-laptop")
-ARCHIVE_COLLECTION, SHARE_COLLECTION = text("CAUSEWAY_ARCHIVE_COLLECTION"), text("CAUSEWAY_SHARE_COLLECTION")
+ARCHIVE_COLLECTION = text("CAUSEWAY_ARCHIVE_COLLECTION")
+SHARE_COLLECTION = text("CAUSEWAY_SHARE_COLLECTION")
 STORAGE_COLLECTION = text("CAUSEWAY_STORAGE_COLLECTION")
 RESULTS_COLLECTION = text("CAUSEWAY_RESULTS_COLLECTION")
 CAMPUS_COLLECTION = text("CAUSEWAY_CAMPUS_COLLECTION")
 GCS_ADDRESS = text("CAUSEWAY_GCS_ADDRESS")
-GRAPH_URL, GRAPH_SCOPE = text("CAUSEWAY_GRAPH_URL").rstrip("/"), text("CAUSEWAY_GRAPH_SCOPE")
+GRAPH_URL = text("CAUSEWAY_GRAPH_URL").rstrip("/")
+GRAPH_SCOPE = text("CAUSEWAY_GRAPH_SCOPE")
 API_SCOPE = text("CAUSEWAY_API_SCOPE", f"https://auth.globus.org/scopes/{GLOBUS_CLIENT_ID}/api")
 STEWARD_GROUPS = words("CAUSEWAY_STEWARD_GROUPS")
 OPERATOR_GROUPS = words("CAUSEWAY_OPERATOR_GROUPS")
@@ -86,13 +90,21 @@ if not flag("CAUSEWAY_ALLOW_STANDIN") and HAS_STANDIN:
     raise ImproperlyConfigured(message)
 
 # Policy
-SHARE_LIFETIME_DAYS, REMINDER_DAYS = number("CAUSEWAY_SHARE_LIFETIME_DAYS", 30), number("CAUSEWAY_REMINDER_DAYS", 2)
-SWEEP_SECONDS, CLAIM_SECONDS = number("CAUSEWAY_SWEEP_SECONDS", 2), number("CAUSEWAY_CLAIM_SECONDS", 40)
-ASSURANCE_MINUTES, DATACITE_PREFIX = number("CAUSEWAY_ASSURANCE_MINUTES", 60), text("CAUSEWAY_DATACITE_PREFIX", "10.5072")
+SHARE_LIFETIME_DAYS = number("CAUSEWAY_SHARE_LIFETIME_DAYS", 30)
+REMINDER_DAYS = number("CAUSEWAY_REMINDER_DAYS", 2)
+SWEEP_SECONDS = number("CAUSEWAY_SWEEP_SECONDS", 2)
+CLAIM_SECONDS = number("CAUSEWAY_CLAIM_SECONDS", 40)
+ASSURANCE_MINUTES = number("CAUSEWAY_ASSURANCE_MINUTES", 60)
+TWO_PERSON_RULE = flag("CAUSEWAY_TWO_PERSON_RULE")
+STAFF_NEEDS_SECOND_FACTOR = flag("CAUSEWAY_STAFF_NEEDS_SECOND_FACTOR")
+FAULTS = flag("CAUSEWAY_FAULTS")
+KILL_AFTER = text("CAUSEWAY_KILL_AFTER")
+
+# DataCite
 DATACITE_URL = text("CAUSEWAY_DATACITE_URL", "https://api.datacite.org").rstrip("/")
-DATACITE_ACCOUNT, DATACITE_PASSWORD = text("CAUSEWAY_DATACITE_ACCOUNT"), secret("CAUSEWAY_DATACITE_PASSWORD", "", is_needed=False)
-TWO_PERSON_RULE, STAFF_NEEDS_SECOND_FACTOR = flag("CAUSEWAY_TWO_PERSON_RULE"), flag("CAUSEWAY_STAFF_NEEDS_SECOND_FACTOR")
-FAULTS, KILL_AFTER = flag("CAUSEWAY_FAULTS"), text("CAUSEWAY_KILL_AFTER")
+DATACITE_PREFIX = text("CAUSEWAY_DATACITE_PREFIX", "10.5072")
+DATACITE_ACCOUNT = text("CAUSEWAY_DATACITE_ACCOUNT")
+DATACITE_PASSWORD = secret("CAUSEWAY_DATACITE_PASSWORD", "", is_needed=False)
 
 # The site
 ALLOWED_HOSTS = [urlsplit(BASE_URL).hostname or "127.0.0.1", *words("CAUSEWAY_ALLOWED_HOSTS")]
@@ -154,21 +166,7 @@ TEMPLATES = [
     },
 ]
 
-
-def database(url: str) -> dict[str, Any]:
-    """Django's settings for `postgres://user:password@host:port/name?host=/socket/folder`."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"postgres", "postgresql"}:
-        message = f"DATABASE_URL must be postgres://..., not {parts.scheme}://..."
-        raise ImproperlyConfigured(message)
-    options = dict(parse_qsl(parts.query))
-    host, port = options.pop("host", parts.hostname or ""), options.pop("port", str(parts.port or ""))
-    user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    named = {"NAME": unquote(parts.path.lstrip("/")), "USER": user, "PASSWORD": password, "HOST": host, "PORT": port}
-    return {"ENGINE": "django.db.backends.postgresql", **named, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
-
-
-DATABASES = {"default": database(secret("DATABASE_URL", "postgres:///causeway"))}
+DATABASES = {"default": database_settings(secret("DATABASE_URL", "postgres:///causeway"))}
 
 # Redis or Valkey: cache and broker. Celery spells a unix socket differently; how it works is in portal/celery.py.
 REDIS_URL = secret("REDIS_URL", "redis://127.0.0.1:6379/0")
@@ -234,17 +232,4 @@ EMAIL_USE_SSL, EMAIL_USE_TLS = _mail.scheme == "smtps", _mail.scheme == "smtp+tl
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = text("CAUSEWAY_MAIL_FROM", "Causeway <causeway@localhost>")
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "portal.requests.JsonFormatter"}},
-    "handlers": {"stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "json"}},
-    "root": {"handlers": ["stdout"], "level": text("CAUSEWAY_LOG_LEVEL", "INFO")},
-    "loggers": {
-        "django": {"handlers": [], "level": "INFO"},
-        "django.server": {"handlers": [], "level": "WARNING"},
-        "django.request": {"level": "ERROR"},  # failures with their traceback; refusals are logged by portal.errors
-        # What a task does it says itself; that it was received and succeeded, every two seconds, says nothing.
-        **{name: {"level": "WARNING"} for name in ("celery.worker.strategy", "celery.app.trace", "urllib3", "globus_sdk")},
-    },
-}
+LOGGING = log_settings(text("CAUSEWAY_LOG_LEVEL", "INFO"))
