@@ -115,14 +115,28 @@ def learn_from_draft(version: Version) -> None:
 
 @transaction.atomic
 def learn_from_reading(version: Version, *, same: list[str], other: list[str]) -> None:
-    """Write down which files of a published version were read and have the published checksum, and which have another."""
-    dataset = version.dataset
-    Damage.objects.open().filter(dataset=dataset, file_id__in=_ids(version, same)).update(healed_at=timezone.now())
-    ids = _ids(version, other)
-    with connection.cursor() as cursor:
-        cursor.execute(f"{INSERT} select %s, unnest(%s::bigint[]), 'checksum', now() {AGAIN}", [dataset.pk, ids])
+    """Write down which touched files of a published version have the published checksum, and which have another.
+
+    Other bytes that fixity found stay so: what a scan is told may be a digest that the node remembers.
+    """
+    Damage.objects.open().filter(file_id__in=_ids(version, same)).exclude(kind=DamageKind.CHECKSUM).update(healed_at=timezone.now())
+    _insert(version.dataset, _ids(version, other), DamageKind.CHANGED)
     if same or other:
+        assess(version.dataset)
+
+
+@transaction.atomic
+def learn_from_bytes(dataset: Dataset, *, same: list[int], other: list[int]) -> None:
+    """Write down of which files (by the id of their rows) all bytes were read now: with the published checksum, and with another."""
+    Damage.objects.open().filter(dataset=dataset, file_id__in=same).update(healed_at=timezone.now())
+    _insert(dataset, other, DamageKind.CHECKSUM)
+    if other or dataset.damages.exists():
         assess(dataset)
+
+
+def _insert(dataset: Dataset, ids: list[int], kind: DamageKind) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"{INSERT} select %s, unnest(%s::bigint[]), %s, now() {AGAIN}", [dataset.pk, ids, kind.value])
 
 
 @transaction.atomic

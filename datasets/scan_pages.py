@@ -14,7 +14,7 @@ from datasets import ingesting, scanning, watching
 from datasets.access import check_curator
 from datasets.errors import ConflictError, InvalidError, NotFoundError
 from datasets.finding import find_dataset
-from datasets.models import Acceptance, Cadence, Dataset, ScanRun
+from datasets.models import Acceptance, Cadence, Dataset, FixityCadence, ScanRun
 
 CHANGES_ON_A_PAGE = 100
 POLL_S = 2
@@ -95,7 +95,7 @@ def change_watch(request: HttpRequest, slug: str) -> HttpResponse:
     """How the files are watched. Fields: those of `Watch`."""
     dataset = find_dataset(request.user, slug)
     check_curator(request.user, dataset)
-    asked = {name: request.POST[name] for name in ("acceptance", "rescan_every") if name in request.POST}
+    asked = {name: request.POST[name] for name in ("acceptance", "rescan_every", "verify_every") if name in request.POST}
     watching.change_watch(dataset, user=request.user, **asked)
     messages.success(request, "How its files are watched is saved.")
     return redirect("datasets:desk", slug=slug)
@@ -103,7 +103,8 @@ def change_watch(request: HttpRequest, slug: str) -> HttpResponse:
 
 def watch_context(dataset: Dataset) -> dict[str, object]:
     """What the part of the desk shows that says how the files are watched."""
-    return {"watch": watching.watch_of(dataset), "acceptances": Acceptance.choices, "cadences": Cadence.choices}
+    choices = {"acceptances": Acceptance.choices, "cadences": Cadence.choices, "fixities": FixityCadence.choices}
+    return {"watch": watching.watch_of(dataset), **choices}
 
 
 def _find(request: HttpRequest, slug: str, scan_id: int) -> tuple[Dataset, ScanRun]:

@@ -255,8 +255,9 @@ class WatchSerializer(serializers.ModelSerializer[Watch]):
 
     class Meta:
         model = Watch
-        fields = ["acceptance", "rescan_every", "rescan_due_at"]
-        read_only_fields = ["rescan_due_at"]
+        fields = ["acceptance", "rescan_every", "rescan_due_at", "verify_every", "verify_due_at", "n_to_verify", "n_verified", "n_unread",
+                  "last_verified_at", "verify_error"]  # fmt: skip
+        read_only_fields = ["rescan_due_at", "verify_due_at", "n_to_verify", "n_verified", "n_unread", "last_verified_at", "verify_error"]
 
 
 class GrantSerializer(serializers.ModelSerializer[Grant]):

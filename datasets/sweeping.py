@@ -7,12 +7,15 @@ import logging
 from celery import current_app, shared_task
 from django.utils import timezone
 
-from datasets import alarming, dois, protecting, watching
+from datasets import alarming, dois, fixity, protecting, watching
 from datasets.models import ScanRun
 
 logger = logging.getLogger(__name__)
 
-INGEST_TASK = "transfers.ingest"  # joins a scan with Globus and the graph service; named, not imported: that layer stands above this one
+INGEST_TASK, VERIFY_TASK = (
+    "transfers.ingest",
+    "transfers.ingest_verify",
+)  # joins a scan with Globus and the graph service; named, not imported: that layer stands above this one
 
 
 @shared_task(name="datasets.sweep")
@@ -24,6 +27,8 @@ def sweep() -> int:
     due = list(ScanRun.objects.working().due(timezone.now()).values_list("pk", flat=True)[:100])
     for scan_id in due:
         current_app.send_task(INGEST_TASK, args=[scan_id], queue="catalogue", expires=60)
+    for dataset_id in fixity.due_datasets():
+        current_app.send_task(VERIFY_TASK, args=[str(dataset_id)], queue="catalogue", expires=60)
     for doi_id in dois.due():
         dois.register.apply_async(args=(doi_id,), expires=60)
     return len(due)

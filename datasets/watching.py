@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from datasets.access import Visitor, check_curator
 from datasets.errors import InvalidError
-from datasets.models import Cadence, Dataset, DatasetEvent, ScanRun, Version, Watch
+from datasets.models import Cadence, Dataset, DatasetEvent, FixityCadence, ScanRun, Version, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -29,17 +29,19 @@ def watch_of(dataset: Dataset) -> Watch:
 
 @transaction.atomic
 def change_watch(dataset: Dataset, *, user: Visitor, **settings: str) -> Watch:
-    """Change how the files of a dataset are watched; what is not named stays. A rescan that is newly asked for is due at once.
+    """Change how the files of a dataset are watched; what is not named stays. What is newly asked for is due at once.
 
     Raises InvalidError naming every wrong field, ForbiddenError unless asked by a steward of the dataset or an operator.
     """
     check_curator(user, dataset)
     watch = watch_of(dataset)
-    before = watch.rescan_every
+    before = watch.rescan_every, watch.verify_every
     for name, value in settings.items():
         setattr(watch, name, value)
-    if watch.rescan_every != before:
+    if watch.rescan_every != before[0]:
         watch.rescan_due_at = timezone.now() if watch.rescan_every != Cadence.NEVER else None
+    if watch.verify_every != before[1]:
+        watch.verify_due_at, watch.verify_error = (timezone.now() if watch.verify_every != FixityCadence.NEVER else None), ""
     try:
         watch.full_clean(validate_unique=False)
     except ValidationError as error:

@@ -23,6 +23,7 @@ TIMEOUT_S = (5, 30)
 POLL_S = 0.5
 INSPECT_AT_ONCE = 2000
 SILENCE_S = 600
+REREAD_SILENCE_S = 2400  # one large file, read whole
 
 
 class GraphRefusedError(RefusedError):
@@ -128,17 +129,20 @@ def remove_graph(graph_id: str, *, token: str) -> GraphAnswer | None:
         return None
 
 
-def inspect(collection_id: UUID, paths: list[str]) -> Iterator[Inspected]:
-    """Checksums and headers of files of one collection, as the portal itself. Raises UnavailableError when nothing comes for long."""
+def inspect(collection_id: UUID, paths: list[str], *, reread: bool = False) -> Iterator[Inspected]:
+    """Checksums and headers of files of one collection, as the portal itself. Raises UnavailableError when nothing comes for long.
+
+    With `reread` checksums alone, and from the bytes as they are now, whatever the node remembers of them.
+    """
     token = own_token([collection_id])
     for start in range(0, len(paths), INSPECT_AT_ONCE):
-        asked = {"collection_id": str(collection_id), "paths": paths[start : start + INSPECT_AT_ONCE]}
+        asked = {"collection_id": str(collection_id), "paths": paths[start : start + INSPECT_AT_ONCE], "reread": reread}
         job = _call("POST", "/v1/inspections", token=token, body=asked)
-        yield from _follow_inspection(job["id"], token=token)
+        yield from _follow_inspection(job["id"], token=token, silence_s=REREAD_SILENCE_S if reread else SILENCE_S)
         _call("DELETE", f"/v1/inspections/{job['id']}", token=token)
 
 
-def _follow_inspection(job_id: str, *, token: str) -> Iterator[Inspected]:
+def _follow_inspection(job_id: str, *, token: str, silence_s: float) -> Iterator[Inspected]:
     after, heard_at = 0, time.monotonic()
     while True:
         answer = _call("GET", f"/v1/inspections/{job_id}?after={after}", token=token)
@@ -152,7 +156,7 @@ def _follow_inspection(job_id: str, *, token: str) -> Iterator[Inspected]:
             raise GraphRefusedError(reasons)
         if answer["status"] == "done" and after >= answer["total"]:
             return
-        if time.monotonic() - heard_at > SILENCE_S:
+        if time.monotonic() - heard_at > silence_s:
             raise GraphUnavailableError
         if not answer["files"]:
             time.sleep(POLL_S)

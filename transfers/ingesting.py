@@ -9,12 +9,18 @@ from uuid import UUID
 from celery import shared_task
 from django.conf import settings
 
-from datasets import ingesting, storage
+from datasets import fixity, ingesting, storage
 from datasets.errors import NotReadyError
 from datasets.inspecting import Inspect, Inspected
 from datasets.listing import Entry, ListFolder
 from datasets.models import Location, ScanRun, Version
 from transfers import globus
+
+
+@shared_task(name="transfers.ingest_verify", soft_time_limit=3000, time_limit=3060)
+def verify(dataset_id: str) -> None:
+    """Have some published files of a dataset read again near the data. Safe to repeat: a lease lets one worker in."""
+    fixity.verify_some(UUID(dataset_id), rereader)
 
 
 @shared_task(name="transfers.ingest", soft_time_limit=3000, time_limit=3060)
@@ -74,6 +80,16 @@ def inspector(location: Location) -> Inspect | None:
 
     inspect: Any = graph.inspect
     return partial(inspect, location.collection_id)
+
+
+def rereader(location: Location) -> Inspect | None:
+    """What reads files again, all their bytes, near the data; None where nothing does."""
+    if location.collection_id is None or not settings.GRAPH_URL or find_spec("transfers.graph") is None:
+        return None
+    from transfers import graph
+
+    inspect: Any = graph.inspect
+    return partial(inspect, location.collection_id, reread=True)
 
 
 def inspect_objects(bucket: str, paths: list[str]) -> Iterator[Inspected]:

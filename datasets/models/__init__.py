@@ -18,7 +18,7 @@ from datasets.models.searchterm import SearchTerm
 from datasets.models.series import Series, SeriesEvent, SeriesSteward
 from datasets.models.terms import Terms, TermsAcceptance
 from datasets.models.version import Location, LocationKind, Version
-from datasets.models.watch import Acceptance, Cadence, Watch
+from datasets.models.watch import Acceptance, Cadence, FixityCadence, Watch
 
 __all__ = [
     "Acceptance",
@@ -36,6 +36,7 @@ __all__ = [
     "Doi",
     "FacetValue",
     "File",
+    "FixityCadence",
     "Folder",
     "FolderState",
     "Grant",

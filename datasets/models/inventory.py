@@ -69,6 +69,8 @@ class File(models.Model):
     collection_path = models.TextField(blank=True, help_text="Where the bytes are, when not at base path + logical path")
     inspected_at = models.DateTimeField(null=True)
     inspection_error = models.TextField(blank=True)
+    checked_at = models.DateTimeField(null=True, help_text="When its bytes were last to be read again")
+    verified_at = models.DateTimeField(null=True, help_text="When they last had the published checksum")
 
     class Meta:
         constraints = [

@@ -44,8 +44,24 @@ def inspect(client: httpx.Client, https_server: str, path: str) -> dict[str, Any
     return found
 
 
+def reread(client: httpx.Client, https_server: str, path: str) -> dict[str, Any]:
+    """`{path, size, sha256, error}` of a file whose bytes are read again, all of them: a digest that the node remembers proves nothing.
+
+    Raises only SourceUnavailableError, which may pass.
+    """
+    found: dict[str, Any] = {"path": path, "size": None, "sha256": None, "error": None}
+    try:
+        with RemoteFile(client, file_url(https_server, path)) as file:
+            found |= {"size": file.size, "sha256": _read_digest(client, file_url(https_server, path))}
+    except SourceError as error:
+        if error.http_status == 503:
+            raise
+        found["error"] = error.detail
+    return found
+
+
 def _read_digest(client: httpx.Client, url: str) -> str:
-    """The SHA-256 of a file whose node offers none: read once, in pieces."""
+    """The SHA-256 of a file, read once, in pieces."""
     digest = hashlib.sha256()
     try:
         with client.stream("GET", url) as answer:

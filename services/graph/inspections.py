@@ -59,14 +59,16 @@ def _inspect_claimed(service: Service, job: Job) -> None:
         for number, path in enumerate(job.request["paths"], start=1):
             if number in recorded:
                 continue
-            document = _inspect_one(client, server, path, is_last_attempt=job.attempts >= ATTEMPTS)
+            look = inspecting.reread if job.request.get("reread") else inspecting.inspect
+            document = _inspect_one(look, client, server, path, is_last_attempt=job.attempts >= ATTEMPTS)
             service.store.add_inspected(job, number, document)
             service.store.keep(job, due_at=time.time())  # raises when the job was taken away
 
 
-def _inspect_one(client: Any, server: str, path: str, *, is_last_attempt: bool) -> dict[str, Any]:
+def _inspect_one(look: Any, client: Any, server: str, path: str, *, is_last_attempt: bool) -> dict[str, Any]:
     try:
-        return inspecting.inspect(client, server, path)
+        found: dict[str, Any] = look(client, server, path)
+        return found
     except SourceUnavailableError as error:
         if not is_last_attempt:
             raise

@@ -3,6 +3,8 @@
 import contextlib
 import hashlib
 import json
+import os
+import shutil
 import sqlite3
 import ssl
 import time
@@ -301,6 +303,29 @@ def test_an_inspection_tells_every_file_in_order_with_digest_and_header(running)
     assert "temp" in [variable["name"] for variable in table["variables"]]
     assert running.call("GET", f"/v1/inspections/{asked['id']}?after=3", token=portal)["files"] == done["files"][3:]
     running.call("DELETE", f"/v1/inspections/{asked['id']}", token=portal, status=204)
+
+
+def test_bytes_that_are_read_again_are_those_of_now_and_not_what_the_node_remembers(running):
+    portal, place = running.tokens(None, running.scope), running.stack.places.archive / "data" / "rot-of-a-test"
+    place.mkdir()
+    try:
+        (place / "a.bin").write_bytes(b"whole")
+        os.utime(place / "a.bin", (1_600_000_000, 1_600_000_000))
+        told = [look(running, portal, reread=False)]
+        (place / "a.bin").write_bytes(b"wh0le")
+        os.utime(place / "a.bin", (1_600_000_000, 1_600_000_000))
+        told += [look(running, portal, reread=reread) for reread in (False, True)]
+    finally:
+        shutil.rmtree(place)
+    assert told == [hashlib.sha256(content).hexdigest() for content in (b"whole", b"whole", b"wh0le")]
+
+
+def look(running, portal, *, reread):
+    body = {"collection_id": running.archive, "paths": ["/rot-of-a-test/a.bin"], "reread": reread}
+    asked = running.call("POST", "/v1/inspections", token=portal, status=202, json=body)
+    (found,) = running.follow(f"/v1/inspections/{asked['id']}", token=portal)["files"]
+    running.call("DELETE", f"/v1/inspections/{asked['id']}", token=portal, status=204)
+    return found["sha256"]
 
 
 def test_health_names_what_is_well(running):
