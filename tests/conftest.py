@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pytest
 
 from services.embedded.addresses import free_port
@@ -89,6 +90,9 @@ def wait_long_for_answers() -> None:
         setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, kind, 60.0)
 
 
+# A busy machine makes no example wrong: those of Hypothesis's own checks that measure time are left out.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 start_databases()
 set_django_up()
 wait_long_for_answers()
@@ -119,8 +123,9 @@ def require_program(name: str, remedy: str) -> None:
 
 @pytest.fixture
 def seed(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> int:
-    """Of what a test leaves to chance: told at once, and taken from CAUSEWAY_SEED to repeat a run."""
-    chosen = int(os.environ.get("CAUSEWAY_SEED", "") or random.SystemRandom().randrange(2**32))
+    """Of what a test leaves to chance: told at once, and taken from CAUSEWAY_SEED, or from what Hypothesis was given, to repeat a run."""
+    given = os.environ.get("CAUSEWAY_SEED") or request.config.getoption("hypothesis_seed")
+    chosen = int(given or random.SystemRandom().randrange(2**32))
     with capsys.disabled():
         print(f"\nCAUSEWAY_SEED={chosen} repeats {request.node.nodeid}", flush=True)
     return chosen

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 from services.embedded.probes import is_free
 
-_held: list[socket.socket] = []
-
 
 class PortInUseError(Exception):
     """Another program listens on an address that is needed; the message names the service, the port and the remedy."""
@@ -82,5 +80,5 @@ def _reserve(port: int) -> bool:
     except OSError:
         held.close()
         return False
-    _held.append(held)
+    held.detach()  # kept open until the process ends
     return True

@@ -95,7 +95,7 @@ def test_figure_11_9_copies_shares_and_deletes(sites, run, storage):
     with pytest.raises(TransferAPIError) as refused:
         sites.person("cy").operation_ls(share, path="/")
     assert refused.value.code == "EndpointPermissionDenied"
-    assert wait_until(lambda: any("Requested data is available." in mail.read_text() for mail in sites.globus.data.glob("mail/*")))
+    assert wait_until(lambda: any("Requested data is available." in mail.read_text() for mail in sites.globus.data.glob("mail/*.eml")))
     end(program, "\n")
     with pytest.raises(TransferAPIError) as gone:
         ada.get_endpoint(share)

@@ -55,7 +55,7 @@ ALPHABET = st.sampled_from(list("ab./*?[]!-^\\|(){}+$é#&~ \n0"))
 
 
 @pytest.mark.django_db
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(glob=st.text(ALPHABET, min_size=1, max_size=8), names=st.lists(st.text(ALPHABET, min_size=1, max_size=5), min_size=1, max_size=3))
 def test_postgres_and_python_agree_on_every_glob(glob, names):
     path = "/" + "/".join(name.replace("/", "_") for name in names)

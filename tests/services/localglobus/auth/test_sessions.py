@@ -267,7 +267,7 @@ def test_every_form_needs_the_token_of_its_page(globus, browser, path, token):
 
 
 def test_pages_that_are_asked_for_too_often_say_when_to_come_back(start_localglobus):
-    globus = start_localglobus("--rate-limit", "2")
+    globus = start_localglobus("--rate-limit", "0.5")
     with globus.browser() as browser:
         answers = [browser.get(SIGN_IN) for _ in range(40)]
         refused = next(answer for answer in answers if answer.status_code == 429)
