@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from datasets import checking, dois, files, granting, ingesting, manifests, publishing, registering, search, series, series_api
+from datasets import checking, dois, editing_api, files, granting, ingesting, manifests, publishing, registering, search, series, series_api
 from datasets.access import check_curator, check_may_list, decide
 from datasets.bounding import bounded
 from datasets.differences import changes, count_changes
@@ -108,12 +108,12 @@ class DatasetView(APIView):
                 else None,
             },
         }
-        etag = f'W/"{hashlib.sha256(JSONRenderer().render(body)).hexdigest()[:32]}"'
+        etag = f'"{dataset.revision}-{hashlib.sha256(JSONRenderer().render(body)).hexdigest()[:32]}"'
         unchanged = get_conditional_response(request._request, etag=etag)  # noqa: SLF001  (DRF's own name for Django's request)
         return unchanged or Response(body, headers={"ETag": etag, "Vary": "Authorization, Cookie"})
 
     def patch(self, request: Request, slug: str) -> Response:
-        """Change the description; what is not named stays."""
+        """Change the description; what is not named stays. With `If-Match` (the ETag) or `revision`, 412 where it was changed since."""
         dataset = find_dataset(request.user, slug)
         check_curator(request.user, dataset)
         asked = DatasetWriteSerializer(data=request.data, partial=True)
@@ -122,7 +122,7 @@ class DatasetView(APIView):
         with transaction.atomic():
             if placed:
                 series.put(dataset, user=request.user, series=placed[0])
-            dataset = registering.describe(dataset, user=request.user, **given)
+            dataset = registering.describe(dataset, user=request.user, revision=editing_api.asked_revision(request), **given)
         return Response(DatasetSerializer(dataset).data)
 
 

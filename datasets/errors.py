@@ -9,6 +9,8 @@
     |- ConflictError             409 conflict          it is not in a state that allows this
     |  |- IllegalMoveError       409 illegal-move      no arrow in the state drawing
     |  |- StaleStateError        409 stale-state       somebody else moved it first: read again
+    |  |- BeingEditedError       409 being-edited      somebody else holds the edit lock: wait, or take it over
+    |  |- ChangedMeanwhileError  412 changed-meanwhile  what was read is not what is there: read again
     |  |- NotReadyError          409 not-ready         what is missing, all of it, in `fields`
     |  `- TermsNeededError       409 terms-needed      accept the terms of the datasets in `terms` first
     `- UnavailableError          503 unavailable       try again later
@@ -77,6 +79,17 @@ class IllegalMoveError(ConflictError):
 class StaleStateError(ConflictError):
     code = "stale-state"
     message = "Somebody else changed this at the same moment. Read it again."
+
+
+class BeingEditedError(ConflictError):
+    code = "being-edited"
+    message = "Somebody else is editing this."
+
+
+class ChangedMeanwhileError(ConflictError):
+    code = "changed-meanwhile"
+    http_status = 412
+    message = "This was changed since you read it."
 
 
 class NotReadyError(ConflictError):

@@ -14,6 +14,7 @@ from datasets import checking, damaging, dois
 from datasets.access import Visitor, check_curator
 from datasets.errors import ConflictError, InvalidError, NotReadyError
 from datasets.indexing import index_dataset
+from datasets.locking import check_free
 from datasets.models import Dataset, DatasetEvent, File, FolderState, Location, Version
 from datasets.recounting import recount, root_state
 from datasets.snapshots import snapshot
@@ -26,9 +27,11 @@ LONGEST_URL = 500
 def submit(version: Version, *, user: Visitor, note: str = "") -> Version:
     """Ask for a review: from now on nothing of the draft changes until it is sent back or published.
 
-    Raises NotReadyError with all that must be mended first, ForbiddenError unless asked by a steward of the dataset or an operator.
+    Raises NotReadyError with all that must be mended first, ForbiddenError unless asked by a steward of the dataset or an operator,
+    BeingEditedError while somebody else edits the description.
     """
     check_curator(user, version.dataset)
+    check_free(version.dataset, user)
     recount(version)
     if missing := checking.missing(version):
         raise NotReadyError("This draft cannot go to review yet.", fields=missing)
@@ -61,6 +64,7 @@ def publish(version: Version, *, user: Visitor, note: str = "") -> Version:
     """
     dataset = Dataset.objects.select_for_update().get(pk=version.dataset_id)
     check_curator(user, dataset)
+    check_free(dataset, user)
     version.refresh_from_db()
     _check_second_person(version, user)
     recount(version)

@@ -17,6 +17,7 @@ from datasets import dois
 from datasets.access import Visitor, check_curator
 from datasets.errors import ConflictError, ForbiddenError, InvalidError
 from datasets.indexing import index_dataset
+from datasets.locking import check_free, check_revision
 from datasets.models import Creator, Dataset, DatasetEvent, Location, LocationKind, Subject, Variable, Version
 from datasets.protecting import protection_of, record_changes
 from datasets.publishing import check_not_in_review
@@ -83,12 +84,14 @@ def describe(
     creators: Sequence[Mapping[str, str]] | None = None,
     subjects: Iterable[str] | None = None,
     variables: Sequence[Mapping[str, Any]] | None = None,
+    revision: int | None = None,
     **fields: Any,
 ) -> Dataset:
     """Change the description; what is not named stays. `creators` (in order), `subjects` (names) and `variables` replace the present ones.
 
     A creator is name, orcid, affiliation; a variable name, standard_name, long_name, units, dimensions. Raises InvalidError naming every
-    wrong field, ForbiddenError unless she is a steward of the dataset or an operator.
+    wrong field, ForbiddenError unless she is a steward of the dataset or an operator, BeingEditedError while somebody else edits it,
+    ChangedMeanwhileError where the description has not the `revision` any more that she read.
     """
     check_curator(user, dataset)
     unknown = set(fields) - set(DESCRIBED)
@@ -97,6 +100,10 @@ def describe(
     for version in dataset.versions.drafts():
         check_not_in_review(version)
     row = Dataset.objects.select_for_update().get(pk=dataset.pk)  # not the caller's copy: a stale one would take a publication back
+    check_free(row, user)
+    if revision is not None:
+        check_revision(row, revision)
+    row.revision += 1
     before = protection_of(row)
     for name, value in fields.items():
         setattr(row, name, _as_date(name, value) if name.startswith("temporal_") else value)

@@ -97,6 +97,7 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
             "provenance",
             "contact",
             "published_at",
+            "revision",
             "n_files",
             "size_bytes",
         ]

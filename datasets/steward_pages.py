@@ -13,7 +13,21 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from datasets import alarming, bulk, checking, datacite, dois, granting, ingesting, protecting, publishing, registering, series_pages, terms
+from datasets import (
+    alarming,
+    bulk,
+    checking,
+    datacite,
+    dois,
+    granting,
+    ingesting,
+    locking,
+    protecting,
+    publishing,
+    registering,
+    series_pages,
+    terms,
+)
 from datasets.access import check_curator, check_staff
 from datasets.errors import ConflictError, InvalidError, NotFoundError
 from datasets.files import FileQuery, measure
@@ -316,6 +330,7 @@ def _show_desk(
         "errors": errors or {},
         "detail": detail,
         "typed": typed,
+        "editing": locking.holder_of(dataset),
         "series_choices": series_pages.choices(request.user),
         "now": timezone.now(),
         "poll_s": POLL_S,

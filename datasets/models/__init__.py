@@ -7,6 +7,7 @@ from datasets.models.damage import Alarm, Damage, DamageKind, LiftedAs
 from datasets.models.dataset import AccessPolicy, Classification, Creator, Dataset, ShareVariant, Subject, Variable
 from datasets.models.deletion import DeletedRecord
 from datasets.models.doi import Doi
+from datasets.models.editing import Editing
 from datasets.models.event import DatasetEvent
 from datasets.models.facetvalue import FacetValue
 from datasets.models.grant import Grant
@@ -34,6 +35,7 @@ __all__ = [
     "DatasetEvent",
     "DeletedRecord",
     "Doi",
+    "Editing",
     "FacetValue",
     "File",
     "FixityCadence",

@@ -128,6 +128,7 @@ class Dataset(models.Model):
 
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    revision = models.PositiveIntegerField(default=1, db_default=1, editable=False, help_text="Counts the changes of the description")
     published_at = models.DateTimeField(null=True, blank=True, editable=False)
     withdrawn_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="Its current version was withdrawn then")
 
