@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 from datasets import damaging
 from datasets.access import is_curator, may_list
 from datasets.errors import NotFoundError
-from datasets.finding import find_dataset
+from datasets.finding import find_dataset, whole_number
 from datasets.models import Version
 
 FILES_ON_A_PAGE = 100
@@ -20,8 +20,8 @@ def show_damage(request: HttpRequest, slug: str) -> HttpResponse:
     """`pages/damage.html`: `files` that are not what was published, `alarms`. Query: `version` (by default the current one), `after`."""
     dataset = find_dataset(request.user, slug)
     visible = Version.objects.visible_to(request.user).filter(dataset=dataset)
-    number = request.GET.get("version", "")
-    version = visible.filter(number=number).first() if number.isdecimal() and len(number) < 10 else visible.published().first()
+    number = whole_number(request.GET.get("version", ""))
+    version = visible.published().first() if number is None else visible.filter(number=number).first()
     if version is None:
         raise NotFoundError("There is no such version of this dataset that you may see.")
     can_list = may_list(request.user, dataset, version)

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from datasets import damaging, ingesting, scanning, watching
 from datasets.access import check_curator, may_list
 from datasets.errors import InvalidError, NotFoundError
-from datasets.finding import find_dataset, find_version
+from datasets.finding import find_dataset, find_version, whole_number
 from datasets.models import ScanRun
 from datasets.serializers import AlarmSerializer, ScanChangeSerializer, ScanSerializer, WatchSerializer
 
@@ -108,6 +108,7 @@ def _scan(request: Request, slug: str, number: str, scan_id: str) -> ScanRun:
 
 
 def _limit(asked: str) -> int:
-    if asked and not (asked.isdecimal() and 1 <= int(asked) <= scanning.MOST):
+    limit = (whole_number(asked) or 0) if asked else PAGE
+    if not 1 <= limit <= scanning.MOST:
         raise InvalidError(fields={"limit": [f"A number from 1 to {scanning.MOST}."]})
-    return int(asked or PAGE)
+    return limit

@@ -206,8 +206,7 @@ def _reserve_doi(request: HttpRequest, dataset: Dataset) -> str:
 
 
 def _register_doi(request: HttpRequest, dataset: Dataset) -> str:
-    number = request.POST.get("doi", "")
-    doi = Doi.objects.filter(version__dataset=dataset, pk=number).first() if number.isdecimal() else None
+    doi = Doi.objects.filter(version__dataset=dataset, pk=whole_number(request.POST.get("doi", "")) or 0).first()
     if doi is None:
         raise NotFoundError
     dois.try_again(doi, user=request.user)

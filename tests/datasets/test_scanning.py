@@ -179,6 +179,8 @@ def test_a_report_is_paged_and_answered_by_the_api(draft, disk, ben, browser):
         disk.write(f"/sea/new/{number}", "x")
     run = reported(version, disk, ben)
     client, address = browser(ben), f"/api/v1/datasets/sea/versions/1/scans/{run.pk}/"
+    for number in ("0", "x", "9" * 5000):
+        assert client.get(f"{address}changes/?limit={number}").json()["fields"].keys() == {"limit"}
     first = client.get(f"{address}changes/?kind=new&limit=3").json()
     rest = client.get(first["next"]).json()
     assert first["totals"]["new"] == {"n_files": 5, "size_bytes": 5}
