@@ -1,0 +1,147 @@
+"""Searches, deep pages and pages of datasets, over HTTP, with the access filter always on."""
+
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import httpx
+from django.contrib.auth.models import AnonymousUser
+from django.db import connection
+from django.http import QueryDict
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from datasets import matching, search
+from datasets.models import Dataset
+from datasets.searchquery import SearchQuery
+from services.embedded.bench.rows import Row, alone, figure, noted, skipped
+from tests.bench import rivals
+from tests.bench.loading import load_datasets
+from tests.bench.site import HOST, Site
+from tests.bench.synthesis import SHARES, mixed_words
+
+RARE = 0.05
+TOP = 20
+DEEP = 0.9
+
+
+def measure(site: Site, folder: Path, *, n_datasets: int, n_queries: int) -> Iterator[Row]:
+    began = time.perf_counter()
+    load_datasets(n_datasets, told=lambda n: print(f"\r{n:,} datasets loaded", end="", file=sys.stderr))
+    print(f" in {time.perf_counter() - began:.0f} s", file=sys.stderr)
+    size = f"{n_datasets:,} datasets"
+    with httpx.Client(base_url=site.url, trust_env=False, timeout=120) as client:
+        words = mixed_words(n_queries)
+        shares = {word: share_of(word, n_datasets) for word in dict.fromkeys([*words, *SHARES])}
+        yield from searches(client, words, shares, size, is_large=n_datasets > 300_000)
+        yield from against_datasette(client, folder, words, n_datasets)
+        yield agreement(size)
+        yield deep_page(client, n_datasets, size)
+        yield from dataset_page(client, size)
+
+
+def share_of(words: str, n_datasets: int) -> float:
+    return matching_total(words) / n_datasets
+
+
+def matching_total(words: str) -> int:
+    query = SearchQuery.from_parameters(QueryDict(f"q={words}"))
+    return search.count_found(matching.match(query, AnonymousUser()))
+
+
+def searches(client: httpx.Client, words: Sequence[str], shares: dict[str, float], size: str, *, is_large: bool) -> Iterator[Row]:
+    """Exact total, 20 rows, exact counts of all facets."""
+    ask(client, words[0])
+    rare = [one for one in words if shares[one] <= RARE]
+    if is_large:
+        yield limit(f"search, words in <= 5 % of {size}", [ask(client, one) for one in rare], 0.300)
+        yield limit(f"search, any words of {size}", [ask(client, one) for one in [*words, *SHARES]], 1.0)
+    else:
+        yield limit(f"search, mixed words, {size}", [ask(client, one) for one in words], 0.060)
+    yield alone(f"search, nothing typed, {size}", [1000 * ask(client, "") for _ in range(20)], unit="ms", goal="none", note="p50")
+
+
+def against_datasette(client: httpx.Client, folder: Path, words: Sequence[str], n_datasets: int) -> Iterator[Row]:
+    name, goal = f"the same searches, {n_datasets:,} datasets", ">=10" if n_datasets > 300_000 else ">=20"
+    if not rivals.has_datasette():
+        yield skipped(name, "datasette is not on the PATH", goal=goal, unit="searches/s")
+        return
+    path = folder / "datasette.db"
+    if not path.exists():
+        rivals.fill_datasette(path, n_datasets)
+    some = words[: min(len(words), 40)]
+    with rivals.datasette(path) as url, httpx.Client(trust_env=False, timeout=120) as other:
+        seconds: tuple[list[float], list[float]] = ([], [])
+        for one in some:
+            seconds[0].append(ask(client, one))
+            seconds[1].append(timed(lambda one=one: other.get(url, params=rivals.asked(one)).raise_for_status()))  # type: ignore[misc]
+    ours, theirs = (len(some) / sum(each) for each in seconds)
+    yield Row(name, figure(ours), figure(theirs), figure(ours / theirs), goal, "searches/s", len(some), noted("against Datasette"))
+
+
+def agreement(size: str) -> Row:
+    """Of the true best 20 by rank, how many stand in our first 20, for words with more hits than are ranked."""
+    shares = []
+    for word in SHARES:
+        if matching_total(word) <= search.MOST_RANKED:
+            continue
+        ours = [
+            str(hit.dataset.pk) for hit in search.search(SearchQuery.from_parameters(QueryDict(f"q={word}")), user=AnonymousUser()).hits
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "select (ts_rank(search_vector, q) * 1000000)::int as rank, id::text from datasets_dataset, to_tsquery('causeway', %s) q"
+                " where search_vector @@ q order by rank desc, id desc",
+                [word],
+            )
+            ranked = cursor.fetchall()
+        worst = ranked[TOP - 1][0]
+        best = {name for rank, name in ranked if rank >= worst}  # equally good ones are as good
+        shares.append(sum(name in best for name in ours) / TOP)
+    if not shares:
+        return skipped(f"agreement with the true best {TOP}, {size}", "all hits are ranked", goal="none", unit="share")
+    return alone(f"agreement with the true best {TOP}, {size}", shares, unit="share", goal="none", note="median of common words")
+
+
+def deep_page(client: httpx.Client, n_datasets: int, size: str) -> Row:
+    at = int(n_datasets * DEEP)
+    query = SearchQuery.from_parameters(QueryDict("sort=newest"))
+    row = Dataset.objects.filter(published_at__isnull=False).order_by("-listed_at", "-id").values_list("listed_at", "id")[at]
+    deep = query.url(with_cursor=query.cursor_after(row[0], row[1]))
+    times: dict[str, list[float]] = {"?sort=newest": [], deep: []}
+    for _ in range(20):
+        for address, seconds in times.items():
+            seconds.append(timed(lambda address=address: client.get(f"/api/v1/datasets{address}").raise_for_status()))  # type: ignore[misc]
+    first, last = (1000 * statistics.median(seconds) for seconds in times.values())
+    note = noted("ratio: deep over first")
+    return Row(f"page at depth {at:,}, {size}", figure(last), figure(first), figure(last / first), "<=2", "ms", 20, note)
+
+
+def dataset_page(client: httpx.Client, size: str) -> Iterator[Row]:
+    slugs = list(Dataset.objects.order_by("id").values_list("slug", flat=True)[:50])
+    seconds = [timed(lambda slug=slug: client.get(f"/datasets/{slug}/").raise_for_status()) for slug in slugs]  # type: ignore[misc]
+    yield limit(f"dataset page, {size}", seconds, 0.050)
+    with CaptureQueriesContext(connection) as seen:
+        assert Client().get(f"/datasets/{slugs[0]}/", SERVER_NAME=HOST).status_code == 200
+    yield Row(f"dataset page, {size}", len(seen), 12, figure(len(seen) / 12), "<=1", "statements", 1, noted())
+
+
+def ask(client: httpx.Client, words: str) -> float:
+    """Seconds of one search."""
+    return timed(lambda: client.get("/api/v1/datasets", params={"q": words} if words else {}).raise_for_status())
+
+
+def timed(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def limit(name: str, seconds: Sequence[float], goal_s: float) -> Row:
+    """The slowest of a hundred against the longest that it may take."""
+    p99 = sorted(seconds)[math.ceil(0.99 * len(seconds)) - 1]
+    note = noted(f"p50 {1000 * statistics.median(seconds):.3g} ms, goal {1000 * goal_s:.0f} ms")
+    return Row(f"{name}: p99", figure(1000 * p99), figure(1000 * goal_s), figure(p99 / goal_s), "<=1", "ms", len(seconds), note)

@@ -1,0 +1,82 @@
+"""Datasette over SQLite's full-text search, with the same rows. Absent, its rows are skipped by name.
+
+It counts one value a facet and row, in a column with an index: what Datasette does with several (`_facet_array`) takes it much longer.
+"""
+
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from services.embedded.addresses import free_port
+from tests.bench.synthesis import describe
+
+FACETS = ("subject", "variable", "format", "decade", "licence", "access")
+SLOW_MS = 60_000
+
+
+def has_datasette() -> bool:
+    return shutil.which("datasette") is not None
+
+
+def fill_datasette(path: Path, n_datasets: int) -> None:
+    """The same descriptions in SQLite: a table, and FTS5 over title and abstract."""
+    with sqlite3.connect(path) as database:
+        database.execute(
+            "create table dataset (id integer primary key, title, abstract, subject, variable, format, decade, licence, access)"
+        )
+        database.executemany(
+            "insert into dataset (title, abstract, subject, variable, format, decade, licence, access) values (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    one.title,
+                    one.abstract,
+                    *(values[0] for values in (one.subjects, one.variables, one.formats)),
+                    one.start.year // 10 * 10,
+                    one.licence,
+                    one.access,
+                )
+                for one in describe(n_datasets)
+            ),
+        )
+        database.execute(
+            "create virtual table dataset_fts using fts5 (title, abstract, content='dataset', content_rowid='id', tokenize='porter')"
+        )
+        database.execute("insert into dataset_fts (rowid, title, abstract) select id, title, abstract from dataset")
+        for name in FACETS:
+            database.execute(f"create index dataset_{name} on dataset ({name})")
+    database.close()
+
+
+@contextmanager
+def datasette(path: Path) -> Iterator[str]:
+    """The address of a running Datasette; its limits of time are raised, for it would give up."""
+    port = free_port()
+    settings = {"sql_time_limit_ms": SLOW_MS, "facet_time_limit_ms": SLOW_MS, "facet_suggest_time_limit_ms": 1, "suggest_facets": 0}
+    options = [word for name, value in settings.items() for word in ("--setting", name, str(value))]
+    process = subprocess.Popen(
+        ["datasette", str(path), "--port", str(port), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    url = f"http://127.0.0.1:{port}/{path.stem}/dataset.json"
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                httpx.get(url, params={"_size": 1}, trust_env=False, timeout=60)
+                break
+            except httpx.TransportError:
+                time.sleep(0.2)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def asked(words: str) -> dict[str, object]:
+    """The parameters of the same search: total, 20 rows, counts of the same facets."""
+    return {"_search": words, "_size": 20, "_facet": list(FACETS), "_facet_size": 40}
