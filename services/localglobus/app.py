@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.localglobus import errors, faults, gcs, group_policies, groups, hosts, mails, nodes, recent, seed
+from services.localglobus import errors, faults, gcs, group_policies, groups, hosts, mails, nodes, recent, seed, sizes
 from services.localglobus.auth import (
     api,
     authentications,
@@ -134,8 +134,8 @@ def make_apps(settings: Settings) -> tuple[ASGIApp, dict[str, ASGIApp], Store]:
     managers = {name: _make_app([*gcs.routes], {**state, "gcs_endpoint": name}, background=False) for name in settings.nodes}
     main.state.managers = managers  # the web app calls them as well
     wrap = faults.wrap if settings.has_faults else _plain
-    outside = {name: wrap(recent.wrap(Standin(app), via=f"GCS Manager {name}")) for name, app in managers.items()}
-    answered = wrap(recent.wrap(Standin(main), via="HTTP"))
+    outside = {name: wrap(recent.wrap(Standin(sizes.wrap(app)), via=f"GCS Manager {name}")) for name, app in managers.items()}
+    answered = wrap(recent.wrap(Standin(sizes.wrap(main)), via="HTTP"))
     return hosts.wrap(answered, allowed_hosts=settings.allowed_hosts), outside, store
 
 

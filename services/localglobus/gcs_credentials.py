@@ -69,10 +69,11 @@ def _credentials(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller) -> 
     rows = db.execute(
         "SELECT user_credential.*, gateway_bucket.endpoint AS s3_endpoint, coalesce(policies, '{}') AS policies FROM user_credential"
         " LEFT JOIN gateway_bucket USING (gateway_id) LEFT JOIN credential_policy ON credential_id = user_credential.id"
-        " WHERE gateway_id IN (SELECT id FROM storage_gateway WHERE endpoint_id = ?) ORDER BY created_at, user_credential.rowid",
-        (endpoint.id,),
+        " WHERE gateway_id IN (SELECT id FROM storage_gateway WHERE endpoint_id = ?)"
+        " AND identity_id IN (SELECT value FROM json_each(?)) ORDER BY created_at, user_credential.rowid",
+        (endpoint.id, json.dumps([*caller.identity_ids])),
     )
-    return [row for row in rows if row["identity_id"] in caller.identity_ids]
+    return rows.fetchall()
 
 
 def _credential(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, credential_id: str) -> sqlite3.Row:

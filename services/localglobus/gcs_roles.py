@@ -81,6 +81,7 @@ def _create_role(db: sqlite3.Connection, endpoint: Endpoint, caller: Caller, ask
     before = db.execute("SELECT 1 FROM role WHERE subject_id = ? AND principal = ? AND role = ?", (subject_id, principal, role)).fetchone()
     if before is not None:
         raise ApiError("conflict", "The principal holds this role already", 409)
+    collections.require_room_for_role(db, subject_id)
     role_id = collections.grant_role(db, subject_id=subject_id, principal_type=principal_type, principal=principal, role=role)
     return _role(db, endpoint, caller, role_id)
 

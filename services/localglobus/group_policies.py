@@ -39,8 +39,8 @@ def read_policies(connection: Connection, group_id: str, caller: Caller) -> dict
 def set_policies(connection: Connection, group_id: str, caller: Caller, asked: dict[str, Any]) -> dict[str, Any]:
     """Replace policies as an admin; what is not named, or null, stays. Raises ApiError 400, 403, 404."""
     asked = {name: value for name, value in asked.items() if value is not None}
-    group, members = groups.find(connection, group_id, caller)
-    if groups.rank_of(members, caller) < 3:
+    group, mine = groups.find(connection, group_id, caller)
+    if groups.rank_of(mine) < 3:
         raise ApiError("FORBIDDEN", "only an admin may set policies", 403)
     for name, kind in KINDS.items():
         if name in asked and not isinstance(asked[name], kind):
@@ -124,8 +124,8 @@ async def subscription_verified(request: Request) -> Response:
     caller = await tokens.authenticate(request, scope=scopes.GROUPS_ALL)
     store: Store = request.app.state.store
     asked = await groups.read_json(request)
-    group, members = await store.read(groups.find, request.path_params["group_id"], caller)
-    if groups.rank_of(members, caller) < 3 or asked.get("subscription_admin_verified_id") is not None:
+    group, mine = await store.read(groups.find, request.path_params["group_id"], caller)
+    if groups.rank_of(mine) < 3 or asked.get("subscription_admin_verified_id") is not None:
         raise ApiError("FORBIDDEN", "only for managers of a subscription, of which localglobus has none", 403)
     return JSONResponse({"group_id": group["id"], "subscription_admin_verified_id": None})
 

@@ -45,6 +45,7 @@ create table if not exists group_detail (
 
 READ = (scopes.GROUPS_ALL, scopes.VIEW_MY_GROUPS)
 ROLES = ("member", "manager", "admin")
+MOST_ACTS = 1000
 SELECT = (
     'select "group".*, parent_id, terms, coalesce(policies, \'{}\') as policies from "group"'
     ' left join group_detail on group_detail.group_id = "group".id'
@@ -88,14 +89,19 @@ def _memberships(connection: Connection, group_id: str) -> list[dict[str, Any]]:
     return [{**dict(row), "membership_fields": json.loads(row["membership_fields"])} for row in rows]
 
 
-def _mine(members: list[dict[str, Any]], caller: Caller) -> list[dict[str, Any]]:
-    names = ("group_id", "identity_id", "username", "role", "status")
-    return [{name: member[name] for name in names} for member in members if member["identity_id"] in caller.identity_ids]
+def _mine(connection: Connection, group_id: str, caller: Caller) -> list[dict[str, Any]]:
+    """The memberships of the caller's own identities."""
+    rows = connection.execute(
+        "select group_id, identity_id, username, role, membership.status from membership join identity on identity.id = identity_id"
+        " where group_id = ? and identity_id in (select value from json_each(?)) order by username",
+        (group_id, json.dumps([*caller.identity_ids])),
+    )
+    return [dict(row) for row in rows]
 
 
-def rank_of(members: list[dict[str, Any]], caller: Caller) -> int:
-    """Highest role of the caller: 0 none, 1 member, 2 manager, 3 admin."""
-    return max((ROLES.index(one["role"]) + 1 for one in _mine(members, caller) if one["status"] == "active"), default=0)
+def rank_of(mine: list[dict[str, Any]]) -> int:
+    """Highest role among memberships of one's own: 0 none, 1 member, 2 manager, 3 admin."""
+    return max((ROLES.index(one["role"]) + 1 for one in mine if one["status"] == "active"), default=0)
 
 
 def _describe(group: Row, mine: list[dict[str, Any]]) -> dict[str, Any]:
@@ -128,12 +134,12 @@ def policies_of(group: Row) -> dict[str, Any]:
 
 
 def find(connection: Connection, group_id: str, caller: Caller) -> tuple[Row, list[dict[str, Any]]]:
-    """A group that the caller may see, and its memberships. Raises ApiError 404."""
+    """A group that the caller may see, and her memberships in it. Raises ApiError 404."""
     group = connection.execute(f"{SELECT} where id = ?", (group_id,)).fetchone()
-    members = _memberships(connection, group_id) if group else []
-    if group is None or (group["visibility"] == "private" and not _mine(members, caller)):
+    mine = _mine(connection, group_id, caller)
+    if group is None or (group["visibility"] == "private" and not mine):
         raise ApiError("GROUP_NOT_FOUND", f"no group {group_id}", 404)
-    return group, members
+    return group, mine
 
 
 def list_mine(connection: Connection, caller: Caller, statuses: set[str]) -> list[dict[str, Any]]:
@@ -144,7 +150,7 @@ def list_mine(connection: Connection, caller: Caller, statuses: set[str]) -> lis
     ).fetchall()
     described = []
     for group in groups:
-        mine = [one for one in _mine(_memberships(connection, group["id"]), caller) if one["status"] in statuses]
+        mine = [one for one in _mine(connection, group["id"], caller) if one["status"] in statuses]
         if mine:
             described.append(_describe(group, mine))
     return described
@@ -152,13 +158,13 @@ def list_mine(connection: Connection, caller: Caller, statuses: set[str]) -> lis
 
 def read(connection: Connection, group_id: str, caller: Caller, include: set[str]) -> dict[str, Any]:
     """One group with what `include` asks for; memberships only for those who may see them."""
-    group, members = find(connection, group_id, caller)
-    described = _describe(group, _mine(members, caller))
-    rank = rank_of(members, caller)
+    group, mine = find(connection, group_id, caller)
+    described = _describe(group, mine)
+    rank = rank_of(mine)
     if "memberships" in include:
         if rank < (2 if group["members_visibility"] == "managers" else 1):
             raise ApiError("FORBIDDEN", "the members of this group are not shown to you", 403)
-        described["memberships"] = members
+        described["memberships"] = _memberships(connection, group_id)
     if "allowed_actions" in include:
         described["allowed_actions"] = ["view", *(["add", "remove", "change_role"] if rank >= 2 else [])]
     if "child_ids" in include:
@@ -173,7 +179,7 @@ def make(connection: Connection, caller: Caller, asked: dict[str, Any]) -> dict[
     if not isinstance(name, str) or not name.strip():
         raise ApiError("BAD_REQUEST", "a group needs a name", 400)
     group_id = str(uuid.uuid4())
-    if asked.get("parent_id") is not None and rank_of(find(connection, str(asked["parent_id"]), caller)[1], caller) < 3:
+    if asked.get("parent_id") is not None and rank_of(find(connection, str(asked["parent_id"]), caller)[1]) < 3:
         raise ApiError("FORBIDDEN", "only an admin of the parent group may add a group below it", 403)
     create(connection, group_id=group_id, name=name, description=asked.get("description"))
     if asked.get("parent_id") is not None:
@@ -184,8 +190,8 @@ def make(connection: Connection, caller: Caller, asked: dict[str, Any]) -> dict[
 
 def remove(connection: Connection, group_id: str, caller: Caller) -> dict[str, Any]:
     """Delete a group as its admin."""
-    group, members = find(connection, group_id, caller)
-    if rank_of(members, caller) < 3:
+    group, mine = find(connection, group_id, caller)
+    if rank_of(mine) < 3:
         raise ApiError("FORBIDDEN", "only an admin may delete the group", 403)
     connection.execute('delete from "group" where id = ?', (group_id,))
     collections.raise_group_version(connection, group_id)
@@ -194,8 +200,8 @@ def remove(connection: Connection, group_id: str, caller: Caller) -> dict[str, A
 
 def update(connection: Connection, group_id: str, caller: Caller, asked: dict[str, Any]) -> dict[str, Any]:
     """Name, description and terms of a group, as its admin; what is not named stays."""
-    group, members = find(connection, group_id, caller)
-    if rank_of(members, caller) < 3:
+    group, mine = find(connection, group_id, caller)
+    if rank_of(mine) < 3:
         raise ApiError("FORBIDDEN", "only an admin may change the group", 403)
     name = asked.get("name", group["name"])
     if not isinstance(name, str) or not name.strip():
@@ -227,10 +233,12 @@ ENTER = ("join", "request_join")
 
 def act(connection: Connection, group_id: str, caller: Caller, asked: dict[str, Any]) -> dict[str, Any]:
     """A batch of membership actions: what went well under the same key, what was refused under `errors`."""
-    group, members = find(connection, group_id, caller)
-    rank = rank_of(members, caller)
+    group, mine = find(connection, group_id, caller)
+    rank = rank_of(mine)
     is_open = bool(policies_of(group)["join_requests"])
     answer: dict[str, Any] = {}
+    if sum(len(entries) for entries in asked.values() if isinstance(entries, list)) > MOST_ACTS:
+        raise ApiError("BAD_REQUEST", f"at most {MOST_ACTS} memberships are changed at once", 400)
     for action, entries in asked.items():
         if action not in {*MANAGE, *OWN, *ENTER, "change_role"} or not isinstance(entries, list):
             raise ApiError("BAD_REQUEST", f"unknown action {action}", 400)

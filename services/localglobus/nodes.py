@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.localglobus import mails, node_addresses, recent
+from services.localglobus import mails, node_addresses, node_reports, recent
 from services.localglobus.auth import scopes
 from services.localglobus.auth.tokens import find_caller, read_bearer
 from services.localglobus.certificates import Authority
@@ -86,14 +86,15 @@ async def list_collections(request: Request) -> Response:
 async def access(request: Request) -> Response:
     node = _node(request)
     asked = await read_document(request)
-    return JSONResponse(await store_of(request).read(_access, node, str(asked.get("collection")), asked.get("token")))
+    token = None if asked.get("token") is None else _text(asked, "token")
+    return JSONResponse(await store_of(request).read(_access, node, str(asked.get("collection")), token))
 
 
 async def lease(request: Request) -> Response:
     node = _node(request)
     asked = await read_document(request)
     most = min(_whole(asked, "most", default=1), MOST_ORDERS)
-    until = time.monotonic() + min(float(asked.get("wait_s") or 0), MOST_WAIT_S)
+    until = time.monotonic() + min(node_reports.read_seconds(asked.get("wait_s"), "wait_s"), MOST_WAIT_S)
     store, instance, active = store_of(request), str(asked.get("instance")), most_active(request)
     await _hear(request, node)
     while node not in nodes_of(request).cut_off:
@@ -129,17 +130,15 @@ async def heartbeat(request: Request) -> Response:
         node=node,
         order_id=request.path_params["order_id"],
         instance=str(asked.get("instance")),
-        counters=asked.get("counters") or {},
-        fault=asked.get("fault"),
+        counters=node_reports.read_counters(asked),
+        fault=node_reports.read_fault(asked.get("fault"), "fault"),
     )
     return JSONResponse({"action": action, "lease_s": orders.LEASE_S, "deadline": deadline})
 
 
 async def results(request: Request) -> Response:
     node = _node(request)
-    batch = await read_document(request)
-    if _whole(batch, "sequence", default=0) < 1:
-        raise ApiError("BadRequest", "sequence counts from 1", 400)
+    batch = node_reports.read_batch(await read_document(request))
     accepted = await store_of(request).write(orders.store_results, node=node, order_id=request.path_params["order_id"], batch=batch)
     return JSONResponse({"accepted_sequence": accepted})
 
@@ -149,6 +148,8 @@ async def finish(request: Request) -> Response:
     report = await read_document(request)
     if report.get("status") not in ("SUCCEEDED", "FAILED"):
         raise ApiError("BadRequest", "status must be SUCCEEDED or FAILED", 400)
+    fatal, counters = node_reports.read_fault(report.get("fatal_error"), "fatal_error"), node_reports.read_counters(report)
+    report = {**report, "fatal_error": fatal, "counters": counters}
     await store_of(request).write(orders.finish, node=node, order_id=request.path_params["order_id"], report=report)
     ROOM.wake("tasks")
     ROOM.wake("orders")

@@ -6,6 +6,7 @@ members counts. Text is words of letters and digits, whatever their case and acc
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -51,9 +52,15 @@ def scalars(content: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
 
 def words(value: Any) -> list[str]:
     """Returns the words of a scalar as they are looked for."""
-    text = unicodedata.normalize("NFKD", as_text(value).casefold())
+    return [*_words(as_text(value))]
+
+
+@functools.lru_cache(maxsize=256)
+def _words(text: str) -> tuple[str, ...]:
+    """The words of a text; kept for a moment, since each part of a query looks at all values of one entry after the other."""
+    text = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(mark for mark in text if not unicodedata.combining(mark))
-    return WORD.findall(plain)[:MOST_WORDS]
+    return tuple(WORD.findall(plain)[:MOST_WORDS])
 
 
 def as_text(value: Any) -> str:

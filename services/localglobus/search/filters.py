@@ -16,6 +16,8 @@ from services.localglobus.search import fields
 Test = Callable[[Any], bool]
 """Whether an entry's content matches."""
 MOST_DEEP = 10
+MOST_FILTERS, MOST_RANGES, MOST_VALUES = 100, 100, 10_000
+"""Of one query, those in other filters counted too; of one filter."""
 BOUNDS = ("from", "to", "gte", "gt", "lte", "lt")
 
 
@@ -25,6 +27,8 @@ def read_all(asked: Any, *, where: str) -> list[Test]:
         return []
     if not isinstance(asked, list):
         raise refuse(f"{where} must be a list")
+    if _count(asked, 0) > MOST_FILTERS:
+        raise refuse(f"{where} has at most {MOST_FILTERS} filters")
     return [read(each) for each in asked]
 
 
@@ -41,6 +45,14 @@ def read(asked: Any, depth: int = 0) -> Test:
     if not isinstance(kind, str) or kind not in READERS:
         raise refuse(f"a filter has one of the types {', '.join(sorted(READERS))}, and, or, not; not {kind!r}")
     return READERS[kind](asked, _path(asked))
+
+
+def _count(asked: Any, depth: int) -> int:
+    """How many filters a list holds, those below them too as far as they are read."""
+    if not isinstance(asked, list) or depth > MOST_DEEP:
+        return 0
+    inner = (each.get("filters", [each["filter"]] if "filter" in each else None) for each in asked if isinstance(each, dict))
+    return len(asked) + sum(_count(each, depth + 1) for each in inner)
 
 
 def refuse(message: str) -> ApiError:
@@ -67,6 +79,8 @@ def _values(asked: dict[str, Any]) -> list[Any]:
     found = asked.get("values")
     if not isinstance(found, list) or not found:
         raise refuse("a filter of this type needs a list of values")
+    if len(found) > MOST_VALUES:
+        raise refuse(f"a filter has at most {MOST_VALUES} values")
     return found
 
 
@@ -93,7 +107,10 @@ def _like(asked: dict[str, Any], path: tuple[str, ...]) -> Test:
 
 
 def _range(asked: dict[str, Any], path: tuple[str, ...]) -> Test:
-    ranges = [read_range(each) for each in _values(asked)]
+    found = _values(asked)
+    if len(found) > MOST_RANGES:
+        raise refuse(f"a filter has at most {MOST_RANGES} ranges")
+    ranges = [read_range(each) for each in found]
     return lambda content: any(test(each) for each in fields.values(content, path) for test in ranges)
 
 

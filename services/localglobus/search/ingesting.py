@@ -17,6 +17,7 @@ from services.localglobus.search.filters import refuse
 MAX_DOCUMENT_BYTES = 10 * 2**20  # https://docs.globus.org/api/search/limits/
 SUBJECT_LENGTH = 512
 MOST_DEEP = 50
+MOST_INTEGER = 2**64
 
 
 def read_ingest(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -64,11 +65,13 @@ def read_entry_id(value: object) -> str:
 
 
 def _refuse_odd(value: Any, depth: int) -> None:
-    """No content deeper than can be walked, and no NaN, which JSON does not know."""
+    """No content deeper than can be walked, no NaN, which JSON does not know, and no integers that take long to be written."""
     if depth < 0:
         raise refuse(f"the content of an entry is nested deeper than {MOST_DEEP}")
     if isinstance(value, float) and not math.isfinite(value):
         raise refuse("numbers in the content of an entry must be finite")
+    if isinstance(value, int) and abs(value) >= MOST_INTEGER:
+        raise refuse("integers in the content of an entry have 64 bits")
     for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _refuse_odd(each, depth - 1)
 

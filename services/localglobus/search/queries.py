@@ -22,6 +22,9 @@ from services.localglobus.search.documents import entry_document, result_documen
 from services.localglobus.search.filters import refuse
 
 MOST_RESULTS = 10_000
+TEXT_LENGTH = 8192
+MOST_DOCUMENTS = 100
+"""Members of `sort` and of `boosts`."""
 MOST_SCROLLED = 10_000
 DEFAULT_LIMIT, SCROLL_LIMIT = 10, 100
 
@@ -57,6 +60,8 @@ def read(asked: Mapping[str, Any], *, limit: int = DEFAULT_LIMIT, most: int = MO
     text = asked.get("q")
     if text is not None and not isinstance(text, str):
         raise refuse("q must be a text")
+    if text is not None and len(text) > TEXT_LENGTH:
+        raise refuse(f"q has at most {TEXT_LENGTH} characters")
     tests = filters.read_all(asked.get("filters"), where="filters")
     if text is None and not tests:
         raise refuse("a query has q or filters")
@@ -233,6 +238,8 @@ def _documents(asked: Any, name: str) -> list[dict[str, Any]]:
         return []
     if not isinstance(asked, list) or not all(isinstance(each, dict) and isinstance(each.get("field_name"), str) for each in asked):
         raise refuse(f"{name} must be a list of documents with a field_name")
+    if len(asked) > MOST_DOCUMENTS:
+        raise refuse(f"{name} has at most {MOST_DOCUMENTS} members")
     return asked
 
 

@@ -23,6 +23,7 @@ TOKEN = re.compile(
 )
 RANGE = re.compile(r"([\[{])\s*(\S+)\s+TO\s+(\S+)\s*([\]}])")
 MOST_DEEP = 20
+MOST_CLAUSES = 100
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class _Reader:
     def __init__(self, tokens: list[tuple[str, str]]) -> None:
         self.tokens, self.position = tokens, 0
         self.words: list[str] = []
+        self.n_clauses = 0
 
     def clauses(self, path: tuple[str, ...] | None, depth: int) -> Test:
         """Clauses up to a closing bracket or the end. `path` is the field before the bracket."""
@@ -128,6 +130,9 @@ class _Reader:
         return marks[peeked]
 
     def _clause(self, path: tuple[str, ...] | None, depth: int) -> Test:
+        self.n_clauses += 1
+        if self.n_clauses > MOST_CLAUSES:
+            raise refuse(f"bad query string: more than {MOST_CLAUSES} things are looked for")
         kind, text = self._take()
         if kind == "word" and self._peek() == ":":
             self._take()
@@ -193,6 +198,8 @@ def _at(path: tuple[str, ...] | None, test: Test) -> Test:
 
 def _holds(words: list[str], wanted: list[str]) -> bool:
     size = len(wanted)
+    if size == 1:
+        return wanted[0] in words
     return bool(size) and any(words[start : start + size] == wanted for start in range(len(words) - size + 1))
 
 

@@ -21,7 +21,10 @@ from services.localglobus.transfer import tasks, times
 from services.localglobus.transfer.documents import event_document, task_document
 
 NAME_LENGTH = 256
-MOST_SHOWN, MOST_EVENTS = 100, 10
+MOST_SHOWN, MOST_LISTED, MOST_EVENTS = 100, 10, 10
+"""Runs of a timer that is looked at, and of one in a list; events of a run."""
+MOST_TIMERS = 1000
+"""Of one owner, those that have ended too until they are deleted."""
 UNSUPPORTED = ("submission_id", "skip_activation_check")
 """Members of a transfer document that a timer cannot have."""
 TRANSFER_ACTIONS = ("https://actions.automate.globus.org/transfer/transfer/run", "https://transfer.actions.globus.org/transfer/run")
@@ -80,6 +83,9 @@ def _insert(
 ) -> sqlite3.Row:
     if body.get("DATA_TYPE", "transfer") != "transfer":
         raise invalid("timer", "body", "DATA_TYPE", message="DATA_TYPE must be transfer: timers submit nothing else")
+    (owned,) = db.execute("SELECT count(*) FROM timer WHERE owner_id = ?", (caller.identity_id,)).fetchone()
+    if owned >= MOST_TIMERS:
+        raise ApiError("LimitExceeded", f"You have {MOST_TIMERS} timers; delete one of them", 409)
     held = authority.of_token(db, caller)
     authority.require_collections(db, authority.caller_at_transfer(db, held), body)
     _require_rest(db, caller.identity_id, schedule, least_interval_s=least_interval_s)
@@ -121,9 +127,9 @@ def get(db: sqlite3.Connection, timer_id: str, owner_id: str) -> sqlite3.Row:
     return row
 
 
-def describe(db: sqlite3.Connection, row: sqlite3.Row, *, most_active: int) -> dict[str, Any]:
+def describe(db: sqlite3.Connection, row: sqlite3.Row, *, most_active: int, most_runs: int = MOST_SHOWN) -> dict[str, Any]:
     """Returns a timer as a job, with its last runs and what became of them."""
-    runs = db.execute("SELECT * FROM timer_run WHERE timer_id = ? ORDER BY id DESC LIMIT ?", (row["id"], MOST_SHOWN)).fetchall()
+    runs = db.execute("SELECT * FROM timer_run WHERE timer_id = ? ORDER BY id DESC LIMIT ?", (row["id"], most_runs)).fetchall()
     results = [result_document(run, _task(db, run["task_id"], most_active=most_active), owner_id=row["owner_id"]) for run in runs]
     is_running = bool(runs) and is_open(db, runs[0])
     scope = authority.TIMER if row["callback"] is None else None
@@ -146,7 +152,7 @@ def is_open(db: sqlite3.Connection, run: sqlite3.Row) -> bool:
 def list_own(db: sqlite3.Connection, owner_id: str, *, is_newest_first: bool, most_active: int) -> list[dict[str, Any]]:
     order = "DESC" if is_newest_first else "ASC"
     rows = db.execute(f"SELECT * FROM timer WHERE owner_id = ? ORDER BY submitted_at {order}, rowid {order}", (owner_id,)).fetchall()  # noqa: S608 (one of two words)
-    return [describe(db, row, most_active=most_active) for row in rows]
+    return [describe(db, row, most_active=most_active, most_runs=MOST_LISTED) for row in rows]
 
 
 def rename(db: sqlite3.Connection, timer_id: str, owner_id: str, asked: Mapping[str, Any]) -> sqlite3.Row:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import uuid
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from services.localglobus.transfer.paths import MAX_LENGTH
 from services.localglobus.transfer.requests import done, read_document, store_of, transfer_caller
 
 NAME_LENGTH = 128
+MOST_BOOKMARKS = 1000
 
 
 def list_all(db: sqlite3.Connection, owner_id: str) -> list[sqlite3.Row]:
@@ -40,6 +42,9 @@ def create(db: sqlite3.Connection, owner_id: str, asked: Mapping[str, Any]) -> s
     name, path = _name(asked.get("name")), _path(asked.get("path"))
     collection = collections.get(db, str(asked.get("endpoint_id")))
     _require_free(db, owner_id, name)
+    (owned,) = db.execute("SELECT count(*) FROM bookmark WHERE owner_id = ?", (owner_id,)).fetchone()
+    if owned >= MOST_BOOKMARKS:
+        raise ApiError("LimitExceeded", f"You have {MOST_BOOKMARKS} bookmarks; delete one of them", 409)
     bookmark_id = str(uuid.uuid4())
     values = (bookmark_id, owner_id, name, collection.id, path, asked.get("pinned") is True)
     db.execute("INSERT INTO bookmark VALUES (?, ?, ?, ?, ?, ?)", values)
@@ -87,11 +92,17 @@ def describe_resource(row: sqlite3.Row) -> dict[str, Any]:
 
 def _included(db: sqlite3.Connection, rows: list[sqlite3.Row]) -> list[dict[str, Any]]:
     """The collections of some bookmarks, each once; one that was deleted since is left out."""
-    found = [collections.find(db, each) for each in dict.fromkeys(row["collection_id"] for row in rows)]
+    ids = [*dict.fromkeys(row["collection_id"] for row in rows)]
+    query = "SELECT id, display_name, is_high_assurance FROM collection WHERE id IN (SELECT value FROM json_each(?))"
+    found = {row["id"]: row for row in db.execute(query, (json.dumps(ids),))}
     return [
-        {"type": "Collection", "id": each.id, "attributes": {"display_name": each.display_name, "high_assurance": each.is_high_assurance}}
-        for each in found
-        if each is not None
+        {
+            "type": "Collection",
+            "id": each,
+            "attributes": {"display_name": found[each]["display_name"], "high_assurance": bool(found[each]["is_high_assurance"])},
+        }
+        for each in ids
+        if each in found
     ]
 
 

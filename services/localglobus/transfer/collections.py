@@ -341,6 +341,16 @@ def delete(db: sqlite3.Connection, collection_id: str) -> None:
     clients.delete(db, collection_id)
 
 
+MOST_ROLES = 1000
+
+
+def require_room_for_role(db: sqlite3.Connection, subject_id: str) -> None:
+    """Raises `ApiError` 409 `LimitExceeded` where a collection or endpoint has as many roles as it may have."""
+    (count,) = db.execute("SELECT count(*) FROM role WHERE subject_id = ?", (subject_id,)).fetchone()
+    if count >= MOST_ROLES:
+        raise ApiError("LimitExceeded", f"At most {MOST_ROLES} roles are given on one collection or endpoint", 409)
+
+
 def grant_role(db: sqlite3.Connection, *, subject_id: str, principal: str, role: str, principal_type: str = "identity") -> str:
     """Gives a role on a collection or an endpoint; returns the role's id. Safe to repeat: a role held already keeps its id."""
     db.execute(

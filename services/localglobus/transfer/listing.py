@@ -29,6 +29,11 @@ class Query:
     limit: int = 100_000
     offset: int = 0
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it asks for a part of all rows in their own order, which a database gives without reading the others."""
+        return not self.filters and not self.order
+
 
 @dataclass(frozen=True, kw_only=True)
 class Page:

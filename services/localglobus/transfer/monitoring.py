@@ -22,6 +22,8 @@ from services.localglobus.transfer.times import now_text, parse
 MANAGER_ROLES = ADMIN_ROLES | {"activity_manager"}
 MONITOR_ROLES = MANAGER_ROLES | {"activity_monitor"}
 MESSAGE_LENGTH = 2048
+MOST_RULES, MOST_TASKS = 100, 1000
+"""Pause rules on one collection or endpoint; tasks that are acted on at once."""
 
 
 def looked_after(db: sqlite3.Connection, person: Person, roles: frozenset[str]) -> list[Collection]:
@@ -146,6 +148,9 @@ def create_rule(db: sqlite3.Connection, person: Person, asked: Mapping[str, Any]
     identity_id = asked.get("identity_id")
     if identity_id is not None and identities.get(db, str(identity_id)) is None:
         raise ApiError("BadRequest", f"No such identity {identity_id}", 400)
+    (count,) = db.execute("SELECT count(*) FROM pause_rule WHERE subject_id = ?", (subject_id,)).fetchone()
+    if count >= MOST_RULES:
+        raise ApiError("LimitExceeded", f"At most {MOST_RULES} pause rules are set on one collection or endpoint", 409)
     starts_at = parse(asked["start_time"], field="start_time") if asked.get("start_time") else now_text()
     rule_id = str(uuid.uuid4())
     values = (rule_id, subject_id, identity_id, _message(asked), starts_at, person.identity_id, json.dumps(_operations(asked)))
@@ -193,6 +198,8 @@ def _tasks(db: sqlite3.Connection, person: Person, asked: Mapping[str, Any]) -> 
     ids = asked.get("task_id_list")
     if not isinstance(ids, list) or not ids or not all(isinstance(each, str) for each in ids):
         raise ApiError("BadRequest", "task_id_list must be a list of task ids", 400)
+    if len(ids) > MOST_TASKS:
+        raise ApiError("BadRequest", f"task_id_list has at most {MOST_TASKS} task ids", 400)
     return [find_task(db, each, person, MANAGER_ROLES) for each in ids]
 
 

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
 from services.localglobus.numbers import read_whole
-from services.localglobus.transfer import access, collections, listing, monitoring, operations, pausing, task_routes
+from services.localglobus.transfer import access, collections, listing, monitoring, operations, pausing, task_routes, tasks
 from services.localglobus.transfer.documents import event_document, skipped_document, successful_document, task_document
 from services.localglobus.transfer.permissions import Person, person_behind, require_role, roles_of
 from services.localglobus.transfer.requests import done, most_active, read_document, store_of, transfer_caller
@@ -68,8 +68,8 @@ async def one_task(request: Request) -> Response:
 async def list_events(request: Request) -> Response:
     await _require_task(request)
     query = listing.read_query(request.query_params, fields=task_routes.EVENT_FIELDS, limit=10, most=MOST_ROWS)
-    rows = await store_of(request).read(_events, request.path_params["task_id"])
-    return task_routes.offset_page("event_list", listing.select([event_document(row) for row in rows], query), query)
+    page = await store_of(request).read(tasks.list_events, request.path_params["task_id"].lower(), query, event_document)
+    return task_routes.offset_page("event_list", page, query)
 
 
 async def list_successful(request: Request) -> Response:
@@ -208,10 +208,6 @@ def _one_task(db: sqlite3.Connection, task_id: str, person: Person, active: int)
 
 def _one_rule(db: sqlite3.Connection, person: Person, rule_id: str) -> dict[str, Any]:
     return pausing.describe(db, monitoring.find_rule(db, person, rule_id))
-
-
-def _events(db: sqlite3.Connection, task_id: str) -> list[sqlite3.Row]:
-    return db.execute("SELECT * FROM task_event WHERE task_id = ? ORDER BY id DESC", (task_id.lower(),)).fetchall()
 
 
 def _monitored(db: sqlite3.Connection, person: Person) -> list[dict[str, Any]]:

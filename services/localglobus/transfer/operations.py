@@ -28,6 +28,10 @@ from services.localglobus.transfer.permissions import (
     roles_on_endpoint,
     rules_document,
 )
+from services.localglobus.transfer.tasks import MOST_ITEMS
+
+MOST_LISTED = 100
+"""Folders in which the patterns of one deletion are looked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,14 +120,22 @@ async def rename(nodes: NodeCalls, opened: Opened, old_path: str, new_path: str)
 async def expand_globs(nodes: NodeCalls, opened: Opened, paths: Sequence[str]) -> list[str]:
     """Returns the paths with `*`, `?` and `[` in their last part replaced by what they match; one that matches nothing stays as it is."""
     found: list[str] = []
+    names: dict[tuple[str, bool], list[str]] = {}
     for path in paths:
         name = path.rstrip("/").rpartition("/")[2]
         if not set(name) & set("*?["):
             found.append(path)
             continue
-        listed = await list_folder(nodes, opened, parent(path), show_hidden=name.startswith("."), query=listing.Query())
-        matches = [parent(path) + entry["name"] for entry in listed["DATA"] if fnmatch.fnmatchcase(entry["name"], name)]
+        at = (parent(path), name.startswith("."))
+        if at not in names:
+            if len(names) == MOST_LISTED:
+                raise ApiError("BadRequest", f"The patterns of one deletion are in at most {MOST_LISTED} folders", 400)
+            listed = await list_folder(nodes, opened, at[0], show_hidden=at[1], query=listing.Query())
+            names[at] = [str(entry["name"]) for entry in listed["DATA"]]
+        matches = [at[0] + each for each in names[at] if fnmatch.fnmatchcase(each, name)]
         found += matches or [path]
+        if len(found) > MOST_ITEMS:
+            raise ApiError("LimitExceeded", f"A delete has at most {MOST_ITEMS} items", 400)
     return found
 
 

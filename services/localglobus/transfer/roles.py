@@ -9,7 +9,7 @@ from typing import Any
 from services.localglobus.auth import identities
 from services.localglobus.errors import ApiError
 from services.localglobus.transfer.access import UUID
-from services.localglobus.transfer.collections import Collection, grant_role, raise_rule_version
+from services.localglobus.transfer.collections import Collection, grant_role, raise_rule_version, require_room_for_role
 
 ROLES = ("administrator", "access_manager", "activity_manager", "activity_monitor", "restricted_administrator")
 
@@ -49,6 +49,7 @@ def create_role(db: sqlite3.Connection, collection: Collection, asked: Mapping[s
     ).fetchone()
     if held is not None:
         raise ApiError("Exists", "The principal holds this role already", 409)
+    require_room_for_role(db, collection.id)
     return get_role(
         db, collection.id, grant_role(db, subject_id=collection.id, principal_type=principal_type, principal=principal, role=role)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 import time
 from typing import Any
@@ -58,10 +59,8 @@ async def get_task(request: Request) -> Response:
 async def list_tasks(request: Request) -> Response:
     caller = await transfer_caller(request)
     query = listing.read_query(request.query_params, fields=TASK_FIELDS, limit=10, most=1000)
-    rows = [
-        task_document(row, most_active=most_active(request)) for row in await store_of(request).read(tasks.list_tasks, caller.identity_id)
-    ]
-    return offset_page("task_list", listing.select(rows, query), query)
+    describe = functools.partial(task_document, most_active=most_active(request))
+    return offset_page("task_list", await store_of(request).read(tasks.list_tasks, caller.identity_id, query, describe), query)
 
 
 async def update_task(request: Request) -> Response:
@@ -88,8 +87,8 @@ async def cancel_task(request: Request) -> Response:
 async def list_events(request: Request) -> Response:
     caller = await transfer_caller(request)
     query = listing.read_query(request.query_params, fields=EVENT_FIELDS, limit=10, most=1000)
-    rows = await store_of(request).read(_rows, "task_event", request.path_params["task_id"], caller.identity_id)
-    return offset_page("event_list", listing.select([event_document(row) for row in reversed(rows)], query), query)
+    page = await store_of(request).read(_events, request.path_params["task_id"], caller.identity_id, query)
+    return offset_page("event_list", page, query)
 
 
 async def list_successful(request: Request) -> Response:
@@ -154,9 +153,9 @@ def offset_page(data_type: str, page: listing.Page, query: listing.Query) -> Res
     return JSONResponse({**shape, "DATA": page.rows})
 
 
-def _rows(db: sqlite3.Connection, table: str, task_id: str, owner_id: str) -> list[sqlite3.Row]:
+def _events(db: sqlite3.Connection, task_id: str, owner_id: str, query: listing.Query) -> listing.Page:
     tasks.get(db, task_id, owner_id)
-    return db.execute(f"SELECT * FROM {table} WHERE task_id = ? ORDER BY id", (task_id,)).fetchall()  # noqa: S608 (one of our tables)
+    return tasks.list_events(db, task_id, query, event_document)
 
 
 def _results(db: sqlite3.Connection, task_id: str, status: str, after: int) -> list[sqlite3.Row]:

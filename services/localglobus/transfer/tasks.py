@@ -15,7 +15,7 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -23,8 +23,9 @@ from typing import Any
 from services.localglobus import mails
 from services.localglobus.auth import identities
 from services.localglobus.errors import ApiError
-from services.localglobus.transfer import authority, deadlines, pausing
+from services.localglobus.transfer import authority, deadlines, listing, pausing
 from services.localglobus.transfer.collections import Collection
+from services.localglobus.transfer.listing import Page, Query
 from services.localglobus.transfer.times import now_text, parse_future
 
 MOST_ITEMS = 100_000
@@ -255,9 +256,24 @@ def get(db: sqlite3.Connection, task_id: str, owner_id: str) -> sqlite3.Row:
     return row
 
 
-def list_tasks(db: sqlite3.Connection, owner_id: str) -> list[sqlite3.Row]:
-    """Returns all tasks of an owner, newest first."""
-    return db.execute(f"{SELECT} WHERE owner_id = ? ORDER BY requested_at DESC, rowid DESC", (owner_id,)).fetchall()
+def list_tasks(db: sqlite3.Connection, owner_id: str, query: Query, describe: Callable[[sqlite3.Row], dict[str, Any]]) -> Page:
+    """Returns a page of an owner's tasks, newest first."""
+    rows = f"{SELECT} WHERE owner_id = ? ORDER BY requested_at DESC, rowid DESC"
+    return _page(db, rows, "SELECT count(*) FROM task WHERE owner_id = ?", owner_id, query, describe)
+
+
+def list_events(db: sqlite3.Connection, task_id: str, query: Query, describe: Callable[[sqlite3.Row], dict[str, Any]]) -> Page:
+    """Returns a page of a task's events, newest first, for somebody who may see the task."""
+    rows = "SELECT * FROM task_event WHERE task_id = ? ORDER BY id DESC"
+    return _page(db, rows, "SELECT count(*) FROM task_event WHERE task_id = ?", task_id, query, describe)
+
+
+def _page(db: sqlite3.Connection, rows: str, count: str, key: str, query: Query, describe: Callable[[sqlite3.Row], dict[str, Any]]) -> Page:
+    if not query.is_plain:
+        return listing.select([describe(row) for row in db.execute(rows, (key,))], query)
+    (total,) = db.execute(count, (key,)).fetchone()
+    found = db.execute(f"{rows} LIMIT ? OFFSET ?", (key, query.limit, query.offset))
+    return Page(rows=[describe(row) for row in found], total=total)
 
 
 def ask_cancel(db: sqlite3.Connection, task_id: str, owner_id: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from typing import Any
 
@@ -72,5 +73,5 @@ async def list_bookmarks(calls: Calls) -> list[dict[str, Any]]:
 
 
 def _names(db: sqlite3.Connection, ids: list[str]) -> dict[str, str]:
-    rows = db.execute("SELECT id, display_name FROM collection")
-    return {row["id"]: row["display_name"] for row in rows if row["id"] in ids}
+    rows = db.execute("SELECT id, display_name FROM collection WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),))
+    return {row["id"]: row["display_name"] for row in rows}

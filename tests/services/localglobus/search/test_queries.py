@@ -233,6 +233,23 @@ def test_query_needs_something_to_look_for(portraits):
         assert refused.value.http_status == 400
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"q": "x" * 10_000},
+        {"q": " ".join("x" * 101), "advanced": True},
+        {"filters": [{"type": "or", "filters": [{"type": "exists", "field_name": "x"}] * 100}]},
+        {"filters": [{"type": "range", "field_name": "x", "values": [{"from": 1, "to": 2}] * 101}]},
+        {"q": "*", "sort": [{"field_name": "x"}] * 101},
+    ],
+    ids=", ".join,
+)
+def test_query_asks_for_so_much_and_no_more(portraits, asked):
+    with pytest.raises(GlobusAPIError) as refused:
+        portraits.demo.post_search(portraits.id, asked)
+    assert refused.value.http_status == 400
+
+
 def test_scroll_gives_something_at_a_time(portraits, anonymous):
     with pytest.raises(GlobusAPIError) as refused:
         anonymous.post(f"/v1/index/{portraits.id}/scroll", data={"q": "*", "limit": 0})

@@ -278,6 +278,21 @@ def test_all_timers_of_a_user_run_only_so_often(sites, demo, folder):
     demo.resume_job(made[0])
 
 
+def test_owner_has_so_many_timers_and_no_more(sites, demo, folder):
+    number = make(demo, OnceTimerSchedule(datetime="2100-01-01T00:00:00Z"), copy(sites, folder))["job_id"]
+    names = "owner_id, name, body, schedule, status, submitted_at, next_run_at, client_id, root, session, token_issued_at"
+    numbers = "WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many LIMIT 999)"
+    with closing(sqlite3.connect(sites.globus.data / "localglobus.sqlite", timeout=30)) as db:
+        with db:
+            db.execute(f"INSERT INTO timer (id, {names}) {numbers} SELECT n, {names} FROM many, timer WHERE id = ?", (number,))
+        try:
+            error = refused(make, demo, OnceTimerSchedule(datetime="2100-01-01T00:00:00Z"), copy(sites, folder))
+            assert (error.http_status, error.code) == (409, "LimitExceeded")
+        finally:
+            with db:
+                db.execute("DELETE FROM timer WHERE length(id) < 36")
+
+
 def test_job_that_would_stop_before_its_start_is_refused(demo):
     job = TimerJob("https://actions.automate.globus.org/transfer/transfer/run", {"body": {}}, datetime.now(UTC), 60)
     assert refused(demo.create_job, {**job, "stop_after": "2020-01-01T00:00:00Z"}).http_status == 422

@@ -137,6 +137,41 @@ def test_order_is_leased_once_and_again_when_its_lease_runs_out(control, node, t
     assert [each["id"] for each in node.lease()] == [order["id"]]
 
 
+ODD = [True, -1, 1.5, "x", ["x"]]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_odd_report_is_the_nodes_fault_and_keeps_nothing(control, node, task_id, odd):
+    (order,) = node.lease()
+    asked = {
+        "heartbeat": [{"counters": odd}, {"counters": {"files": odd}}, {"counters": {"files": 2**63}}, {"fault": odd}],
+        "results": [
+            {"sequence": odd},
+            {"sequence": 1, "results": odd},
+            {"sequence": 1, "results": [odd]},
+            {"sequence": 1, "results": [{**RESULT, "status": odd}]},
+            {"sequence": 1, "results": [{**RESULT, "size": 2**63}]},
+            {"sequence": 1, "events": odd},
+            {"sequence": 1, "events": [odd]},
+        ],
+        "finish": [{"status": odd}, {"status": "FAILED", "fatal_error": odd}, {"status": "SUCCEEDED", "counters": {"files": odd}}],
+    }
+    for act, documents in asked.items():
+        for document in documents:
+            answer = node.say(f"orders/{order['id']}/{act}", **document)
+            assert (answer.status_code, answer.json()["code"]) == (400, "BadRequest"), document
+    for path, document in (("register", {"url": odd}), ("access", {"token": odd}), ("orders/lease", {"wait_s": odd, "most": odd})):
+        if not isinstance(odd, str):
+            collection = control.env["CAUSEWAY_SHARE_COLLECTION"]
+            answer = node.say(
+                path, **{"protocol": 1, "name": "archive", "collection": collection, "url": "https://127.0.0.3:9", **document}
+            )
+            assert answer.status_code == 400, (path, document)
+    assert node.say(f"orders/{order['id']}/results", sequence=1, results=[RESULT], events=[], counters=ZERO).json() == {
+        "accepted_sequence": 1
+    }
+
+
 def test_new_process_takes_over_at_once_and_the_old_one_has_lost(control, node, task_id):
     (order,) = node.lease()
     old = node.instance

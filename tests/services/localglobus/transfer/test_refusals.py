@@ -2,13 +2,18 @@
 
 import itertools
 import json
+import sqlite3
 import ssl
+from contextlib import closing
 
 import httpx
 import pytest
 from globus_sdk.scopes import TransferScopes
 
+from services.localglobus import sizes
+
 ODD = [None, True, 0, -1, 10**30, 1.5, "", "\0", "\ud800", "x" * 5000, [], ["x"], {}, {"x": 1}]
+ROLE = {"principal_type": "group", "principal": "00000000-0000-0000-0000-000000000001", "role": "activity_monitor"}
 ODD_TEXT = ["", "x", "..", "%00", "\u00e9", "x" * 5000, "9" * 40, "-1", "name:", "/", "name:~[", "size:>x"]
 
 
@@ -36,6 +41,48 @@ def client(sites):
     token = sites.globus.client("demo").oauth2_client_credentials_tokens(str(TransferScopes.all))["access_token"]
     with httpx.Client(base_url=sites.globus.url, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
         yield client
+
+
+def test_deep_and_large_bodies_are_refused(client):
+    deep = f'{{"DATA_TYPE": "transfer", "DATA": {"[" * 900}{"]" * 900}}}'
+    answer = client.post("/v0.10/transfer", content=deep)
+    assert (answer.status_code, "nested" in answer.json()["message"]) == (400, True)
+    answer = client.post("/v0.10/transfer", content=b"x" * (sizes.MOST_BODY_BYTES + 1))
+    assert (answer.status_code, answer.json()["code"]) == (413, "RequestEntityTooLarge")
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "most", "row"),
+    [
+        (
+            "bookmark",
+            {"endpoint_id": "SHARE", "path": "/", "name": "one more"},
+            1000,
+            ("bookmark", "n, :owner, n, :share, '/', 0", "owner_id"),
+        ),
+        ("endpoint/SHARE/role", ROLE, 1000, ("role", "n, :share, 'group', n, 'activity_monitor'", "subject_id")),
+        (
+            "endpoint_manager/pause_rule",
+            {"endpoint_id": "SHARE", "message": "x", "start_time": "2100-01-01"},
+            100,
+            ("pause_rule", "n, :share, null, 'x', '2100-01-01T00:00:00+00:00', 'x', '{}'", "subject_id"),
+        ),
+    ],
+    ids=["bookmarks", "roles", "pause rules"],
+)
+def test_there_are_so_many_and_no_more(sites, client, path, asked, most, row):
+    share, (table, values, column) = sites.collection("share"), row
+    ids = {"share": share, "owner": sites.globus.env["GLOBUS_CLI_CLIENT_ID"]}
+    numbers = "WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many LIMIT :most)"
+    with closing(sqlite3.connect(sites.globus.data / "localglobus.sqlite", timeout=30)) as db:
+        with db:
+            db.execute(f"INSERT INTO {table} {numbers} SELECT {values} FROM many", {**ids, "most": most})
+        try:
+            answer = client.post(f"/v0.10/{path.replace('SHARE', share)}", json=json.loads(json.dumps(asked).replace("SHARE", share)))
+            assert (answer.status_code, answer.json()["code"]) == (409, "LimitExceeded")
+        finally:
+            with db:
+                db.execute(f"DELETE FROM {table} WHERE {column} = ? AND length(id) < 36", (ids["owner" if "owner" in column else "share"],))
 
 
 def odd_pairs(names, odd, *, each=6):
