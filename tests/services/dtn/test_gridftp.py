@@ -109,6 +109,7 @@ def stalled(control, ends, archive):
             break
         signal_servers(archive, signal.SIGCONT)
         control.wait_for_end(order)
+        control.tickets[f"ticket-{order}"]["active"] = False  # so that its server ends
         (target_folder / "large").unlink()
     yield order, source_folder, target_folder
     signal_servers(archive, signal.SIGCONT)
