@@ -14,7 +14,12 @@ from typing import Any
 from urllib.parse import quote
 
 from hypothesis import strategies as st
+from starlette.applications import Starlette
 from starlette.routing import Route
+
+from services.localglobus import app, gcs
+from services.localglobus.settings import Settings
+from tests.services.localglobus.transfer.conftest import NODES
 
 ODD_TEXTS = (
     "", "/", "//", "/../", "/./", "/~/", "/%2e%2e/", "a\nb", "\u0000", "\ud800", "\u202e", "é" * 300, "x" * 5000, "' or 1=1 --", "{{7*7}}",
@@ -39,6 +44,23 @@ FORMS = (
     " identity next query person decision consent"
 )
 GRANTS = ("authorization_code", "refresh_token", "client_credentials", "urn:globus:auth:grant_type:dependent_token", "password")
+
+
+def starlette(application: Any) -> Starlette:
+    """The application inside what is wrapped around it."""
+    while not isinstance(application, Starlette):
+        inner = [cell.cell_contents for cell in getattr(application, "__closure__", None) or ()]
+        application = next((found for found in inner if callable(found)), None) or application.app
+    return application
+
+
+def routes(folder: Path) -> dict[str, list[Route]]:
+    """Those of the program, as it serves them, but for the nodes' long poll and the fault switch; `folder` takes a store."""
+    nodes = {name: f"https://{host}:1" for name, host in NODES.items()}
+    main, _, store = app.make_apps(Settings(data=folder, host="127.0.0.2", port=1, portal_url="", graph_url="", nodes=nodes))
+    store.close()
+    found = [route for route in starlette(main).routes if isinstance(route, Route) and not route.path.endswith("/lease")]
+    return {"main": found, "gcs": list(gcs.routes)}
 
 
 @dataclass(frozen=True)

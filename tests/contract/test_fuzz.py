@@ -8,14 +8,10 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
-from starlette.applications import Starlette
-from starlette.routing import Route
 
-from services.localglobus import app, gcs
-from services.localglobus.settings import Settings
-from tests.contract.fuzzing import Call, Surface, read_forms, texts
+from tests.contract.fuzzing import Call, Surface, read_forms, routes, texts
 from tests.services.localglobus.conftest import CHECKOUT, form_of, use
-from tests.services.localglobus.transfer.conftest import NODES, make_sites
+from tests.services.localglobus.transfer.conftest import make_sites
 
 pytestmark = pytest.mark.long
 
@@ -31,23 +27,6 @@ def own(tmp_path_factory):
         use(sites.globus, patch)
         yield sites
     sites.stop()
-
-
-def starlette(application):
-    """The application inside what is wrapped around it."""
-    while not isinstance(application, Starlette):
-        inner = [cell.cell_contents for cell in getattr(application, "__closure__", None) or ()]
-        application = next((found for found in inner if callable(found)), None) or application.app
-    return application
-
-
-def routes(tmp_path):
-    """Those of the program, as it serves them, but for the nodes' long poll and the fault switch."""
-    nodes = {name: f"https://{host}:1" for name, host in NODES.items()}
-    main, _, store = app.make_apps(Settings(data=tmp_path, host="127.0.0.2", port=1, portal_url="", graph_url="", nodes=nodes))
-    store.close()
-    found = [route for route in starlette(main).routes if isinstance(route, Route) and not route.path.endswith("/lease")]
-    return {"main": found, "gcs": gcs.routes}
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,13 @@ import ssl
 import httpx
 import pytest
 
-from services.localglobus import gcs, group_policies, groups
+from services.localglobus import gcs, group_policies, groups, nodes
+from services.localglobus.auth import api as auth_routes
+from services.localglobus.auth import policies_api as policy_routes
 from services.localglobus.search import routes as search_routes
 from services.localglobus.timers import routes as timer_routes
 from services.localglobus.transfer import routes as transfer_routes
+from tests.contract.fuzzing import routes
 from tests.services.localglobus.conftest import use
 from tests.services.localglobus.transfer.conftest import make_sites
 
@@ -25,6 +28,9 @@ NAMES = {
     "/jobs": "name start interval stop_after stop_after_n callback_url callback_body update_credentials",
     "/v2": "add allow_add change_role description group_visibility invite is_high_assurance join leave name parent_id policies remove"
     " signup_fields terms_and_conditions",
+    "/v2/api": "client template_id name redirect_uris policy project_id display_name description domain_constraints_include"
+    " high_assurance authentication_assurance_timeout required_mfa",
+    "/dtn/v1": "protocol name instance url csr collection token ticket known counters fault sequence results events status fatal_error",
     "/v1": "display_name description role_name principal q advanced limit offset filters facets post_facet_filters boosts sort marker"
     " filter_principal_sets bypass_visible_to ingest_type ingest_data subject id visible_to content principal_sets subjects",
     "/api": "DATA_TYPE collection collection_base_path collection_type description display_name identity_id keywords mapped_collection_id"
@@ -32,13 +38,15 @@ NAMES = {
 }
 """Members of the documents of each API."""
 MANAGER = "/api"
+FORMS = ("/v2/oauth2/", "/v2/web/", "/file-manager", "/bookmarks", "/activity/", "/groups", "/admin/")
+"""What takes forms, which `test_fuzz.py` fills in."""
 TIMERS = "https://auth.globus.org/scopes/524230d7-ea86-4a52-8312-86065a9e0417/timer[urn:globus:auth:scope:transfer.api.globus.org:all]"
 
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
     """A localglobus whose demo world may be spoiled."""
-    sites = make_sites(tmp_path_factory.mktemp("odd"))
+    sites = make_sites(tmp_path_factory.mktemp("odd"), "--rate-limit", "0")
     with pytest.MonkeyPatch.context() as patch:
         use(sites.globus, patch)
         yield sites
@@ -48,11 +56,16 @@ def own(tmp_path_factory):
 @pytest.fixture(scope="module")
 def clients(own):
     """By the start of a path: an HTTP client with the rights of the demo's administrator."""
-    groups_scope = "urn:globus:auth:scope:groups.api.globus.org:all"
+    scope = "urn:globus:auth:scope:{}"
     transfer, manager = own.service("demo").authorizer.access_token, own.manager("demo").authorizer.access_token
-    group = own.globus.client("demo").oauth2_client_credentials_tokens(groups_scope)["access_token"]
-    search = own.globus.client("demo").oauth2_client_credentials_tokens("urn:globus:auth:scope:search.api.globus.org:all")["access_token"]
-    timers = own.globus.client("demo").oauth2_client_credentials_tokens(TIMERS)["access_token"]
+    group, search, projects, timers = (
+        own.globus.client("demo").oauth2_client_credentials_tokens(wanted)["access_token"]
+        for wanted in (
+            scope.format("groups.api.globus.org:all"), scope.format("search.api.globus.org:all"),
+            scope.format("auth.globus.org:manage_projects"), TIMERS,
+        )
+    )  # fmt: skip
+    node = (own.globus.data / "dtn-archive.secret").read_text().strip()
     verify = ssl.create_default_context(cafile=own.globus.data / "ca.pem")
     made = {
         start: httpx.Client(
@@ -65,6 +78,8 @@ def clients(own):
             "/v0.10": transfer,
             "/v2/bookmarks": transfer,
             "/v2": group,
+            "/v2/api": projects,
+            "/dtn/v1": node,
             "/v1": search,
             "/v2/timer": timers,
             "/jobs": timers,
@@ -83,9 +98,13 @@ def ids(own, clients):
     body = {"source_endpoint": share, "destination_endpoint": share, "DATA": []}
     timer = {"timer_type": "transfer", "schedule": {"type": "once", "datetime": "2100-01-01T00:00:00Z"}, "body": body}
     rule = {"DATA_TYPE": "pause_rule", "endpoint_id": share, "message": "x", "start_time": "2100-01-01"}
+    policy = {"project_id": share, "display_name": "Odd", "description": "x"}
     return {
+        "task_id": waiting_task(clients["/v0.10"], body),
+        "policy_id": clients["/v2/api"].post("/v2/api/policies", json={"policy": policy}).json()["policy"]["id"],
         "index_id": clients["/v1"].post("/v1/index", json={"display_name": "Odd", "description": "x"}).json()["id"],
         "timer_id": clients["/jobs"].post("/v2/timer", json={"timer": timer}).json()["timer"]["job_id"],
+        "identity_id": own.globus.env["GLOBUS_CLI_CLIENT_ID"],
         "endpoint_id": share,
         "collection_id": share,
         "group_id": clients["/v2"].post("/v2/groups", json={"name": "Odd"}).json()["id"],
@@ -94,6 +113,13 @@ def ids(own, clients):
         "gateway_id": clients[MANAGER].get("/api/storage_gateways").json()["data"][0]["id"],
         "credential_id": clients[MANAGER].get("/api/user_credentials").json()["data"][0]["id"],
     }
+
+
+def waiting_task(client, body):
+    """A task whose source is not there, so that it does not end."""
+    item = {"DATA_TYPE": "transfer_item", "source_path": "/none", "destination_path": "/odd", "recursive": False}
+    number = client.get("/v0.10/submission_id").json()["value"]
+    return client.post("/v0.10/transfer", json={**body, "DATA_TYPE": "transfer", "submission_id": number, "DATA": [item]}).json()["task_id"]
 
 
 def documents(start):
@@ -136,20 +162,39 @@ def documents(start):
                 yield {action: [{"identity_id": odd, "role": odd}]}
 
 
-ROUTES = [
-    (method, route.path)
-    for route in (*transfer_routes.routes, *search_routes.routes, *timer_routes.routes, *groups.routes, *group_policies.routes, *gcs.routes)
-    for method in sorted({"POST", "PUT", "PATCH"} & (route.methods or set()))
-]
+def taking_documents(found):
+    """(method, path) of each route that takes a document."""
+    return [
+        (method, route.path)
+        for route in found
+        for method in sorted({"POST", "PUT", "PATCH"} & (route.methods or set()))
+        if not route.path.startswith(FORMS) and not route.path.endswith("/lease")  # which waits for an order
+    ]
+
+
+MODULES = (
+    auth_routes, policy_routes, transfer_routes, search_routes, timer_routes, groups, group_policies, nodes, gcs,
+)  # fmt: skip
+ROUTES = [each for module in MODULES for each in taking_documents(module.routes)]
+NEVER_THERE = {"order_id"}  # an order is a node's as long as it works on it
+
+
+def test_no_route_of_the_program_is_forgotten(tmp_path, ids):
+    served = [each for found in routes(tmp_path).values() for each in taking_documents(found)]
+    assert sorted(served) == sorted(ROUTES)
+    assert {name for _, path in served for name in re.findall(r"{(\w+)", path)} - NEVER_THERE <= set(ids)
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES, ids=lambda value: value)
 def test_odd_documents_are_the_clients_fault(clients, ids, method, path):
-    start = next(each for each in clients if path.startswith(each))
+    start = max((each for each in clients if path.startswith(each)), key=len)
     at = re.sub(r"{(\w+)(:\w+)?}", lambda match: ids.get(match[1], "none"), path)
-    faults = []
-    for document in documents(start):
+    faults, answered = [], set()
+    for document in [*documents(start), *({ids["identity_id"]: odd} for odd in ODD if path == "/v2/preferences")]:
         answer = clients[start].request(method, at, json=document)
+        answered.add(answer.status_code)
         if answer.status_code >= 500 and "ExternalError" not in answer.text:
             faults.append((document, answer.status_code))
     assert faults == []
+    assert not answered & {401, 429}
+    assert answered - {403}, "the documents are looked at"

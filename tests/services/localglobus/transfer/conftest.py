@@ -135,8 +135,9 @@ def wait_until(condition: Callable[[], object], *, timeout_s: float = 90) -> obj
     raise AssertionError("it did not happen in time")
 
 
-def make_sites(folder: Path) -> Sites:
-    globus = LocalGlobus(folder / "globus", free_port(), ["--faults", "--timer-interval", "0.1"]).start()
+def make_sites(folder: Path, *options: str) -> Sites:
+    """Start localglobus, with further options, and both nodes."""
+    globus = LocalGlobus(folder / "globus", free_port(), ["--faults", "--timer-interval", "0.1", *options]).start()
     sites = Sites(folder, globus)
     for path in ("archive/data/public", "archive/data/closed", "archive/shares", "archive/results", "campus/home/ada"):
         (folder / path).mkdir(parents=True)
