@@ -5,16 +5,15 @@ anything wrong changes nothing.
 """
 
 import csv
-import datetime as dt
 import io
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
 
-from datasets import registering
+from datasets import entries, registering, stating
 from datasets.access import Visitor
 from datasets.errors import InvalidError, RefusedError
 from datasets.models import Dataset
@@ -22,12 +21,9 @@ from datasets.publishing import open_draft
 
 MOST_ROWS = 2_000
 LONGEST = 5_000_000
-READERS: Mapping[str, tuple[Callable[[str], Any], str]] = {
-    **dict.fromkeys(("west", "south", "east", "north"), (float, "number of degrees")),
-    **dict.fromkeys(("temporal_start", "temporal_end"), (dt.date.fromisoformat, "date such as 1999-12-31")),
-}
+LISTS = ("creators", *stating.LISTS)
 PLACE = ("collection_id", "base_path")
-COLUMNS = ("slug", *(name for name in registering.DESCRIBED if name != "embargo_ends_at"), "creators", "subjects", *PLACE)
+COLUMNS = ("slug", *(name for name in stating.DESCRIBED if name != "embargo_ends_at"), *LISTS, "places", "subjects", *PLACE)
 
 
 @dataclass(frozen=True)
@@ -52,8 +48,9 @@ class Loaded:
 def load(text: str, *, user: Visitor, is_dry_run: bool) -> Loaded:
     """Register or change the datasets of a CSV table. A column that is not there, or a cell that is empty, leaves what is.
 
-    Columns: `slug`, those of a description, `creators` (one a line or separated by |: name; ORCID; affiliation), `subjects` (separated by
-    commas), `collection_id` and `base_path` for where the files are. Raises ForbiddenError unless she is a steward or an operator,
+    Columns: `slug`, those of a description, the lists of `entries` (entries one a line or separated by |, their parts by semicolons:
+    a creator is name; ORCID; affiliations), `subjects` (separated by commas), `places` (by |), `collection_id` and `base_path` for where
+    the files are. Raises ForbiddenError unless she is a steward or an operator,
     InvalidError for a table that cannot be read as such.
     """
     registering.check_may_register(user)
@@ -105,7 +102,7 @@ def _check_header(header: list[str]) -> None:
 def _load_row(line: int, row: Mapping[str, str], user: Visitor, loaded: Loaded) -> None:
     """Do one row in a savepoint: what is wrong in it does not keep the others from being looked at."""
     known = Dataset.objects.filter(slug=row["slug"]).first()
-    description, wrong = _description(row)
+    description, wrong = _description(row), list[tuple[str, str]]()
     try:
         with transaction.atomic():
             if known is None:
@@ -115,7 +112,7 @@ def _load_row(line: int, row: Mapping[str, str], user: Visitor, loaded: Loaded) 
                 dataset = registering.describe(known, user=user, **description)
             _place(dataset, row, user)
     except RefusedError as error:
-        wrong += [(column, " ".join(words)) for column, words in error.fields.items()] or [("slug", error.detail)]
+        wrong = [_by_column(path, words) for path, words in error.fields.items()] or [("slug", error.detail)]
     loaded.wrong += [Wrong(line, column, words) for column, words in wrong]
     if not wrong:
         (loaded.new if known is None else loaded.changed).append(row["slug"])
@@ -137,25 +134,22 @@ def _place(dataset: Dataset, row: Mapping[str, str], user: Visitor) -> None:
     registering.place(draft, user=user, collection_id=collection_id, base_path=row.get("base_path", ""))
 
 
-def _description(row: Mapping[str, str]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """The description that a row states, and what is wrong with its numbers and dates; these are left out."""
-    stated = {name: cell for name, cell in row.items() if cell and name not in {"slug", *PLACE}}
-    wrong: list[tuple[str, str]] = []
-    description: dict[str, Any] = {}
-    for name, cell in stated.items():
-        if name in READERS:
-            reader, words = READERS[name]
-            try:
-                description[name] = reader(cell)
-            except ValueError:
-                wrong.append((name, f"{cell[:40]!r} is no {words}."))
-        elif name == "creators":
-            description[name] = registering.read_creators(cell.replace("|", "\n"))
-        elif name == "subjects":
-            description[name] = [one.strip() for one in cell.split(",") if one.strip()]
-        else:
-            description[name] = cell
-    return description, wrong
+def _by_column(path: str, words: list[str]) -> tuple[str, str]:
+    """(column, words) for the path of a field: `funders.1.name` is the second entry of the column funders."""
+    column, _, rest = path.partition(".")
+    at, _, part = rest.partition(".")
+    return column, f"{f'Entry {int(at) + 1}, {part}: ' if part else ''}{' '.join(words)}"
+
+
+def _description(row: Mapping[str, str]) -> dict[str, Any]:
+    """The description that a row states."""
+    description: dict[str, Any] = {name: cell for name, cell in row.items() if cell and name not in {"slug", *PLACE}}
+    for name in set(LISTS) & set(description):
+        description[name] = entries.from_text(name, description[name])
+    for name, separator in (("subjects", ","), ("places", "|")):
+        if name in description:
+            description[name] = description[name].replace("\n", separator).split(separator)
+    return description
 
 
 def as_table(datasets: list[Dataset]) -> str:
@@ -167,7 +161,8 @@ def as_table(datasets: list[Dataset]) -> str:
         newest = dataset.versions.first()
         location = newest.primary_location if newest else None
         cells: dict[str, Any] = {name: getattr(dataset, name) for name in COLUMNS if hasattr(dataset, name) and name != "subjects"}
-        cells["creators"] = "|".join("; ".join(filter(None, (one.name, one.orcid, one.affiliation))) for one in dataset.creators.all())
+        cells |= {name: "|".join(entries.as_line(name, one) for one in rows) for name, rows in entries.of(dataset).items()}
+        cells["places"] = "|".join(dataset.places)
         cells["subjects"] = ", ".join(one.name for one in dataset.subjects.all())
         cells |= {"collection_id": location.collection_id if location else "", "base_path": location.base_path if location else ""}
         writer.writerow({name: _safe("" if cell is None else str(cell)) for name, cell in cells.items()})

@@ -11,6 +11,7 @@ from django.db.models import Prefetch
 
 from datasets.access import Visitor
 from datasets.errors import InvalidError, NotFoundError
+from datasets.identifiers import resolution_words
 from datasets.models import Dataset, Version
 
 MOST_COMPARED = 4
@@ -92,11 +93,21 @@ def _period(dataset: Dataset) -> str:
     return f"{dataset.temporal_start or '…'} to {dataset.temporal_end or '…'}"
 
 
+def _resolution(dataset: Dataset) -> str:
+    return resolution_words(dataset.temporal_resolution)
+
+
+def _devices(dataset: Dataset) -> str:
+    return "\n".join(one["name"] for one in (*dataset.platforms, *dataset.instruments))
+
+
 LINES = (
     ("Creators", lambda dataset: "; ".join(dataset.creator_names)),
     ("Subjects", lambda dataset: ", ".join(dataset.subject_facet)),
     ("Variables", _variables),
+    ("Instruments and platforms", _devices),
     ("Period", _period),
+    ("Resolution in time", _resolution),
     ("Place (west, south to east, north)", _box),
     ("Formats", lambda dataset: ", ".join(dataset.format_facet)),
     ("Files", lambda dataset: f"{dataset.n_files:,}"),
@@ -104,5 +115,6 @@ LINES = (
     ("Access", lambda dataset: dataset.get_access_policy_display()),
     ("Licence", lambda dataset: dataset.licence),
     ("Newest version", _version),
+    ("Funders", lambda dataset: "\n".join(one["name"] for one in dataset.funders)),
     ("Source", lambda dataset: dataset.source_name),
 )

@@ -3,7 +3,9 @@
 Drafts have no record. The files of restricted datasets are not named here, so no format can name them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -12,8 +14,10 @@ from django.urls import NoReverseMatch, reverse
 
 from datasets import files
 from datasets.errors import NotFoundError
-from datasets.formats.record import Maker, Quantity, Record, RecordFile, VersionLink
-from datasets.models import Dataset, Version
+from datasets.formats.record import Affiliation, Device, Funding, Keyword, Maker, Quantity, Record, RecordFile, Related, VersionLink
+from datasets.models import Creator, Dataset, Version
+
+Shape = TypeVar("Shape", Affiliation, Device, Funding, Keyword, Related)
 
 MOST_FILES = 500  # a metadata record is no manifest; above, formats point at the list of files
 
@@ -69,13 +73,21 @@ def make_record(
         access_note=_access_note(dataset),
         embargo_ends_on=dataset.embargo_ends_at.date() if dataset.embargo_ends_at and dataset.is_embargoed else None,
         licence=dataset.licence,
-        makers=tuple(Maker(one.name, one.orcid, one.affiliation) for one in dataset.creators.all()),
+        makers=tuple(_maker(one) for one in dataset.creators.all()),
         subjects=tuple(one.name for one in dataset.subjects.all()),
         quantities=tuple(Quantity(one.name, one.standard_name, one.long_name, one.units) for one in dataset.variables.all()),
         formats=tuple(dataset.format_facet),
         box=dataset.bbox,
         start=dataset.temporal_start,
         end=dataset.temporal_end,
+        resolution=dataset.temporal_resolution,
+        places=tuple(dataset.places),
+        keywords=tuple(_as(Keyword, one) for one in dataset.keywords),
+        funding=tuple(_as(Funding, one) for one in dataset.funders),
+        related=tuple(_as(Related, one) for one in dataset.related),
+        instruments=tuple(_as(Device, one) for one in dataset.instruments),
+        platforms=tuple(_as(Device, one) for one in dataset.platforms),
+        contact_name=dataset.contact_name,
         source_name=dataset.source_name,
         source_url=dataset.source_url,
         provenance=dataset.provenance,
@@ -87,6 +99,15 @@ def make_record(
         doi=_doi(version),
         others=tuple(VersionLink(one.number, settings.BASE_URL + _address(dataset, one), _doi(one)) for one in published if one != version),
     )
+
+
+def _maker(creator: Creator) -> Maker:
+    return Maker(creator.name, creator.orcid, tuple(_as(Affiliation, one) for one in creator.affiliations), creator.ror)
+
+
+def _as(shape: type[Shape], entry: Mapping[str, str]) -> Shape:
+    """An entry of a list as the records have it; what the shape does not name stays behind."""
+    return shape(**{one.name: entry[one.name] for one in fields(shape) if one.name in entry})
 
 
 def _access_note(dataset: Dataset) -> str:

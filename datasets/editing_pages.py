@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 from datasets import description_form, editing, locking
 from datasets.access import check_curator
 from datasets.editing import Form
-from datasets.errors import BeingEditedError, InvalidError
+from datasets.errors import BeingEditedError
 from datasets.finding import find_dataset, whole_number
 from datasets.models import Dataset
 
@@ -46,9 +46,10 @@ def hold(request: HttpRequest, slug: str) -> HttpResponse:
 def autosave(request: HttpRequest, slug: str) -> HttpResponse:
     """`pages/steward_autosaved.html`: what stands in the form is saved as far as it is right, and kept where it is not."""
     dataset = _curated(request, slug)
-    fields, wrong = read(request.POST)
-    saved = editing.autosave(dataset, user=request.user, form=form_of(request.POST), fields=fields, wrong=wrong)
-    return render(request, "pages/steward_autosaved.html", {"saved": saved})
+    typed = description_form.read(own_fields(request.POST))
+    fields = description_form.stated(typed)
+    saved = editing.autosave(dataset, user=request.user, form=form_of(request.POST), fields=fields, wrong=typed.wrong)
+    return render(request, "pages/steward_autosaved.html", {"saved": saved, "labels_of": description_form.words_of})
 
 
 @never_cache
@@ -77,19 +78,6 @@ def own_fields(asked: QueryDict) -> QueryDict:
     for name in OURS:
         fields.pop(name, None)
     return fields
-
-
-def read(asked: QueryDict) -> tuple[dict[str, object], dict[str, list[str]]]:
-    """(arguments of `registering.describe` that can be read, what is wrong with the others)."""
-    fields, wrong = own_fields(asked), dict[str, list[str]]()
-    while True:
-        try:
-            return description_form.read(fields), wrong
-        except InvalidError as error:
-            wrong |= error.fields
-            for name in error.fields:
-                for one in description_form.SIDES if name in description_form.SIDES else (name,):
-                    fields.pop(one, None)
 
 
 def lock_context(dataset: Dataset) -> dict[str, object]:

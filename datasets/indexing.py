@@ -23,7 +23,8 @@ LISTED = "d.published_at is not null and d.withdrawn_at is null"
 DESCRIBED = f"""
     select d.id, v.published_at, coalesce(root.n_files, 0) as n_files, coalesce(root.size_bytes, 0) as size_bytes,
         made.creators, about.subjects, measured.variables, formats.names as formats, years.decades,
-        replace(concat_ws(' ', about.subjects_text, made.creators_text, measured.names), '_', ' ') as keywords, measured.names
+        replace(concat_ws(' ', about.subjects_text, named.words, made.creators_text, measured.names), '_', ' ') as keywords, measured.names,
+        lesser.words as lesser
     from datasets_dataset d
     left join lateral (
         select number, published_at from datasets_version where dataset_id = d.id order by status = 'published' desc, number desc limit 1
@@ -37,9 +38,27 @@ DESCRIBED = f"""
         from datasets_creator where dataset_id = d.id
     ) made
     cross join lateral (
-        select coalesce(array_agg(s.name order by s.name collate "C"), '{{}}') as subjects, string_agg(s.name, ' ') as subjects_text
-        from datasets_dataset_subjects l join datasets_subject s on s.id = l.subject_id where l.dataset_id = d.id
+        select coalesce(array_agg(distinct name collate "C"), '{{}}') as subjects, string_agg(distinct name, ' ') as subjects_text
+        from (
+            select s.name from datasets_dataset_subjects l join datasets_subject s on s.id = l.subject_id where l.dataset_id = d.id
+            union all select keyword ->> 'label' from jsonb_array_elements(d.keywords) keyword
+        ) said (name)
     ) about
+    cross join lateral (
+        select string_agg(word, ' ') as words from (
+            select replace(keyword ->> 'value', '>', ' ') from jsonb_array_elements(d.keywords) keyword
+            union all select device ->> 'name' from jsonb_array_elements(d.instruments || d.platforms) device
+            union all select jsonb_array_elements_text(d.places)
+        ) said (word)
+    ) named
+    cross join lateral (
+        select string_agg(word, ' ') as words from (
+            select body ->> 'name' from datasets_creator c, jsonb_array_elements(c.affiliations) body where c.dataset_id = d.id
+            union all select concat_ws(' ', funder ->> 'name', funder ->> 'award_number', funder ->> 'award_title')
+            from jsonb_array_elements(d.funders) funder
+            union all select work ->> 'title' from jsonb_array_elements(d.related) work
+        ) said (word)
+    ) lesser
     cross join lateral (
         select coalesce(array_agg(distinct (coalesce(nullif(standard_name, ''), name)) collate "C"), '{{}}') as variables,
             string_agg(concat_ws(' ', name, standard_name, long_name), ' ') as names
@@ -72,7 +91,7 @@ WRITE = f"""
             search_vector = setweight(to_tsvector('causeway', d.title || ' ' || replace(d.slug, '-', ' ')), 'A')
                 || setweight(to_tsvector('causeway', concat_ws(' ', one.keywords, one.names)), 'B')
                 || setweight(to_tsvector('causeway', d.abstract), 'C')
-                || setweight(to_tsvector('causeway', d.provenance || ' ' || d.source_name), 'D'),
+                || setweight(to_tsvector('causeway', concat_ws(' ', d.provenance, d.source_name, one.lesser)), 'D'),
             search_terms = case when {LISTED} then array(
                 select distinct word from regexp_split_to_table(
                     lower(unaccent(concat_ws(' ', d.title, one.keywords, d.abstract))), '[^[:alpha:]]+') as word

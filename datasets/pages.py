@@ -19,8 +19,10 @@ from datasets import differences, files, machine_pages, search
 from datasets.access import check_may_list, decide, is_curator, may_list
 from datasets.asking import ask_steward
 from datasets.citing import cite
+from datasets.entries import words_apart
 from datasets.errors import InvalidError, NotFoundError
 from datasets.finding import find_dataset
+from datasets.identifiers import licence_words, resolution_words
 from datasets.models import Dataset, Version
 from datasets.searchquery import FACETS, SORTS, SearchQuery
 from datasets.series import lineage_of
@@ -97,6 +99,9 @@ def dataset(request: HttpRequest, slug: str) -> HttpResponseBase:
         "is_curator": is_curator(request.user, found),
         "citation": cite(found, version),
         "box": _box_words(found),
+        "resolution": resolution_words(found.temporal_resolution),
+        "licence_name": licence_words(found.licence),
+        "related": _related(found),
         "looks": looks,
         "unreadable": _unreadable(found),
         "graph_url": route("analysis:graph-new") if settings.GRAPH_URL and settings.GRAPH_SCOPE else "",
@@ -245,16 +250,26 @@ def _shown_values(values: list[search.FacetValue]) -> list[search.FacetValue]:
     return [one for at, one in enumerate(values) if one.is_chosen or at < VALUES_SHOWN]
 
 
+def _related(dataset: Dataset) -> list[tuple[str, list[dict[str, str]]]]:
+    """The related works by what this dataset is to them, in words."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for one in dataset.related:
+        found.setdefault(words_apart(one["relation"]).capitalize(), []).append(one)
+    return list(found.items())
+
+
 def _box_words(dataset: Dataset) -> str:
     if dataset.bbox is None:
         return ""
     west, south, east, north = dataset.bbox
+    if dataset.point:
+        return f"{_degrees(west, west, ('E', 'W'))}, {_degrees(south, south, ('N', 'S'))}"
     return f"{_degrees(west, east, ('E', 'W'))}, {_degrees(south, north, ('N', 'S'))}"
 
 
 def _degrees(low: float, high: float, names: tuple[str, str]) -> str:
     """135° W to 45° W."""
-    return " to ".join(f"{abs(side):g}°{f' {names[side < 0]}' if side else ''}" for side in (low, high))
+    return " to ".join(f"{abs(side):g}°{f' {names[side < 0]}' if side else ''}" for side in dict.fromkeys((low, high)))
 
 
 def _filter_words(query: SearchQuery, name: str) -> str:

@@ -1,9 +1,7 @@
 """Making a dataset known: its draft, its description, and where its files are."""
 
-import datetime as dt
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.text import slugify
 
-from datasets import dois
+from datasets import dois, stating
 from datasets.access import Visitor, check_curator
 from datasets.errors import ConflictError, ForbiddenError, InvalidError
 from datasets.indexing import index_dataset
@@ -25,27 +23,6 @@ from datasets.states import ScanStatus, VersionStatus
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
-DESCRIBED = (
-    "title",
-    "abstract",
-    "licence",
-    "access_policy",
-    "access_note",
-    "classification",
-    "embargo_ends_at",
-    "share_variant",
-    "west",
-    "south",
-    "east",
-    "north",
-    "temporal_start",
-    "temporal_end",
-    "contact",
-    "source_name",
-    "source_url",
-    "provenance",
-)
-
 
 @transaction.atomic
 def register(*, user: Visitor, slug: str, title: str, **description: Any) -> Version:
@@ -54,13 +31,16 @@ def register(*, user: Visitor, slug: str, title: str, **description: Any) -> Ver
     Raises ForbiddenError unless she is a steward or an operator, InvalidError naming every wrong field, ConflictError for a slug in use.
     """
     check_may_register(user)
-    if not SLUG.fullmatch(slug) or len(slug) > 80:
-        raise InvalidError(fields={"slug": ["Small letters, digits and single hyphens, at most 80."]})
-    if Dataset.objects.filter(slug=slug).exists():
+    is_slug = bool(SLUG.fullmatch(slug)) and len(slug) <= 80
+    if is_slug and Dataset.objects.filter(slug=slug).exists():
         raise ConflictError(f"There is a dataset {slug} already.", fields={"slug": ["In use."]})
     now = timezone.now()
     dataset = Dataset(slug=slug, title=title, created_at=now, listed_at=now)
-    _clean(dataset)
+    wrong = stating.clean(dataset, {"title": title, **description}).wrong
+    if not is_slug:
+        wrong["slug"] = ["Small letters, digits and single hyphens, at most 80."]
+    if wrong:
+        raise InvalidError(fields=wrong)
     dataset.save()
     dataset.stewards.add(user.id)
     version = Version.objects.create(dataset=dataset, number=1)
@@ -81,22 +61,17 @@ def describe(
     dataset: Dataset,
     *,
     user: Visitor,
-    creators: Sequence[Mapping[str, str]] | None = None,
-    subjects: Iterable[str] | None = None,
-    variables: Sequence[Mapping[str, Any]] | None = None,
     revision: int | None = None,
-    **fields: Any,
+    **stated: Any,
 ) -> Dataset:
-    """Change the description; what is not named stays. `creators` (in order), `subjects` (names) and `variables` replace the present ones.
+    """Change the description; what is not named stays, and what is named replaces what is there.
 
-    A creator is name, orcid, affiliation; a variable name, standard_name, long_name, units, dimensions. Raises InvalidError naming every
-    wrong field, ForbiddenError unless she is a steward of the dataset or an operator, BeingEditedError while somebody else edits it,
-    ChangedMeanwhileError where the description has not the `revision` any more that she read.
+    What may be stated, and each field's rule, is in `stating`; the shapes of `creators` (in order), `funders`, `related`, `keywords`,
+    `instruments` and `platforms` are in `entries`. `subjects` and `places` are names; a variable is name, standard_name, long_name, units,
+    dimensions. Raises InvalidError naming every wrong field, ForbiddenError unless she is a steward of the dataset or an operator,
+    BeingEditedError while somebody else edits it, ChangedMeanwhileError where the description has no more the `revision` that she read.
     """
     check_curator(user, dataset)
-    unknown = set(fields) - set(DESCRIBED)
-    if unknown:
-        raise InvalidError(fields={name: ["There is no such field."] for name in sorted(unknown)})
     for version in dataset.versions.drafts():
         check_not_in_review(version)
     row = Dataset.objects.select_for_update().get(pk=dataset.pk)  # not the caller's copy: a stale one would take a publication back
@@ -105,40 +80,28 @@ def describe(
         check_revision(row, revision)
     row.revision += 1
     before = protection_of(row)
-    for name, value in fields.items():
-        setattr(row, name, _as_date(name, value) if name.startswith("temporal_") else value)
+    found = stating.clean(row, stated)
+    if found.wrong:
+        raise InvalidError(fields=found.wrong)
     if row.embargo_ends_at != before["embargo_ends_at"]:
         row.embargo_lifted_at = None
-    _clean(row)
     row.save()
     record_changes(before, row, user=user)
-    if creators is not None:
-        dataset.creators.all().delete()
-        for position, given in enumerate(creators):
-            creator = Creator(dataset=dataset, position=position, **given)
-            _clean(creator)
-            creator.save()
-    if subjects is not None:
-        dataset.subjects.set([Subject.objects.get_or_create(slug=slugify(name), defaults={"name": name})[0] for name in subjects])
-    if variables is not None:
-        dataset.variables.all().delete()
-        for given in variables:
-            variable = Variable(dataset=dataset, **given)
-            _clean(variable)
-            variable.save()
+    _replace_parts(dataset, found)
     index_dataset(dataset)
     dois.tell_anew(dataset)
     return dataset
 
 
-def read_creators(text: str) -> list[dict[str, str]]:
-    """One creator a line: name; ORCID; affiliation, the last two as known."""
-    creators = []
-    for line in filter(None, map(str.strip, text.splitlines())):
-        name, *more = [part.strip() for part in line.split(";")]
-        orcid = next((part for part in more if part[:4].isdecimal()), "")
-        creators.append({"name": name, "orcid": orcid, "affiliation": next((part for part in more if part != orcid), "")})
-    return creators
+def _replace_parts(dataset: Dataset, found: stating.Stated) -> None:
+    if found.creators is not None:
+        dataset.creators.all().delete()
+        Creator.objects.bulk_create(found.creators)
+    if found.subjects is not None:
+        dataset.subjects.set([Subject.objects.get_or_create(slug=slugify(name), defaults={"name": name})[0] for name in found.subjects])
+    if found.variables is not None:
+        dataset.variables.all().delete()
+        Variable.objects.bulk_create(found.variables)
 
 
 @transaction.atomic
@@ -194,17 +157,8 @@ def _check_free(location: Location, user: Visitor) -> None:
         raise ConflictError(fields={"base_path": ["Another dataset lies there, and you do not curate it."]})
 
 
-def _clean(row: Dataset | Creator | Variable | Location) -> None:
+def _clean(row: Location) -> None:
     try:
         row.full_clean()
     except ValidationError as error:
         raise InvalidError(fields=error.message_dict) from error
-
-
-def _as_date(name: str, value: Any) -> dt.date | None:
-    if value is None or isinstance(value, dt.date):
-        return value
-    try:
-        return dt.date.fromisoformat(value) if value else None
-    except ValueError as error:
-        raise InvalidError(fields={name: ["A date looks like 1999-12-31."]}) from error

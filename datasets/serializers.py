@@ -24,9 +24,13 @@ from datasets.models import (
 
 
 class CreatorSerializer(serializers.ModelSerializer[Creator]):
+    """A creator; `affiliation` holds the names of `affiliations`, which are `{name, ror}`."""
+
+    affiliation = serializers.CharField(read_only=True)
+
     class Meta:
         model = Creator
-        fields = ["name", "orcid", "affiliation"]
+        fields = ["name", "orcid", "ror", "affiliations", "affiliation"]
 
 
 class VariableSerializer(serializers.ModelSerializer[Variable]):
@@ -68,6 +72,7 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
     variables = VariableSerializer(many=True)
     formats = serializers.ListField(source="format_facet")
     bbox = serializers.ListField(child=serializers.FloatField(), allow_null=True)
+    point = serializers.ListField(child=serializers.FloatField(), allow_null=True)
     url = serializers.CharField(source="get_absolute_url")
 
     class Meta:
@@ -87,14 +92,23 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
             "series",
             "creators",
             "subjects",
+            "keywords",
             "variables",
+            "instruments",
+            "platforms",
+            "funders",
+            "related",
             "formats",
             "bbox",
+            "point",
+            "places",
             "temporal_start",
             "temporal_end",
+            "temporal_resolution",
             "source_name",
             "source_url",
             "provenance",
+            "contact_name",
             "contact",
             "published_at",
             "revision",
@@ -103,10 +117,9 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
         ]
 
 
-class CreatorWriteSerializer(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=200)
-    orcid = serializers.CharField(max_length=19, required=False, allow_blank=True)
-    affiliation = serializers.CharField(max_length=200, required=False, allow_blank=True)
+def _entries(words: str) -> Any:
+    """A list of mappings whose parts the verb knows and checks."""
+    return serializers.ListField(child=serializers.DictField(), required=False, max_length=2_000, help_text=words)
 
 
 class DatasetWriteSerializer(serializers.Serializer[Any]):
@@ -114,15 +127,21 @@ class DatasetWriteSerializer(serializers.Serializer[Any]):
 
     title = serializers.CharField(max_length=300)
     abstract = serializers.CharField(required=False, allow_blank=True)
-    licence = serializers.CharField(max_length=60, required=False, allow_blank=True)
+    licence = serializers.CharField(max_length=60, required=False, allow_blank=True, help_text="SPDX identifier, or LicenseRef- and a name")
     access_policy = serializers.ChoiceField(AccessPolicy.choices, required=False)
     access_note = serializers.CharField(required=False, allow_blank=True)
     classification = serializers.ChoiceField(Classification.choices, required=False)
     embargo_ends_at = serializers.DateTimeField(required=False, allow_null=True)
     share_variant = serializers.ChoiceField(ShareVariant.choices, required=False)
     bbox = serializers.ListField(child=serializers.FloatField(), min_length=4, max_length=4, required=False, allow_null=True)
+    point = serializers.ListField(child=serializers.FloatField(), min_length=2, max_length=2, required=False, allow_null=True)
+    places = serializers.ListField(child=serializers.CharField(max_length=200), required=False)
     temporal_start = serializers.DateField(required=False, allow_null=True)
     temporal_end = serializers.DateField(required=False, allow_null=True)
+    temporal_resolution = serializers.CharField(
+        max_length=40, required=False, allow_blank=True, help_text="ISO 8601 duration, such as PT6H"
+    )
+    contact_name = serializers.CharField(max_length=200, required=False, allow_blank=True)
     contact = serializers.EmailField(required=False, allow_blank=True)
     source_name = serializers.CharField(max_length=300, required=False, allow_blank=True)
     source_url = serializers.URLField(max_length=500, required=False, allow_blank=True)
@@ -131,10 +150,19 @@ class DatasetWriteSerializer(serializers.Serializer[Any]):
         max_length=80, required=False, allow_null=True, help_text="Its slug; null takes the dataset out of its series"
     )
     subjects = serializers.ListField(child=serializers.CharField(max_length=120), required=False)
-    creators = CreatorWriteSerializer(many=True, required=False)
+    creators = _entries("name, orcid, ror, affiliations: [{name, ror}], in the order of the citation")
+    keywords = _entries("scheme (a loaded vocabulary), value (the path of a term, its label or its identifier)")
+    variables = _entries("name, standard_name, long_name, units, dimensions")
+    instruments = _entries("name, and scheme (a loaded vocabulary) or identifier (DOI, handle or address)")
+    platforms = _entries("name, and scheme (a loaded vocabulary) or identifier (DOI, handle or address)")
+    funders = _entries("name, identifier (ROR or Crossref Funder id), award_number, award_title, award_uri")
+    related = _entries("relation, type, identifier, resource_type, title; relation, type and resource_type are DataCite's words")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """The box as its four sides."""
+        """The box or the point as four sides."""
+        if attrs.get("point"):
+            attrs["bbox"] = [*attrs["point"], *attrs["point"]]
+        attrs.pop("point", None)
         if "bbox" in attrs:
             box = attrs.pop("bbox") or [None] * 4
             attrs |= dict(zip(("west", "south", "east", "north"), box, strict=True))

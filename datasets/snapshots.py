@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from datasets import stating
+from datasets.entries import affiliation_words
 from datasets.models import Dataset, Version
 
 LABELS = {
@@ -11,21 +13,30 @@ LABELS = {
     "abstract": "Abstract",
     "creators": "Creators",
     "subjects": "Subjects",
+    "keywords": "Keywords",
     "variables": "Variables",
+    "instruments": "Instruments",
+    "platforms": "Platforms",
+    "funders": "Funders",
+    "related": "Related works",
     "licence": "Licence",
     "access_policy": "Access",
     "access_note": "Why access is so",
     "classification": "Classification",
     "bbox": "Place",
+    "places": "Names of places",
     "temporal_start": "First day",
     "temporal_end": "Last day",
+    "temporal_resolution": "Resolution in time",
     "source_name": "Source",
     "source_url": "Address of the source",
     "provenance": "Provenance",
+    "contact_name": "Contact person",
     "contact": "Contact",
 }
 PLAIN = (
     "title", "abstract", "licence", "access_policy", "access_note", "classification", "source_name", "source_url", "provenance", "contact",
+    "contact_name", "temporal_resolution", "places", *stating.LISTS,
 )  # fmt: skip
 
 
@@ -40,10 +51,10 @@ class FieldChange:
 
 
 def snapshot(dataset: Dataset) -> dict[str, Any]:
-    """The description now, as JSON. Order counts for creators, not for subjects and variables."""
+    """The description now, as JSON. Order counts for the lists of `entries`, not for subjects and variables."""
     return {
         **{name: getattr(dataset, name) for name in PLAIN},
-        "creators": [[one.name, one.orcid, one.affiliation] for one in dataset.creators.all()],
+        "creators": [[one.name, one.orcid, one.ror, *map(affiliation_words, one.affiliations)] for one in dataset.creators.all()],
         "subjects": sorted(one.name for one in dataset.subjects.all()),
         "variables": sorted([one.name, one.standard_name, one.long_name, one.units] for one in dataset.variables.all()),
         "bbox": list(dataset.bbox) if dataset.bbox else None,
@@ -73,5 +84,12 @@ def _lines(value: Any) -> tuple[str, ...]:
     if not value:
         return ()
     if isinstance(value, list):
-        return tuple("; ".join(str(part) for part in one if part) if isinstance(one, list) else str(one) for one in value)
+        return tuple("; ".join(_parts(one)) for one in value)
     return tuple(str(value).splitlines())
+
+
+def _parts(one: Any) -> list[str]:
+    """What a line says of an entry: of keywords and devices their words, of funders and related works all but derived addresses."""
+    if isinstance(one, dict):
+        return [str(part) for name, part in one.items() if part and name not in {"url", "label", "scheme", "scheme_url", "identifier_type"}]
+    return [str(part) for part in one if part] if isinstance(one, list) else [str(one)]

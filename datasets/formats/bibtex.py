@@ -29,7 +29,7 @@ def as_text(record: Record) -> str:
         "version": str(record.version),
         "doi": record.doi,
         "url": record.identifier,
-        "keywords": _escape(", ".join(record.subjects)),
+        "keywords": _escape(", ".join(record.words)),
         "note": f"Dataset, version {record.version}",
     }
     lines = [f"  {name} = {{{value}}}" for name, value in fields.items() if value]

@@ -60,7 +60,8 @@ def as_json(record: Record) -> str:
 
 def document(record: Record) -> dict[str, Any]:
     described = schema_org.node(record)
-    kept = ("description", "identifier", "variableMeasured", "temporalCoverage", "spatialCoverage", "isBasedOn", "conditionsOfAccess")
+    kept = ("description", "identifier", "variableMeasured", "temporalCoverage", "spatialCoverage", "isBasedOn", "conditionsOfAccess",
+            "funding", "citation", "isPartOf", "measurementTechnique")  # fmt: skip
     return without_empty(
         {
             "@context": CONTEXT,
@@ -74,7 +75,7 @@ def document(record: Record) -> dict[str, Any]:
             "publisher": described["publisher"],
             "datePublished": described["datePublished"],
             "dateModified": described["dateModified"],
-            "keywords": list(record.subjects),
+            "keywords": list(record.words),
             "citeAs": bibtex.as_text(record).strip(),
             "distribution": [_file(at, one) for at, one in enumerate(record.files or ()) if one.sha256],
         }

@@ -24,7 +24,7 @@ def item(record: Record) -> dict[str, Any]:
             "DOI": record.doi,
             "URL": record.identifier,
             "abstract": record.abstract,
-            "keyword": ", ".join(record.subjects),
+            "keyword": ", ".join(record.words),
         }
     )
 

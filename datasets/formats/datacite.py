@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, register_namespace
 
 from datasets.formats.markup import XSI, add, json_text, without_empty, xml_text
-from datasets.formats.record import SPDX, Maker, Record
+from datasets.formats.record import SPDX, Funding, Maker, Record
 
 KERNEL = "http://datacite.org/schema/kernel-4"
 LOCATION = f"{KERNEL} https://schema.datacite.org/meta/kernel-4.6/metadata.xsd"
@@ -37,7 +37,8 @@ def attributes(record: Record) -> dict[str, Any]:
             "publisher": {"name": record.publisher},
             "publicationYear": str(record.published_at.year),
             "types": {"resourceTypeGeneral": "Dataset", "resourceType": "Dataset"},
-            "subjects": [{"subject": name} for name in dict.fromkeys((*record.subjects, *_standard_names(record)))],
+            "subjects": _subjects(record),
+            "contributors": _contributors(record),
             "dates": _dates(record),
             "relatedIdentifiers": _related(record),
             "sizes": [f"{record.size_bytes} bytes", f"{record.n_files} files"],
@@ -45,7 +46,8 @@ def attributes(record: Record) -> dict[str, Any]:
             "version": str(record.version),
             "rightsList": _rights(record),
             "descriptions": _descriptions(record),
-            "geoLocations": [{"geoLocationBox": _box(record.box)}] if record.box else [],
+            "geoLocations": _locations(record),
+            "fundingReferences": [_funding(one) for one in record.funding],
             "schemaVersion": KERNEL,
         }
     )
@@ -67,7 +69,10 @@ def as_element(record: Record) -> Element:
     _tag(root, "publisher", record.publisher)
     _tag(root, "publicationYear", known["publicationYear"])
     _tag(root, "resourceType", "Dataset", resourceTypeGeneral="Dataset")
-    _write_list(root, "subjects", "subject", [(one["subject"], {}) for one in known.get("subjects", [])])
+    _write_list(root, "subjects", "subject", [(one["subject"], _in_xml(_but(one, "subject"))) for one in known.get("subjects", [])])
+    if record.contact_name:
+        contact = _tag(_tag(root, "contributors"), "contributor", contributorType="ContactPerson")
+        _tag(contact, "contributorName", record.contact_name, nameType="Personal")
     _write_list(root, "dates", "date", [(one["date"], _but(one, "date")) for one in known["dates"]])
     others = known["alternateIdentifiers"]
     _write_list(
@@ -81,10 +86,11 @@ def as_element(record: Record) -> Element:
     rights = [(one["rights"], _in_xml(_but(one, "rights"))) for one in known["rightsList"]]
     _write_list(root, "rightsList", "rights", rights)
     _write_list(root, "descriptions", "description", [(o["description"], _but(o, "description")) for o in known.get("descriptions", [])])
-    if record.box:
-        box = _tag(_tag(_tag(root, "geoLocations"), "geoLocation"), "geoLocationBox")
-        for name, value in _box(record.box).items():
-            _tag(box, name, f"{value:.10g}")
+    _write_locations(root, known.get("geoLocations", []))
+    if record.funding:
+        references = _tag(root, "fundingReferences")
+        for one in known["fundingReferences"]:
+            _write_funding(_tag(references, "fundingReference"), one)
     return root
 
 
@@ -92,15 +98,76 @@ def _creator(maker: Maker) -> dict[str, Any]:
     return without_empty(
         {
             "name": maker.name,
-            "nameType": "Personal" if maker.is_person else "",
+            "nameType": "Personal" if maker.is_person else "Organizational" if maker.ror else "",
             "givenName": maker.given_name,
             "familyName": maker.family_name,
-            "nameIdentifiers": [{"nameIdentifier": maker.orcid_url, "nameIdentifierScheme": "ORCID", "schemeUri": "https://orcid.org"}]
-            if maker.orcid
-            else [],
-            "affiliation": [{"name": maker.affiliation}] if maker.affiliation and maker.affiliation != maker.name else [],
+            "nameIdentifiers": [one for one in (_named(maker.orcid_url, "ORCID"), _named(ror_url(maker.ror), "ROR")) if one],
+            "affiliation": [
+                without_empty(
+                    {
+                        "name": one.name,
+                        "affiliationIdentifier": one.url,
+                        "affiliationIdentifierScheme": "ROR" if one.ror else "",
+                        "schemeUri": "https://ror.org" if one.ror else "",
+                    }
+                )
+                for one in maker.other_affiliations
+            ],
         }
     )
+
+
+def ror_url(ror: str) -> str:
+    return f"https://ror.org/{ror}" if ror else ""
+
+
+def _named(url: str, scheme: str) -> dict[str, str]:
+    return {"nameIdentifier": url, "nameIdentifierScheme": scheme, "schemeUri": f"https://{scheme.lower()}.org"} if url else {}
+
+
+def _subjects(record: Record) -> list[dict[str, str]]:
+    """Keywords with their vocabulary, the archive's own subjects, standard names; none twice."""
+    keywords = [
+        without_empty(
+            {
+                "subject": one.value,
+                "subjectScheme": one.scheme_name,
+                "schemeUri": one.scheme_url,
+                "valueUri": one.url,
+                "classificationCode": one.identifier,
+            }
+        )
+        for one in record.keywords
+    ]
+    plain = [{"subject": name} for name in dict.fromkeys((*record.subjects, *_standard_names(record)))]
+    return keywords + [one for one in plain if one not in keywords]
+
+
+def _contributors(record: Record) -> list[dict[str, str]]:
+    """The contact by name; the address stays with the archive, which passes questions on."""
+    return [{"name": record.contact_name, "nameType": "Personal", "contributorType": "ContactPerson"}] if record.contact_name else []
+
+
+def _funding(one: Funding) -> dict[str, str]:
+    return without_empty(
+        {
+            "funderName": one.name,
+            "funderIdentifier": one.url or one.identifier,
+            "funderIdentifierType": one.identifier_type,
+            "awardNumber": one.award_number,
+            "awardUri": one.award_uri,
+            "awardTitle": one.award_title,
+        }
+    )
+
+
+def _locations(record: Record) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [{"geoLocationPlace": place} for place in record.places]
+    if record.point:
+        found.append({"geoLocationPoint": {"pointLongitude": record.point[0], "pointLatitude": record.point[1]}})
+    elif record.box:
+        found.append({"geoLocationBox": _box(record.box)})
+    return found
 
 
 def _alternates(record: Record) -> list[dict[str, str]]:
@@ -127,13 +194,18 @@ def _dates(record: Record) -> list[dict[str, str]]:
 
 
 def _related(record: Record) -> list[dict[str, str]]:
-    found = []
-    if record.source_url:
-        found.append((*_typed(record.source_url), "IsDerivedFrom"))
+    found = [(one.identifier, one.type, one.relation, one.resource_type) for one in record.related]
+    if record.source_url and not any(_typed(record.source_url)[0] in {one.identifier, one.url} for one in record.related):
+        found.append((*_typed(record.source_url), "IsDerivedFrom", ""))
+    devices = [(*_typed(one.url), "IsCollectedBy", "Instrument") for one in (*record.instruments, *record.platforms) if one.url]
+    found += [one for one in devices if one not in found]
     for other in record.others:
         relation = "IsNewVersionOf" if other.number < record.version else "IsPreviousVersionOf"
-        found.append((other.doi, "DOI", relation) if other.doi else (other.url, "URL", relation))
-    return [{"relatedIdentifier": value, "relatedIdentifierType": kind, "relationType": relation} for value, kind, relation in found]
+        found.append((other.doi, "DOI", relation, "Dataset") if other.doi else (other.url, "URL", relation, "Dataset"))
+    return [
+        without_empty({"relatedIdentifier": value, "relatedIdentifierType": kind, "relationType": relation, "resourceTypeGeneral": what})
+        for value, kind, relation, what in found
+    ]
 
 
 def _typed(url: str) -> tuple[str, str]:
@@ -163,8 +235,18 @@ def _rights(record: Record) -> list[dict[str, str]]:
 
 
 def _descriptions(record: Record) -> list[dict[str, str]]:
-    found = [(record.abstract, "Abstract"), (record.provenance, "Methods")]
+    found = [(record.abstract, "Abstract"), (record.provenance, "Methods"), (technical_words(record), "TechnicalInfo")]
     return [{"description": words, "descriptionType": kind} for words, kind in found if words]
+
+
+def technical_words(record: Record) -> str:
+    """What the standard has no element for: resolution in time, instruments, platforms."""
+    parts = (
+        f"Resolution in time: {record.resolution}." if record.resolution else "",
+        f"Instruments: {'; '.join(one.name for one in record.instruments)}." if record.instruments else "",
+        f"Platforms: {'; '.join(one.name for one in record.platforms)}." if record.platforms else "",
+    )
+    return " ".join(filter(None, parts))
 
 
 def _box(box: tuple[float, float, float, float]) -> dict[str, float]:
@@ -192,7 +274,29 @@ def _write_creator(parent: Element, creator: dict[str, Any]) -> None:
     for identifier in creator.get("nameIdentifiers", []):
         _tag(one, "nameIdentifier", identifier["nameIdentifier"], **_in_xml(_but(identifier, "nameIdentifier")))
     for affiliation in creator.get("affiliation", []):
-        _tag(one, "affiliation", affiliation["name"])
+        _tag(one, "affiliation", affiliation["name"], **_in_xml(_but(affiliation, "name")))
+
+
+def _write_locations(root: Element, locations: list[dict[str, Any]]) -> None:
+    if not locations:
+        return
+    parent = _tag(root, "geoLocations")
+    for one in locations:
+        location = _tag(parent, "geoLocation")
+        for name, value in one.items():
+            element = _tag(location, name, "" if isinstance(value, dict) else value)
+            for side, degrees in value.items() if isinstance(value, dict) else ():
+                _tag(element, side, f"{degrees:.10g}")
+
+
+def _write_funding(parent: Element, one: dict[str, str]) -> None:
+    _tag(parent, "funderName", one["funderName"])
+    if "funderIdentifier" in one:
+        _tag(parent, "funderIdentifier", one["funderIdentifier"], funderIdentifierType=one["funderIdentifierType"])
+    if "awardNumber" in one:
+        _tag(parent, "awardNumber", one["awardNumber"], **({"awardURI": one["awardUri"]} if "awardUri" in one else {}))
+    if "awardTitle" in one:
+        _tag(parent, "awardTitle", one["awardTitle"])
 
 
 def _but(one: dict[str, str], name: str) -> dict[str, str]:

@@ -10,19 +10,24 @@ from typing import Any
 from urllib.parse import quote
 
 from datasets.formats.markup import clean, json_text, without_empty
-from datasets.formats.record import Maker, Record, RecordFile
+from datasets.formats.record import Funding, Keyword, Maker, Record, RecordFile, Related
 
 PREFIXES = {
     "dcat": "http://www.w3.org/ns/dcat#",
     "dcterms": "http://purl.org/dc/terms/",
     "foaf": "http://xmlns.com/foaf/0.1/",
     "geo": "http://www.opengis.net/ont/geosparql#",
+    "prov": "http://www.w3.org/ns/prov#",
     "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
+    "skos": "http://www.w3.org/2004/02/skos/core#",
     "spdx": "http://spdx.org/rdf/terms#",
+    "vcard": "http://www.w3.org/2006/vcard/ns#",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
 }
 ACCESS = "http://publications.europa.eu/resource/authority/access-right/"
 RIGHTS = {"public": "PUBLIC", "registered": "RESTRICTED", "restricted": "RESTRICTED"}
+FUNDER = "http://registry.it.csiro.au/def/isotc211/CI_RoleCode/funder"
+RELATION = "https://purl.org/spar/datacite/"
 MEDIA = "https://www.iana.org/assignments/media-types/"
 
 Node = dict[str, Any]
@@ -51,13 +56,19 @@ def nodes(record: Record) -> list[Node]:
         "dcterms:modified": _typed(record.updated_at.date(), "date"),
         "dcat:version": str(record.version),
         "dcat:landingPage": _at(record.url),
-        "dcat:keyword": list(record.subjects),
+        "dcat:keyword": list(record.words),
+        "dcat:theme": [_theme(one) for one in record.keywords if one.url],
+        "dcat:contactPoint": _contact(record),
+        "prov:qualifiedAttribution": [_attribution(one) for one in record.funding],
+        "dcat:qualifiedRelation": [_relation(one) for one in record.related if one.url],
+        "dcterms:relation": [_at(one.url) for one in record.related if one.url],
         "dcterms:publisher": publisher,
         "dcterms:creator": makers,
         "dcterms:accessRights": {"@id": ACCESS + RIGHTS[record.access_policy], "@type": "dcterms:RightsStatement"},
         "dcterms:license": {"@id": record.licence_url, "@type": "dcterms:LicenseDocument"} if record.licence_url else None,
-        "dcterms:spatial": _place(record),
+        "dcterms:spatial": _places(record),
         "dcterms:temporal": _period(record),
+        "dcat:temporalResolution": _typed(record.resolution, "duration") if record.resolution else None,
         "dcterms:source": _at(record.source_url) if record.source_url else record.source_name,
         "dcterms:provenance": {"@type": "dcterms:ProvenanceStatement", "rdfs:label": record.provenance} if record.provenance else None,
         "dcat:previousVersion": [_at(one.url) for one in record.others if one.number == record.version - 1],
@@ -100,14 +111,46 @@ def _whole(record: Record) -> Node:
 
 
 def _maker(maker: Maker) -> Node:
-    kind = "foaf:Person" if maker.is_person else "foaf:Agent"
-    return without_empty({"@id": maker.orcid_url, "@type": kind, "foaf:name": maker.name})
+    kind = "foaf:Person" if maker.is_person else "foaf:Organization" if maker.ror else "foaf:Agent"
+    return without_empty({"@id": maker.url, "@type": kind, "foaf:name": maker.name})
+
+
+def _theme(keyword: Keyword) -> Node:
+    scheme = {"@id": address(keyword.scheme_url), "@type": "skos:ConceptScheme"} if keyword.scheme_url else None
+    return without_empty({"@id": address(keyword.url), "@type": "skos:Concept", "skos:prefLabel": keyword.value, "skos:inScheme": scheme})
+
+
+def _contact(record: Record) -> Node | None:
+    """The contact by name; questions go through the page, so that no address is published."""
+    if not record.contact_name:
+        return None
+    return {"@type": "vcard:Kind", "vcard:fn": record.contact_name, "vcard:hasURL": _at(f"{record.page_url}ask/")}
+
+
+def _attribution(one: Funding) -> Node:
+    """A funder, as DCAT 3 says who did what besides creating (section 12.1)."""
+    agent = without_empty({"@id": one.url, "@type": "foaf:Organization", "foaf:name": one.name})
+    award = " ".join(filter(None, (one.award_number, one.award_title)))
+    return without_empty({"@type": "prov:Attribution", "prov:agent": agent, "dcat:hadRole": _at(FUNDER), "rdfs:label": award})
+
+
+def _relation(one: Related) -> Node:
+    return {"@type": "dcat:Relationship", "dcterms:relation": _at(one.url), "dcat:hadRole": _at(f"{RELATION}{one.relation}")}
+
+
+def _places(record: Record) -> list[Node]:
+    named: list[Node] = [{"@type": "dcterms:Location", "skos:prefLabel": name} for name in record.places]
+    shape = _place(record)
+    return [*named, shape] if shape else named
 
 
 def _place(record: Record) -> Node | None:
-    """The box as a WKT literal in longitude, latitude (CRS84)."""
+    """The box or point as a WKT literal in longitude, latitude (CRS84)."""
     if record.box is None:
         return None
+    if record.point:
+        point = {"@value": "POINT ({:.10g} {:.10g})".format(*record.point), "@type": "geo:wktLiteral"}
+        return {"@type": "dcterms:Location", "dcat:centroid": point}
     shape = "MULTIPOLYGON (" + ", ".join(f"(({_ring(part)}))" for part in parts(record.box)) + ")"
     if len(parts(record.box)) == 1:
         shape = f"POLYGON (({_ring(record.box)}))"

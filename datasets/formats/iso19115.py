@@ -7,7 +7,7 @@ import datetime as dt
 from xml.etree.ElementTree import Element, register_namespace
 
 from datasets.formats.markup import add, add_path, xml_text
-from datasets.formats.record import Record
+from datasets.formats.record import Device, Record, Related
 from datasets.formats.schema_org import conditions
 
 ISO = "http://standards.iso.org/iso/19115/-3/"
@@ -16,6 +16,7 @@ NAMESPACES = {
     "cit": f"{ISO}cit/2.0",
     "gex": f"{ISO}gex/1.0",
     "lan": f"{ISO}lan/1.0",
+    "mac": f"{ISO}mac/2.0",
     "mcc": f"{ISO}mcc/1.0",
     "mco": f"{ISO}mco/1.0",
     "mrc": f"{ISO}mrc/2.0",
@@ -24,6 +25,17 @@ NAMESPACES = {
     "mrl": f"{ISO}mrl/2.0",
     "gco": f"{ISO}gco/1.0",
     "gml": "http://www.opengis.net/gml/3.2",
+}
+# DataCite's relations in the words of DS_AssociationTypeCode; what it lacks is a cross reference.
+ASSOCIATIONS = {
+    "IsPartOf": "largerWorkCitation",
+    "HasPart": "isComposedOf",
+    "IsDerivedFrom": "dependency",
+    "Requires": "dependency",
+    "IsNewVersionOf": "revisionOf",
+    "IsVersionOf": "revisionOf",
+    "Continues": "series",
+    "IsContinuedBy": "series",
 }
 CODES = "https://standards.iso.org/iso/19115/resources/Codelists/cat/codelists.xml"
 
@@ -53,6 +65,8 @@ def as_element(record: Record) -> Element:
     _add_distribution(_path(root, "mdb:distributionInfo", "mrd:MD_Distribution"), record)
     if record.provenance or record.source_url or record.source_name:
         _add_lineage(_path(root, "mdb:resourceLineage", "mrl:LI_Lineage"), record)
+    if record.instruments or record.platforms:
+        _add_acquisition(_path(root, "mdb:acquisitionInformation", "mac:MI_AcquisitionInformation"), record)
     return root
 
 
@@ -65,26 +79,26 @@ def _add_identification(one: Element, record: Record) -> None:
     _text(identifier, "mcc:code", record.doi or record.url)
     if record.doi:
         _text(identifier, "mcc:codeSpace", "doi.org")
-    for maker in record.makers:
-        responsible = _path(citation, "cit:citedResponsibleParty", "cit:CI_Responsibility")
-        _code(_path(responsible, "cit:role"), "cit:CI_RoleCode", "author")
-        party = _path(responsible, "cit:party", "cit:CI_Individual" if maker.is_person else "cit:CI_Organisation")
-        _text(party, "cit:name", maker.name)
-        if maker.orcid:
-            _text(_path(party, "cit:partyIdentifier", "mcc:MD_Identifier"), "mcc:code", maker.orcid_url)
+    _add_makers(citation, record)
     _text(one, "mri:abstract", record.abstract)
     _add_archive(_path(one, "mri:pointOfContact"), record, role="pointOfContact")
-    if record.box or record.period:
-        _add_extent(_path(one, "mri:extent", "gex:EX_Extent"), record)
+    if record.resolution:
+        _tag(_path(one, "mri:temporalResolution"), "gco:TM_PeriodDuration", record.resolution)
+    if record.box or record.period or record.places:
+        _add_extents(one, record)
     for name in record.formats:
         citation = _path(one, "mri:resourceFormat", "mrd:MD_Format", "mrd:formatSpecificationCitation", "cit:CI_Citation")
         _text(citation, "cit:title", name)
-    if record.subjects:
-        keywords = _path(one, "mri:descriptiveKeywords", "mri:MD_Keywords")
-        for subject in record.subjects:
-            _text(keywords, "mri:keyword", subject)
-        _code(_path(keywords, "mri:type"), "mri:MD_KeywordTypeCode", "theme")
-    legal = _path(one, "mri:resourceConstraints", "mco:MD_LegalConstraints")
+    _add_keywords(one, record)
+    _add_constraints(_path(one, "mri:resourceConstraints", "mco:MD_LegalConstraints"), record)
+    for related in record.related:
+        _add_related(_path(one, "mri:associatedResource", "mri:MD_AssociatedResource"), related)
+    locale = _path(one, "mri:defaultLocale", "lan:PT_Locale")
+    _code(_path(locale, "lan:language"), "lan:LanguageCode", "eng")
+    _code(_path(locale, "lan:characterEncoding"), "lan:MD_CharacterSetCode", "utf8")
+
+
+def _add_constraints(legal: Element, record: Record) -> None:
     if record.licence:
         reference = _path(legal, "mco:reference", "cit:CI_Citation")
         _text(reference, "cit:title", record.licence)
@@ -94,18 +108,92 @@ def _add_identification(one: Element, record: Record) -> None:
     if record.licence:
         _code(_path(legal, "mco:useConstraints"), "mco:MD_RestrictionCode", "licence")
     _text(legal, "mco:otherConstraints", conditions(record))
-    locale = _path(one, "mri:defaultLocale", "lan:PT_Locale")
-    _code(_path(locale, "lan:language"), "lan:LanguageCode", "eng")
-    _code(_path(locale, "lan:characterEncoding"), "lan:MD_CharacterSetCode", "utf8")
 
 
-def _add_extent(extent: Element, record: Record) -> None:
+def _add_makers(citation: Element, record: Record) -> None:
+    for maker in record.makers:
+        responsible = _path(citation, "cit:citedResponsibleParty", "cit:CI_Responsibility")
+        _code(_path(responsible, "cit:role"), "cit:CI_RoleCode", "author")
+        if maker.is_person and maker.other_affiliations:  # a person stands within her organisation
+            for at, body in enumerate(maker.other_affiliations):
+                organisation = _path(responsible, "cit:party", "cit:CI_Organisation")
+                _add_party(organisation, body.name, body.url)
+                if at == 0:
+                    _add_party(_path(organisation, "cit:individual", "cit:CI_Individual"), maker.name, maker.url)
+        else:
+            kind = "cit:CI_Individual" if maker.is_person else "cit:CI_Organisation"
+            _add_party(_path(responsible, "cit:party", kind), maker.name, maker.url)
+    for funding in record.funding:
+        responsible = _path(citation, "cit:citedResponsibleParty", "cit:CI_Responsibility")
+        _code(_path(responsible, "cit:role"), "cit:CI_RoleCode", "funder")
+        _add_party(_path(responsible, "cit:party", "cit:CI_Organisation"), funding.name, funding.url)
+
+
+def _add_party(party: Element, name: str, url: str) -> None:
+    _text(party, "cit:name", name)
+    if url:
+        _text(_path(party, "cit:partyIdentifier", "mcc:MD_Identifier"), "mcc:code", url)
+
+
+def _add_keywords(one: Element, record: Record) -> None:
+    """The archive's own subjects, then the keywords of each vocabulary with its name."""
+    groups: dict[tuple[str, str], list[str]] = {("", ""): list(record.subjects)}
+    for keyword in record.keywords:
+        groups.setdefault((keyword.scheme_name, keyword.scheme_url), []).append(keyword.value)
+    for (scheme, address), words in groups.items():
+        if not words:
+            continue
+        keywords = _path(one, "mri:descriptiveKeywords", "mri:MD_Keywords")
+        for word in words:
+            _text(keywords, "mri:keyword", word)
+        _code(_path(keywords, "mri:type"), "mri:MD_KeywordTypeCode", "theme")
+        if scheme:
+            thesaurus = _path(keywords, "mri:thesaurusName", "cit:CI_Citation")
+            _text(thesaurus, "cit:title", scheme)
+            if address:
+                _add_online(_path(thesaurus, "cit:onlineResource"), address, scheme, "information")
+
+
+def _add_related(resource: Element, related: Related) -> None:
+    citation = _path(resource, "mri:name", "cit:CI_Citation")
+    _text(citation, "cit:title", related.title or related.identifier)
+    identifier = _path(citation, "cit:identifier", "mcc:MD_Identifier")
+    _text(identifier, "mcc:code", related.identifier)
+    _text(identifier, "mcc:codeSpace", related.type)
+    if related.url:
+        _add_online(_path(citation, "cit:onlineResource"), related.url, related.title or related.identifier, "information")
+    _code(_path(resource, "mri:associationType"), "mri:DS_AssociationTypeCode", ASSOCIATIONS.get(related.relation, "crossReference"))
+
+
+def _add_acquisition(information: Element, record: Record) -> None:
+    """Instruments beside platforms: which is on which is not known, so no platform names its own."""
+    _code(_path(information, "mac:scope", "mcc:MD_Scope", "mcc:level"), "mcc:MD_ScopeCode", "dataset")
+    for device in record.instruments:
+        _add_device(_path(information, "mac:instrument", "mac:MI_Instrument"), device, "mac:type")
+    for device in record.platforms:
+        platform = _path(information, "mac:platform", "mac:MI_Platform")
+        _add_device(platform, device, "mac:description")
+        _path(platform, "mac:instrument").set(f"{{{NAMESPACES['gco']}}}nilReason", "unknown")
+
+
+def _add_device(described: Element, device: Device, words: str) -> None:
+    _text(_path(described, "mac:identifier", "mcc:MD_Identifier"), "mcc:code", device.url or device.identifier or device.name)
+    _text(described, words, device.name)
+
+
+def _add_extents(one: Element, record: Record) -> None:
+    """Named places each in an extent of its own; then the box or point, and the period."""
+    for name in record.places:
+        _text(_path(one, "mri:extent", "gex:EX_Extent"), "gex:description", name)
+    if not record.box and not record.period:
+        return
+    extent = _path(one, "mri:extent", "gex:EX_Extent")
     if record.box:
         box = _path(extent, "gex:geographicElement", "gex:EX_GeographicBoundingBox")
         west, south, east, north = record.box
         sides = {"westBoundLongitude": west, "eastBoundLongitude": east, "southBoundLatitude": south, "northBoundLatitude": north}
         for name, value in sides.items():
-            _tag(_path(box, f"gex:{name}"), "gco:Decimal", f"{value:.10g}")
+            _tag(_path(box, f"gex:{name}"), "gco:Decimal", f"{value:.10f}".rstrip("0").rstrip("."))
     if record.period:
         period = _path(extent, "gex:temporalElement", "gex:EX_TemporalExtent", "gex:extent", "gml:TimePeriod")
         period.set(_name("gml:id"), "period")

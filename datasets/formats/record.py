@@ -13,17 +13,40 @@ SPDX_IDENTIFIER = re.compile(r"[A-Za-z0-9.+-]+")
 
 
 @dataclass(frozen=True)
+class Affiliation:
+    """An organisation that a creator belongs to."""
+
+    name: str
+    ror: str = ""
+
+    @property
+    def url(self) -> str:
+        return f"https://ror.org/{self.ror}" if self.ror else ""
+
+
+@dataclass(frozen=True)
 class Maker:
     """A creator. What is neither surely a person nor surely a body has no kind."""
 
     name: str
     orcid: str = ""
-    affiliation: str = ""
+    affiliations: tuple[Affiliation, ...] = ()
+    ror: str = ""
+    """Its own, where the creator is an organisation."""
 
     @property
     def is_person(self) -> bool:
         """An ORCID, a name written as "Family, Given", or an affiliation other than itself: bodies have none of them."""
-        return bool(self.orcid) or ", " in self.name or self.affiliation not in {"", self.name}
+        return not self.ror and (bool(self.orcid) or ", " in self.name or bool(self.other_affiliations))
+
+    @property
+    def other_affiliations(self) -> list[Affiliation]:
+        return [one for one in self.affiliations if one.name != self.name]
+
+    @property
+    def url(self) -> str:
+        """Where the creator is known: by ORCID or ROR; empty where by neither."""
+        return self.orcid_url or (f"https://ror.org/{self.ror}" if self.ror else "")
 
     @property
     def family_name(self) -> str:
@@ -50,6 +73,53 @@ class Quantity:
     @property
     def words(self) -> str:
         return self.long_name or self.standard_name.replace("_", " ") or self.name
+
+
+@dataclass(frozen=True)
+class Funding:
+    """Who paid, and by which award; `identifier_type` is DataCite's funderIdentifierType."""
+
+    name: str
+    identifier: str = ""
+    identifier_type: str = ""
+    url: str = ""
+    award_number: str = ""
+    award_title: str = ""
+    award_uri: str = ""
+
+
+@dataclass(frozen=True)
+class Related:
+    """Another work, and what this one is to it; `relation`, `type` and `resource_type` are DataCite's words."""
+
+    relation: str
+    type: str
+    identifier: str
+    url: str = ""
+    resource_type: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Keyword:
+    """A term of a vocabulary: its path from the top, its own label, where it and its scheme are kept."""
+
+    value: str
+    label: str
+    identifier: str = ""
+    url: str = ""
+    scheme_name: str = ""
+    scheme_url: str = ""
+
+
+@dataclass(frozen=True)
+class Device:
+    """An instrument, or the platform that carries it; `url` where its identifier leads."""
+
+    name: str
+    identifier: str = ""
+    url: str = ""
+    scheme_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,9 +173,18 @@ class Record:
     quantities: tuple[Quantity, ...] = ()
     formats: tuple[str, ...] = ()
     box: tuple[float, float, float, float] | None = None
-    """(west, south, east, north) in degrees; west > east crosses the antimeridian."""
+    """(west, south, east, north) in degrees; west > east crosses the antimeridian, no extent is a point."""
+    places: tuple[str, ...] = ()
     start: dt.date | None = None
     end: dt.date | None = None
+    resolution: str = ""
+    """ISO 8601 duration between two times of the data."""
+    keywords: tuple[Keyword, ...] = ()
+    funding: tuple[Funding, ...] = ()
+    related: tuple[Related, ...] = ()
+    instruments: tuple[Device, ...] = ()
+    platforms: tuple[Device, ...] = ()
+    contact_name: str = ""
     source_name: str = ""
     source_url: str = ""
     provenance: str = ""
@@ -137,6 +216,17 @@ class Record:
     def is_open(self) -> bool:
         """Whether anybody may have the files without signing in."""
         return self.access_policy == "public"
+
+    @property
+    def point(self) -> tuple[float, float] | None:
+        """(longitude, latitude) where the place is one point."""
+        return self.box[:2] if self.box and self.box[:2] == self.box[2:] else None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Subjects, and the labels of keywords that are none of them."""
+        known = {subject.casefold() for subject in self.subjects}
+        return (*self.subjects, *dict.fromkeys(one.label for one in self.keywords if one.label.casefold() not in known))
 
     @property
     def period(self) -> str:

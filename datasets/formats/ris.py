@@ -16,7 +16,7 @@ def as_text(record: Record) -> str:
         ("ET", f"Version {record.version}"),
         ("DO", record.doi),
         ("UR", record.identifier),
-        *(("KW", subject) for subject in record.subjects),
+        *(("KW", subject) for subject in record.words),
         ("AB", record.abstract),
     ]
     told = [f"{tag}  - {' '.join(clean(value).split())}" for tag, value in lines if value]

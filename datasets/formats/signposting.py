@@ -23,7 +23,7 @@ def links(record: Record) -> list[tuple[str, Link]]:
         ("type", {"href": "https://schema.org/Dataset"}),
         ("type", {"href": "https://schema.org/AboutPage"}),
     ]
-    found += [("author", {"href": maker.orcid_url}) for maker in record.makers if maker.orcid]
+    found += [("author", {"href": maker.url}) for maker in record.makers if maker.url]
     if record.licence_url:
         found.append(("license", {"href": record.licence_url}))
     for form in described_by(record):

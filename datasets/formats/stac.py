@@ -42,9 +42,10 @@ def collection(record: Record) -> dict[str, Any]:
             "id": record.slug,
             "title": record.title,
             "description": record.abstract,
-            "keywords": list(record.subjects),
+            "keywords": list(record.words),
             "license": licence(record),
             "providers": _providers(record),
+            "summaries": without_empty({"platform": [one.name for one in record.platforms], "instruments": _instruments(record)}),
             "extent": {"spatial": {"bbox": [box]}, "temporal": {"interval": [[_moment(record.start), _moment(record.end, is_end=True)]]}},
             "links": [
                 _link("self", here, "application/json"),
@@ -76,6 +77,8 @@ def item(record: Record) -> dict[str, Any]:
                 "updated": record.updated_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "start_datetime": _moment(record.start),
                 "end_datetime": _moment(record.end, is_end=True),
+                "platform": record.platforms[0].name if len(record.platforms) == 1 else "",
+                "instruments": _instruments(record),
             }
         )
         | {"datetime": None},
@@ -96,13 +99,19 @@ def licence(record: Record) -> str:
 
 
 def geometry(record: Record) -> dict[str, Any] | None:
-    """GeoJSON: a polygon, or two where the box crosses the antimeridian (RFC 7946, section 3.1.9)."""
+    """GeoJSON: a point, a polygon, or two where the box crosses the antimeridian (RFC 7946, section 3.1.9)."""
     if record.box is None:
         return None
+    if record.point:
+        return {"type": "Point", "coordinates": list(record.point)}
     rings = [[[list(corner) for corner in corners(part)]] for part in parts(record.box)]
     if len(rings) == 1:
         return {"type": "Polygon", "coordinates": rings[0]}
     return {"type": "MultiPolygon", "coordinates": rings}
+
+
+def _instruments(record: Record) -> list[str]:
+    return list(dict.fromkeys(one.name for one in record.instruments))
 
 
 def _asset(file: RecordFile) -> dict[str, Any]:
@@ -119,7 +128,7 @@ def _asset(file: RecordFile) -> dict[str, Any]:
 
 
 def _providers(record: Record) -> list[dict[str, Any]]:
-    makers = [without_empty({"name": maker.name, "roles": ["producer"], "url": maker.orcid_url}) for maker in record.makers]
+    makers = [without_empty({"name": maker.name, "roles": ["producer"], "url": maker.url}) for maker in record.makers]
     return [*makers, {"name": record.publisher, "roles": ["host"], "url": f"{record.site_url}/"}]
 
 
@@ -127,8 +136,9 @@ def _more_links(record: Record) -> list[dict[str, str]]:
     found = [_link("about", record.url, "text/html"), _link("cite-as", record.identifier, "")]
     if record.licence_url:
         found.append(_link("license", record.licence_url, "text/html"))
-    if record.source_url:
-        found.append(_link("derived_from", record.source_url, ""))
+    derived = {one.url for one in record.related if one.relation == "IsDerivedFrom"} | {record.source_url}
+    found += [_link("derived_from", url, "") for url in sorted(derived - {""})]
+    found += [_link("related", url, "") for url in dict.fromkeys(one.url for one in record.related) if url not in derived | {""}]
     return found
 
 

@@ -19,6 +19,7 @@ from datasets.models.searchterm import SearchTerm
 from datasets.models.series import Series, SeriesEvent, SeriesSteward
 from datasets.models.terms import Terms, TermsAcceptance
 from datasets.models.version import Location, LocationKind, Version
+from datasets.models.vocabulary import Term, Vocabulary, VocabularyUse
 from datasets.models.watch import Acceptance, Cadence, FixityCadence, Watch
 
 __all__ = [
@@ -55,9 +56,12 @@ __all__ = [
     "SeriesSteward",
     "ShareVariant",
     "Subject",
+    "Term",
     "Terms",
     "TermsAcceptance",
     "Variable",
     "Version",
+    "Vocabulary",
+    "VocabularyUse",
     "Watch",
 ]

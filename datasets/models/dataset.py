@@ -2,19 +2,18 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
 from typing import Any, Self
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
-from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, Value
 from django.urls import reverse
 from django.utils import timezone
 
+from datasets.identifiers import check_orcid
 from datasets.models.series import Series
 
 
@@ -117,7 +116,17 @@ class Dataset(models.Model):
     north = models.FloatField(null=True, blank=True)
     temporal_start = models.DateField(null=True, blank=True)
     temporal_end = models.DateField(null=True, blank=True)
+    temporal_resolution = models.CharField(max_length=40, blank=True, db_default="", help_text="ISO 8601 duration, such as PT6H or P1M")
 
+    # Lists that are read and written as a whole; their shapes and rules are in datasets/entries.py.
+    places = models.JSONField(default=list, db_default=Value([], models.JSONField()), blank=True)
+    funders = models.JSONField(default=list, db_default=Value([], models.JSONField()), blank=True)
+    related = models.JSONField(default=list, db_default=Value([], models.JSONField()), blank=True)
+    keywords = models.JSONField(default=list, db_default=Value([], models.JSONField()), blank=True)
+    instruments = models.JSONField(default=list, db_default=Value([], models.JSONField()), blank=True)
+    platforms = models.JSONField(default=list, db_default=Value([], models.JSONField()), blank=True)
+
+    contact_name = models.CharField(max_length=200, blank=True, db_default="")
     contact = models.EmailField(blank=True)
     source_name = models.CharField(max_length=300, blank=True)
     source_url = models.URLField(max_length=500, blank=True)
@@ -240,26 +249,10 @@ class Dataset(models.Model):
             return None
         return (self.west, self.south, self.east, self.north)
 
-
-def check_orcid(orcid: str) -> None:
-    """Raise ValidationError unless the 16 digits end in their ISO 7064 MOD 11-2 check character.
-
-    Source: https://support.orcid.org/hc/en-us/articles/360006897674 (structure of the ORCID identifier).
-    """
-    digits = orcid.replace("-", "")
-    if [len(part) for part in orcid.split("-")] != [4, 4, 4, 4] or not digits[:-1].isdecimal():
-        raise ValidationError("An ORCID looks like 0000-0002-1825-0097.")
-    if digits[-1] != orcid_check_character(digits[:-1]):
-        raise ValidationError("The last character of this ORCID does not fit the others: a digit is wrong.")
-
-
-def orcid_check_character(digits: Sequence[str] | str) -> str:
-    """The ISO 7064 MOD 11-2 check character of 15 digits."""
-    total = 0
-    for digit in digits:
-        total = (total + int(digit)) * 2
-    remainder = (12 - total % 11) % 11
-    return "X" if remainder == 10 else str(remainder)
+    @property
+    def point(self) -> tuple[float, float] | None:
+        """(longitude, latitude) in degrees where the place is one point: a box without extent."""
+        return (self.bbox[0], self.bbox[1]) if self.bbox and self.bbox[:2] == self.bbox[2:] else None
 
 
 class Creator(models.Model):
@@ -269,7 +262,8 @@ class Creator(models.Model):
     position = models.PositiveSmallIntegerField()
     name = models.CharField(max_length=200)
     orcid = models.CharField(max_length=19, blank=True, validators=[check_orcid])
-    affiliation = models.CharField(max_length=200, blank=True)
+    ror = models.CharField(max_length=9, blank=True, db_default="", help_text="The ROR id of a creator that is an organisation")
+    affiliations = models.JSONField(default=list, db_default=Value([], models.JSONField()), blank=True, help_text="[{name, ror}]")
 
     class Meta:
         ordering = ["position"]
@@ -277,6 +271,11 @@ class Creator(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def affiliation(self) -> str:
+        """The names of the affiliations."""
+        return "; ".join(one["name"] for one in self.affiliations)
 
 
 class Variable(models.Model):

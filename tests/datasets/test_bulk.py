@@ -31,7 +31,7 @@ def test_rows_register_datasets_with_all_that_they_state(db, ben):
     assert (loaded.new, loaded.changed, loaded.wrong, loaded.is_done) == (["one", "two"], [], [], True)
     one = Dataset.objects.get(slug="one")
     assert (one.title, one.abstract, one.bbox, str(one.temporal_start)) == ("The first", "Words, with a comma", (0, 1, 2, 3), "1990-01-01")
-    assert list(one.creators.values_list("name", "orcid", "affiliation")) == [
+    assert [(creator.name, creator.orcid, creator.affiliation) for creator in one.creators.all()] == [
         ("Lindqvist, Ada", "0000-0002-1825-0097", "Uni"),
         ("Met Office", "", ""),
     ]

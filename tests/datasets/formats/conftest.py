@@ -10,7 +10,18 @@ import responses
 from django.conf import settings
 from django.test import Client
 
-from datasets.formats.record import Maker, Quantity, Record, RecordFile, VersionLink
+from datasets.formats.record import (
+    Affiliation,
+    Device,
+    Funding,
+    Keyword,
+    Maker,
+    Quantity,
+    Record,
+    RecordFile,
+    Related,
+    VersionLink,
+)
 
 SITE = "https://data.example.org"
 PAGE = f"{SITE}/datasets/sea/"
@@ -36,7 +47,7 @@ RICH = replace(
     url=f"{PAGE}?version=2",
     version=2,
     licence="OGL-UK-3.0",
-    makers=(Maker("Met Office"), Maker("Lindqvist, Ada", "0000-0002-1825-0097", "Causeway University")),
+    makers=(Maker("Met Office"), Maker("Lindqvist, Ada", "0000-0002-1825-0097", (Affiliation("Causeway University"),))),
     subjects=("Ocean", "Climate variability"),
     quantities=(Quantity("t", "sea_surface_temperature", "Temperature of the sea's skin", "K"), Quantity("lat_bnds")),
     formats=("CSV", "NetCDF"),
@@ -56,6 +67,48 @@ RICH = replace(
     files_url=f"{SITE}/api/v1/datasets/sea/versions/2/files/",
     others=(VersionLink(1, f"{PAGE}?version=1"),),
 )
+FULL = replace(
+    RICH,
+    makers=(
+        Maker("Lindqvist, Ada", "0000-0002-1825-0097", (Affiliation("NCAR", "05cvfcr44"), Affiliation("Causeway University"))),
+        Maker("Met Office", ror="01ch2yn61"),
+    ),
+    keywords=(
+        Keyword(
+            "EARTH SCIENCE > OCEANS > OCEAN TEMPERATURE > SEA SURFACE TEMPERATURE",
+            "SEA SURFACE TEMPERATURE",
+            "bd24a9a9-7d52-4c29-b2a0-6cefd216ae78",
+            "https://gcmd.earthdata.nasa.gov/kms/concept/bd24a9a9-7d52-4c29-b2a0-6cefd216ae78",
+            "GCMD Science Keywords",
+            "https://gcmd.earthdata.nasa.gov/kms/concept",
+        ),
+        Keyword("Ocean", "Ocean"),
+    ),
+    funding=(
+        Funding(
+            "National Science Foundation",
+            "021nxhr62",
+            "ROR",
+            "https://ror.org/021nxhr62",
+            "1852977",
+            "NCAR",
+            "https://www.nsf.gov/award/1852977",
+        ),
+        Funding("The Public"),
+    ),
+    related=(
+        Related("IsDocumentedBy", "DOI", "10.5065/d6mw2f4d", "https://doi.org/10.5065/d6mw2f4d", "Report", "A technical note"),
+        Related("IsDerivedFrom", "DOI", "10.1016/j.rse.2010.10.017", "https://doi.org/10.1016/j.rse.2010.10.017"),
+        Related("IsPartOf", "ISBN", "978-3-16-148410-0"),
+        Related("HasTranslation", "URL", "https://example.org/fr", "https://example.org/fr"),
+        Related("References", "arXiv", "arXiv:2101.00001", "https://arxiv.org/abs/arXiv:2101.00001"),
+    ),
+    instruments=(Device("AVHRR", "e64e83bd", "https://gcmd.earthdata.nasa.gov/kms/concept/e64e83bd"), Device("A rain gauge")),
+    platforms=(Device("NOAA-19"),),
+    places=("Mauna Loa", "Hawaii"),
+    resolution="PT6H",
+    contact_name="Grace Hopper",
+)
 RECORDS = {
     "bare": BARE,
     "rich": RICH,
@@ -63,18 +116,27 @@ RECORDS = {
     "across the antimeridian": replace(RICH, box=(170.0, -10.0, -170.0, 10.0), end=None),
     "restricted": replace(RICH, access_policy="restricted", access_note="Ask.", files=None, files_url="", digest=""),
     "another licence": replace(RICH, licence="LicenseRef-Archive", access_policy="registered"),
+    "a point": replace(FULL, box=(-155.576, 19.536, -155.576, 19.536)),
+    "full": FULL,
     "hostile": replace(
-        RICH,
+        FULL,
         title=HOSTILE,
         abstract=HOSTILE,
         access_note=HOSTILE,
         licence='All rights "reserved" <by> us',
-        makers=(Maker(HOSTILE), Maker(f"{HOSTILE}, {HOSTILE}", "", HOSTILE)),
+        makers=(Maker(HOSTILE), Maker(f"{HOSTILE}, {HOSTILE}", "", (Affiliation(HOSTILE),))),
         subjects=(HOSTILE, "and, so; on"),
         quantities=(Quantity(HOSTILE, HOSTILE, HOSTILE, HOSTILE),),
         source_name=HOSTILE,
         source_url='https://example.org/a?b="<c>&d={e}',
         provenance=HOSTILE,
+        places=(HOSTILE,),
+        funding=(Funding(HOSTILE, award_number=HOSTILE, award_title=HOSTILE),),
+        keywords=(Keyword(HOSTILE, HOSTILE, scheme_name=HOSTILE),),
+        related=(Related("Cites", "ISBN", "978-3-16-148410-0", title=HOSTILE),),
+        instruments=(Device(HOSTILE, HOSTILE),),
+        platforms=(Device(HOSTILE),),
+        contact_name=HOSTILE,
         files=(RecordFile(f"/{HOSTILE}".replace("</", "<"), 1, "", "", f"{PAGE}versions/2/https/?path=%2F%3Cb%3E"),),
     ),
 }

@@ -45,7 +45,7 @@ def test_ris_is_one_dataset(record):
     assert entry["urls"] == [record.identifier]
     assert entry["year"] == "2026"
     assert entry.get("authors", []) == [" ".join(clean(maker.name).split()) for maker in record.makers]
-    assert entry.get("keywords", []) == [" ".join(clean(subject).split()) for subject in record.subjects]
+    assert entry.get("keywords", []) == [" ".join(clean(subject).split()) for subject in record.words]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::ResourceWarning")

@@ -16,9 +16,16 @@ from datasets.formats.markup import clean
 
 @pytest.fixture(scope="module")
 def json_schema() -> Draft7Validator:
-    """DataCite has published no JSON schema since 4.5; what 4.6 adds and we use is the type of date `Coverage`."""
+    """DataCite has published no JSON schema since 4.5; this one takes the terms that 4.6 adds (https://datacite-metadata-schema.readthedocs.io/en/4.6/introduction/version-update/)."""
     schema = copy.deepcopy(schema45.validator.schema)
-    schema["definitions"]["dateType"]["enum"].append("Coverage")
+    added = {
+        "dateType": ["Coverage"],
+        "relationType": ["HasTranslation", "IsTranslationOf"],
+        "relatedIdentifierType": ["CSTR", "RRID"],
+        "resourceTypeGeneral": ["Award", "Project"],
+    }
+    for name, terms in added.items():
+        schema["definitions"][name]["enum"] += terms
     return type(schema45.validator)(schema, format_checker=schema45.validator.format_checker)
 
 

@@ -60,7 +60,7 @@ def read_schema_org(record) -> Graph:
 def test_schema_org_uses_only_words_of_the_vocabulary(record):
     graph = read_schema_org(record)
     unknown = {term for term in terms(graph, str(SDO)) if term not in SDO}
-    assert unknown == set()
+    assert unknown - {"funding"} == set(), "https://schema.org/funding is newer than rdflib's list"
     assert (URIRef(record.identifier), RDF.type, SDO.Dataset) in graph
 
 
