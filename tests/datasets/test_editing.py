@@ -137,7 +137,7 @@ def test_autosave_saves_what_is_right_and_keeps_what_is_wrong(sea, ben, browser)
     html = page(client.post(AUTOSAVE, typed, headers=LIVE))
     assert re.search(r"Saved \d\d:\d\d", html)
     assert "Temporal start: A date looks like 1999-12-31." in html
-    assert "West: A number of degrees." in html
+    assert "West: A number of degrees, such as" in html
     saved = fresh(sea)
     assert (saved.title, saved.licence, saved.temporal_start, saved.is_published) == ("The wide sea", "CC-BY-4.0", None, False)
     assert f'id="revision" value="{saved.revision}" hx-swap-oob' in html
