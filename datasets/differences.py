@@ -10,11 +10,12 @@ from django.db import connection
 from datasets.errors import InvalidError
 from datasets.models import Version
 
-# Rows that hold in both versions are the same file; only those that hold in one of them are looked at.
+# Rows that hold in both versions are the same file; only those that hold in one of them are looked at. A row that was there from the first
+# version on and never ended holds in all: an index leaves these out.
 IN_ONE = """
     select f.path, fi.name, fi.size_bytes, fi.sha256, {holds_in_old} as is_old
     from datasets_folder f join datasets_file fi on fi.folder_id = f.id
-    where f.dataset_id = %(dataset)s and {holds_in_old} <> {holds_in_new}
+    where f.dataset_id = %(dataset)s and (fi.first_version > 1 or fi.last_version is not null) and {holds_in_old} <> {holds_in_new}
 """
 SIDES = """
     with one_sided as materialized ({in_one}), sides as (

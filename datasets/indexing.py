@@ -19,6 +19,20 @@ COUNTERS = 0x63617573  # the key of the advisory lock: whoever counts words and 
 
 LISTED = "d.published_at is not null and d.withdrawn_at is null"
 
+# The formats that a version may hold: those of the one before, and those of its own rows. Its first version holds its own rows alone.
+FORMATS = """
+    select unnest(d.format_facet) as format where v.number > 1
+    union
+    select fi.format from datasets_folder f join datasets_file fi on fi.folder_id = f.id
+    where f.dataset_id = d.id and fi.format <> '' and (v.number = 1 or fi.first_version > 1 or fi.last_version is not null)
+        and fi.first_version <= v.number and (fi.last_version is null or fi.last_version >= v.number)
+"""
+HAS_FORMAT = """
+    select from datasets_folder f join datasets_file fi on fi.folder_id = f.id
+    where f.dataset_id = d.id and fi.format = candidate.format
+        and fi.first_version <= v.number and (fi.last_version is null or fi.last_version >= v.number)
+"""
+
 # What the description and the current version (the draft where none is published) say. `terms` are the words of what is published.
 DESCRIBED = f"""
     select d.id, v.published_at, coalesce(root.n_files, 0) as n_files, coalesce(root.size_bytes, 0) as size_bytes,
@@ -65,10 +79,9 @@ DESCRIBED = f"""
         from datasets_variable where dataset_id = d.id
     ) measured
     cross join lateral (
-        select coalesce(array_agg(distinct fi.format collate "C"), '{{}}') as names
-        from datasets_folder f join datasets_file fi on fi.folder_id = f.id
-        where f.dataset_id = d.id and fi.format <> '' and fi.first_version <= v.number
-            and (fi.last_version is null or fi.last_version >= v.number)
+        select coalesce(array_agg(format order by format collate "C"), '{{}}') as names from (
+            select format from ({FORMATS}) candidate where exists ({HAS_FORMAT})
+        ) one
     ) formats
     cross join lateral (
         select coalesce(array_agg(decade), '{{}}') as decades from (

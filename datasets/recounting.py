@@ -13,6 +13,7 @@ TOUCHED = """
     with recursive changed as (
         select fi.folder_id as id from datasets_file fi join datasets_folder f on f.id = fi.folder_id
         where f.dataset_id = %(dataset)s and (fi.first_version = %(version)s or fi.last_version = %(version)s - 1)
+            and (%(version)s = 1 or fi.first_version > 1 or fi.last_version is not null)
         union
         select s.folder_id from datasets_folderstate s join datasets_folder f on f.id = s.folder_id
         where f.dataset_id = %(dataset)s and s.from_version = %(version)s

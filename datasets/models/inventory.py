@@ -80,7 +80,11 @@ class File(models.Model):
             models.CheckConstraint(name="file_size_not_negative", condition=Q(size_bytes__gte=0)),
             models.CheckConstraint(name="file_has_name", condition=~Q(name="") & ~Q(name__contains="/")),
         ]
-        indexes = [models.Index(fields=["folder"], condition=~Q(collection_path=""), name="file_displaced")]
+        indexes = [
+            models.Index(fields=["folder"], condition=~Q(collection_path=""), name="file_displaced"),
+            # What any two versions differ in is among these rows, and mostly they are few.
+            models.Index(fields=["folder"], condition=Q(first_version__gt=1) | Q(last_version__isnull=False), name="file_changed"),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -48,6 +48,23 @@ def test_a_new_version_supersedes_the_one_before(published, disk, ben):
     assert second.primary_location.base_path == "/sea/"
 
 
+def test_formats_follow_the_files_of_each_version(published, disk, ben):
+    version = published(files={"/a.nc": "a", "/b.csv": "b", "/deep/c.nc": "c"})
+    disk.remove("/sea/b.csv")
+    disk.write("/sea/d.pp", "d")
+    second = publishing.open_draft(version.dataset, user=ben)
+    scan(second, disk, ben)
+    version.dataset.refresh_from_db()
+    assert version.dataset.format_facet == ["CSV", "NetCDF"]
+    publishing.publish(second, user=ben)
+    assert second.dataset.format_facet == ["Met Office PP", "NetCDF"]
+    publishing.withdraw(second, user=ben, reason="Swapped.")
+    third = publishing.open_draft(second.dataset, user=ben)
+    disk.write("/sea/b.csv", "b")
+    scan(third, disk, ben)
+    assert publishing.publish(third, user=ben).dataset.format_facet == ["CSV", "Met Office PP", "NetCDF"]
+
+
 def test_a_dataset_has_one_open_draft_and_one_current_version(published, ben):
     version = published()
     publishing.open_draft(version.dataset, user=ben)
