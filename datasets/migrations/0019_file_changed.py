@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('datasets', '0017_editing'),
+        ('datasets', '0018_full_description'),
     ]
 
     operations = [
