@@ -23,16 +23,16 @@ async def read_object(request: Request, *, code: str = "BadRequest") -> dict[str
         raise ApiError(code, "The body holds half of a character", 400) from error
     except (ValueError, RecursionError) as error:
         raise ApiError(code, "The body is not JSON", 400) from error
-    if _is_deep(document):
-        raise ApiError(code, f"The body is nested deeper than {MOST_DEEP}", 400)
     if not isinstance(document, dict):
         raise ApiError(code, "The body must be a JSON object", 400)
+    if _is_deep(document):
+        raise ApiError(code, f"The body is nested deeper than {MOST_DEEP}", 400)
     return document
 
 
-def _is_deep(document: Any) -> bool:
+def _is_deep(document: dict[str, Any]) -> bool:
     """Whether there is something below the deepest level that is taken."""
-    level = [document]
+    level: list[Any] = [document]
     for _ in range(MOST_DEEP):
         below = (each.values() if isinstance(each, dict) else each for each in level)
         level = [each for members in below for each in members if isinstance(each, (dict, list))]

@@ -47,6 +47,8 @@ def test_deep_and_large_bodies_are_refused(client):
     deep = f'{{"DATA_TYPE": "transfer", "DATA": {"[" * 900}{"]" * 900}}}'
     answer = client.post("/v0.10/transfer", content=deep)
     assert (answer.status_code, "nested" in answer.json()["message"]) == (400, True)
+    for no_object in ("3", "null", "true", '"x"', "[1]"):
+        assert client.post("/v0.10/transfer", content=no_object).status_code == 400
     answer = client.post("/v0.10/transfer", content=b"x" * (sizes.MOST_BODY_BYTES + 1))
     assert (answer.status_code, answer.json()["code"]) == (413, "RequestEntityTooLarge")
 
