@@ -166,7 +166,7 @@ class FilesView(APIView):
             listing = files.list_folder(version, folder, after=after or None, limit=limit, glob=glob or None, filters=bounds)
         next_url = None
         if listing.next_after:
-            pairs = {"folder": listing.path, "glob": glob, **bounds.to_json(), "limit": limit, "cursor": listing.next_after}
+            pairs = {"folder": listing.path, "glob": glob, **bounds.to_fields(), "limit": limit, "cursor": listing.next_after}
             next_url = request.build_absolute_uri(f"?{urlencode({key: value for key, value in pairs.items() if value})}")
         body = {
             "folder": listing.path,

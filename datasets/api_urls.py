@@ -2,7 +2,7 @@
 
 from django.urls import re_path
 
-from datasets import access_api, api, editing_api, scans_api, series_api
+from datasets import access_api, api, editing_api, items_api, scans_api, series_api
 
 app_name = "datasets-api"
 
@@ -25,6 +25,8 @@ urlpatterns = [
     re_path(VERSION + r"/files/?$", api.FilesView.as_view(), name="files"),
     re_path(VERSION + r"/changes/?$", api.ChangesView.as_view(), name="changes"),
     re_path(VERSION + r"/manifest/?$", api.ManifestView.as_view(), name="manifest"),
+    re_path(VERSION + r"/items/?$", items_api.ItemsView.as_view(), name="items"),
+    re_path(VERSION + r"/item-columns/?$", items_api.ItemColumnsView.as_view(), name="item-columns"),
     re_path(VERSION + r"/location/?$", api.LocationView.as_view(), name="location"),
     re_path(VERSION + r"/scans/?$", api.ScansView.as_view(), name="scans"),
     re_path(SCAN + r"/?$", scans_api.ScanView.as_view(), name="scan"),

@@ -6,6 +6,7 @@ The desk shows the list while the draft is made, and `publishing.publish` refuse
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from datasets.items import n_without_file
 from datasets.models import Dataset, Version
 from datasets.recounting import n_without_checksum, root_state
 
@@ -75,6 +76,8 @@ def _files(version: Version) -> Iterator[Finding]:
     lacking = n_without_checksum(version)
     if lacking:
         yield Finding("files", f"{lacking:,} {'file has' if lacking == 1 else 'files have'} no checksum: nobody can tell a damaged copy.")
+    if astray := n_without_file(version):
+        yield Finding("items", f"{astray:,} {'item names' if astray == 1 else 'items name'} a file that this version does not hold.")
 
 
 def _some(names: list[str], most: int = 3) -> str:

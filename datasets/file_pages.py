@@ -13,7 +13,8 @@ from datasets import files
 from datasets.access import decide, may_list
 from datasets.bounding import bounded
 from datasets.errors import InvalidError, NotFoundError
-from datasets.filters import NAMES, FileFilter
+from datasets.filters import BOUNDS, FileFilter
+from datasets.items import has_items
 from datasets.models import Dataset, Version
 from datasets.pages import Chip, dataset_and_version, https_route, route
 
@@ -47,7 +48,7 @@ class Browsing:
             "folder": self.folder if self.folder != "/" else "",
             "glob": self.glob,
             "everywhere": "1" if self.is_everywhere else "",
-            **self.filters.to_json(),
+            **self.filters.to_fields(),
         }
         asked = {key: value for key, value in {**stated, **other}.items() if value not in {"", None}}
         return f"{reverse('datasets:files', args=[self.dataset.slug])}?{urlencode(asked)}"
@@ -90,9 +91,10 @@ def list_files(request: HttpRequest, slug: str) -> HttpResponse:
         "versions": versions,
         "decision": decide(request.user, found),
         "can_list": may_list(request.user, found, version),
+        "has_items": has_items(version),
         "browsing": here,
         "folder": here.folder,
-        "typed": {name: request.GET.get(name, "") for name in ("glob", *NAMES)},
+        "typed": {name: request.GET.get(name, "") for name in ("glob", *BOUNDS)},
         "error": error,
         "listing": None,
         "chips": here.chips(),

@@ -16,6 +16,7 @@ from django.db import connection
 from datasets.errors import InvalidError
 from datasets.filters import FileFilter
 from datasets.globs import to_regex
+from datasets.items import few_files
 from datasets.models import Version
 
 MOST_PATHS = 10_000
@@ -24,6 +25,13 @@ MOST_COUNTED = 10_000
 BATCH = 5_000
 
 VALID = "fi.first_version <= %(version)s and (fi.last_version is null or fi.last_version >= %(version)s)"
+WALKED = "datasets_folder f join datasets_file fi on fi.folder_id = f.id"
+FOUND = """(
+        select * from unnest(%(hit_folders)s::bigint[], %(hit_names)s::text[]) as hit(folder_id, name)
+        union select named.id, asked.name from unnest(%(named_folders)s::text[], %(named_names)s::text[]) as asked(path, name)
+        join datasets_folder named on named.dataset_id = %(dataset)s and named.path = asked.path
+    ) hit join datasets_file fi on fi.folder_id = hit.folder_id and fi.name = hit.name join datasets_folder f on f.id = fi.folder_id
+"""
 STATE = """
     cross join lateral (
         select s.n_files, s.size_bytes from datasets_folderstate s
@@ -137,10 +145,8 @@ class Listing:
 def measure(version: Version, query: FileQuery) -> Measure:
     """How many files and bytes a selection holds. Whole folders are looked up, not counted; what is filtered or named is counted."""
     if query.is_filtered:
-        where, parameters = _where(version, query)
-        sql = f"""
-            select count(*), coalesce(sum(fi.size_bytes), 0)
-            from datasets_folder f join datasets_file fi on fi.folder_id = f.id where {where}"""
+        source, where, parameters = _source(version, query)
+        sql = f"select count(*), coalesce(sum(fi.size_bytes), 0) from {source} where {where}"
         return Measure(*map(int, _rows(sql, parameters)[0]))
     sql = f"""
         select coalesce(sum(state.n_files), 0), coalesce(sum(state.size_bytes), 0) from datasets_folder f {STATE}
@@ -155,11 +161,9 @@ def measure(version: Version, query: FileQuery) -> Measure:
 
 def measure_up_to(version: Version, query: FileQuery, most: int = MOST_COUNTED) -> tuple[Measure, bool]:
     """The totals of the first files of a selection, up to `most` of them, and whether there are more: what a page can afford."""
-    where, parameters = _where(version, query)
+    source, where, parameters = _source(version, query)
     sql = f"""
-        select count(*), coalesce(sum(size_bytes), 0) from (
-            select fi.size_bytes from datasets_folder f join datasets_file fi on fi.folder_id = f.id where {where} limit %(most)s
-        ) found"""
+        select count(*), coalesce(sum(size_bytes), 0) from (select fi.size_bytes from {source} where {where} limit %(most)s) found"""
     n_files, size_bytes = _rows(sql, {**parameters, "most": most + 1})[0]
     return Measure(min(int(n_files), most), int(size_bytes)), n_files > most
 
@@ -277,8 +281,13 @@ def _page(version: Version, query: FileQuery, position: tuple[str, str], limit: 
 
     First what is left of that folder, then the folders after it: a row comparison over both would read the folder from its start each time.
     """
-    where, parameters = _where(version, query)
+    source, where, parameters = _source(version, query)
     folder, name = position
+    if source != WALKED:
+        sql = f"""
+            select f.path, fi.name, fi.size_bytes, fi.sha256, fi.collection_path, fi.modified_at, fi.format from {source}
+            where {where} and (f.path, fi.name) > (%(folder)s, %(after)s) order by f.path, fi.name limit %(limit)s"""
+        return _as_files(version, _rows(sql, {**parameters, "folder": folder, "after": name, "limit": limit}))
     rows: list[tuple[Any, ...]] = []
     for step in ("f.path = %(folder)s", "f.path > %(folder)s"):
         if len(rows) == limit or (folder == "" and step.startswith("f.path =")):
@@ -294,6 +303,19 @@ def _page(version: Version, query: FileQuery, position: tuple[str, str], limit: 
             order by f.path, page.name limit %(limit)s"""
         rows += _rows(sql, parameters)
     return _as_files(version, rows)
+
+
+def _source(version: Version, query: FileQuery) -> tuple[str, str, dict[str, Any]]:
+    """The tables that hold folder `f` and file `fi`, and the condition on them: those of few items are looked up instead of walked to."""
+    where, parameters = _where(version, query)
+    found = few_files(version, query.filters.items) if query.filters.items else None
+    if found is None:
+        return WALKED, where, parameters
+    folders, names = found
+    named = [_split(path) for path in query.files]
+    return FOUND, where, parameters | {
+        "hit_folders": folders, "hit_names": names, "named_folders": [one for one, _ in named], "named_names": [one for _, one in named],
+    }  # fmt: skip
 
 
 def _where(version: Version, query: FileQuery) -> tuple[str, dict[str, Any]]:
@@ -316,7 +338,7 @@ def _where(version: Version, query: FileQuery) -> tuple[str, dict[str, Any]]:
         below = f"exists (select 1 from {spans} where f.path >= span.low and f.path < span.high)"
     if query.globs:
         below += " and f.path || fi.name ~ any(%(regexes)s)"
-    conditions, asked = query.filters.conditions()
+    conditions, asked = query.filters.conditions(version)
     below = " and ".join([below, *conditions])
     parameters |= asked
     named = "f.path = any(%(file_folders)s) and f.path || fi.name = any(%(files)s)"

@@ -1,4 +1,4 @@
-"""What a selection asks of files beside their names: size and date of modification. As JSON, as query parameters, in words, in SQL.
+"""What a selection asks of files beside their names: size, date of modification, the items that they are of. As JSON, in words, in SQL.
 
 `min_size` and `max_size` are bytes, or a number with a unit (10 MB, 1.5 GiB); `modified_from` and `modified_to` are days in UTC, such as
 1999-12-31. All bounds are included; a file without a date is in no span of days.
@@ -7,11 +7,13 @@
 import datetime as dt
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any, Self
 
 from datasets.errors import InvalidError
+from datasets.itemfilters import ItemFilter
+from datasets.models import Version
 
 UNITS = {
     unit: factor**power
@@ -21,6 +23,9 @@ UNITS = {
 SIZE = re.compile(r"(\d{1,19}(?:\.\d{1,6})?)\s*([a-z]{0,3})")
 MOST_BYTES = 2**60
 SIZE_WORDS = "A size such as 500, 10 MB or 1.5 GiB."
+OF_ITEMS = """exists (
+    select 1 from datasets_itemfile l join datasets_item i on i.id = l.item_id
+    where l.folder_id = fi.folder_id and l.name = fi.name and {where})"""
 DAY_WORDS = "A day such as 1999-12-31."
 
 
@@ -32,6 +37,7 @@ class FileFilter:
     max_size: int | None = None
     modified_from: dt.date | None = None
     modified_to: dt.date | None = None
+    items: ItemFilter = field(default_factory=ItemFilter)
 
     def __post_init__(self) -> None:
         wrong: dict[str, list[str]] = {}
@@ -43,14 +49,14 @@ class FileFilter:
             raise InvalidError(_joined(wrong), fields=wrong)
 
     def __bool__(self) -> bool:
-        return any(value is not None for value in asdict(self).values())
+        return bool(self.to_json())
 
     @classmethod
     def read(cls, asked: Mapping[str, Any]) -> Self:
         """From query parameters, a form or JSON; what is blank is no bound. Raises InvalidError naming every field that cannot be read."""
         read: dict[str, Any] = {}
         wrong: dict[str, list[str]] = {}
-        for name in NAMES:
+        for name in BOUNDS:
             text = str(asked.get(name) if asked.get(name) is not None else "").strip()
             try:
                 read[name] = (read_size(text) if name in {"min_size", "max_size"} else dt.date.fromisoformat(text)) if text else None
@@ -58,12 +64,20 @@ class FileFilter:
                 wrong[name] = [SIZE_WORDS if name.endswith("size") else DAY_WORDS]
         if wrong:
             raise InvalidError(_joined(wrong), fields=wrong)
-        return cls(**read)
+        return cls(**read, items=ItemFilter.read(asked.get("items")))
 
-    def to_json(self) -> dict[str, int | str]:
-        """The bounds alone: sizes in bytes, days as ISO 8601."""
-        stated = {name: value for name, value in asdict(self).items() if value is not None}
-        return {name: value.isoformat() if isinstance(value, dt.date) else value for name, value in stated.items()}
+    def bounds(self) -> dict[str, int | dt.date]:
+        """Those of sizes and days that are set."""
+        return {name: value for name in BOUNDS if (value := getattr(self, name)) is not None}
+
+    def to_json(self) -> dict[str, Any]:
+        """What is asked alone: sizes in bytes, days as ISO 8601, `items` as `datasets.itemfilters` has it."""
+        stated = {name: value.isoformat() if isinstance(value, dt.date) else value for name, value in self.bounds().items()}
+        return stated | ({"items": self.items.to_json()} if self.items else {})
+
+    def to_fields(self) -> dict[str, int | str]:
+        """The same for an address or hidden fields of a form."""
+        return self.to_json() | ({"items": self.items.to_text()} if self.items else {})
 
     def words(self) -> list[tuple[str, str]]:
         """(field, sentence) of each bound."""
@@ -72,30 +86,31 @@ class FileFilter:
             "max_size": f"at most {size_text(self.max_size or 0)}",
             "modified_from": f"modified from {self.modified_from}",
             "modified_to": f"modified until {self.modified_to}",
+            "items": self.items.describe() if self.items else "",
         }
         return [(name, texts[name]) for name in self.to_json()]
 
-    def without(self, name: str) -> dict[str, int | str]:
-        """The other bounds."""
-        return {key: value for key, value in self.to_json().items() if key != name}
-
-    def conditions(self) -> tuple[list[str], dict[str, Any]]:
-        """SQL conditions on a row `fi` of datasets_file, with their parameters."""
+    def conditions(self, version: Version) -> tuple[list[str], dict[str, Any]]:
+        """SQL conditions on a row `fi` of datasets_file, with their parameters. InvalidError for what the schema of items does not take."""
         tests = {
             "min_size": "fi.size_bytes >= %(min_size)s",
             "max_size": "fi.size_bytes <= %(max_size)s",
             "modified_from": "fi.modified_at >= %(modified_from)s",
             "modified_to": "fi.modified_at < %(modified_to)s",
         }
-        stated = {name: value for name, value in asdict(self).items() if value is not None}
+        stated: dict[str, Any] = self.bounds()
         if self.modified_from:
             stated["modified_from"] = _midnight(self.modified_from)
         if self.modified_to:
             stated["modified_to"] = _midnight(self.modified_to) + dt.timedelta(days=1)
-        return [tests[name] for name in stated], stated
+        if not self.items:
+            return [tests[name] for name in stated], stated
+        where, asked = self.items.conditions(version)
+        return [*(tests[name] for name in stated), OF_ITEMS.replace("{where}", where)], stated | asked
 
 
-NAMES = tuple(field.name for field in fields(FileFilter))
+NAMES = tuple(one.name for one in fields(FileFilter))
+BOUNDS = tuple(name for name in NAMES if name != "items")
 
 
 def read_size(text: str) -> int:

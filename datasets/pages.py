@@ -23,6 +23,7 @@ from datasets.entries import words_apart
 from datasets.errors import InvalidError, NotFoundError
 from datasets.finding import find_dataset
 from datasets.identifiers import licence_words, resolution_words
+from datasets.items import has_items
 from datasets.models import Dataset, Version
 from datasets.searchquery import FACETS, SORTS, SearchQuery
 from datasets.series import lineage_of
@@ -96,6 +97,7 @@ def dataset(request: HttpRequest, slug: str) -> HttpResponseBase:
         "decision": decision,
         "terms": current_terms(found),
         "can_list": may_list(request.user, found, version),
+        "has_items": version is not None and has_items(version),
         "is_curator": is_curator(request.user, found),
         "citation": cite(found, version),
         "box": _box_words(found),

@@ -10,7 +10,7 @@ from django.core.validators import URLValidator
 from django.db import transaction
 from django.utils import timezone
 
-from datasets import checking, damaging, dois
+from datasets import checking, damaging, dois, items
 from datasets.access import Visitor, check_curator
 from datasets.errors import ConflictError, InvalidError, NotReadyError
 from datasets.indexing import index_dataset
@@ -160,6 +160,7 @@ def discard_draft(version: Version, *, user: Visitor) -> None:
     files.filter(first_version=version.number).delete()
     files.filter(last_version=version.number - 1).update(last_version=None)
     FolderState.objects.filter(folder__dataset=dataset, from_version=version.number).delete()
+    items.end_with_draft(version)
     DatasetEvent.objects.create(
         dataset=dataset, act="version", old=VersionStatus.DRAFT, actor=user, note=f"draft {version.number} discarded"
     )

@@ -92,7 +92,7 @@ def basket(request: HttpRequest) -> HttpResponse:
 @require_POST
 def add_to_basket(request: HttpRequest) -> HttpResponse:
     """Put files into the basket. Fields: `dataset` (slug), `version` (number), `folder`, `glob`, `file` (repeat) or `everything`, the
-    bounds of `datasets.filters`, `next`.
+    bounds of `datasets.filters`, `item` (repeats), `next`.
 
     A form with nothing ticked takes nothing, and says so where it was sent from.
     """
@@ -368,12 +368,15 @@ def _version(request: HttpRequest) -> Version:
 
 def _names_files(request: HttpRequest) -> bool:
     """Whether a form says what it wants: a version as a whole only by its own field, never by leaving all others empty."""
-    return any(any(request.POST.getlist(name)) for name in ("everything", "folder", "glob", "file", *filters.NAMES))
+    return any(any(request.POST.getlist(name)) for name in ("everything", "folder", "glob", "file", "item", *filters.NAMES))
 
 
 def _query(request: HttpRequest) -> FileQuery:
     named = {name: tuple(filter(None, request.POST.getlist(name))) for name in ("folder", "glob", "file")}
-    return FileQuery(named["folder"], named["glob"], named["file"], filters.FileFilter.read(request.POST.dict()))
+    asked: dict[str, Any] = request.POST.dict()
+    if ticked := request.POST.getlist("item"):
+        asked["items"] = {"keys": ticked}
+    return FileQuery(named["folder"], named["glob"], named["file"], filters.FileFilter.read(asked))
 
 
 def _next(request: HttpRequest) -> str:

@@ -12,6 +12,7 @@ from datasets.models.event import DatasetEvent
 from datasets.models.facetvalue import FacetValue
 from datasets.models.grant import Grant
 from datasets.models.inventory import File, Folder, FolderState
+from datasets.models.items import ColumnKind, Item, ItemColumn, ItemFile
 from datasets.models.principal import PrincipalType
 from datasets.models.savedsearch import SavedSearch
 from datasets.models.scan import ChangeKind, ScanChange, ScanRun
@@ -29,6 +30,7 @@ __all__ = [
     "Cadence",
     "ChangeKind",
     "Classification",
+    "ColumnKind",
     "Creator",
     "Damage",
     "DamageKind",
@@ -43,6 +45,9 @@ __all__ = [
     "Folder",
     "FolderState",
     "Grant",
+    "Item",
+    "ItemColumn",
+    "ItemFile",
     "LiftedAs",
     "Location",
     "LocationKind",

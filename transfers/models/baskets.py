@@ -1,5 +1,6 @@
 """A basket holds selections; a selection is a query over one version, never a list of its files (10^6 files cost one row)."""
 
+import json
 import uuid
 from typing import Any
 
@@ -79,4 +80,5 @@ class Selection(models.Model):
 
     def as_key(self) -> list[Any]:
         """The same files asked for in another order give the same key."""
-        return [str(self.version_id), sorted(self.folders), sorted(self.globs), sorted(self.files), sorted(self.filters.items())]
+        filters = json.dumps(self.filters, sort_keys=True)
+        return [str(self.version_id), sorted(self.folders), sorted(self.globs), sorted(self.files), filters]
