@@ -14,7 +14,6 @@ from datasets.access import decide, may_list
 from datasets.bounding import bounded
 from datasets.errors import InvalidError, NotFoundError
 from datasets.filters import BOUNDS, FileFilter
-from datasets.items import has_items
 from datasets.models import Dataset, Version
 from datasets.pages import Chip, dataset_and_version, https_route, route
 
@@ -91,7 +90,7 @@ def list_files(request: HttpRequest, slug: str) -> HttpResponse:
         "versions": versions,
         "decision": decide(request.user, found),
         "can_list": may_list(request.user, found, version),
-        "has_items": has_items(version),
+        "has_items": getattr(version, "has_items", False),
         "browsing": here,
         "folder": here.folder,
         "typed": {name: request.GET.get(name, "") for name in ("glob", *BOUNDS)},

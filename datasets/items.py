@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from datasets.itemfilters import VALID, ItemFilter, columns_of
 from datasets.itemvalues import value_text
@@ -62,9 +63,11 @@ class ItemListing:
     next_after: str
 
 
-def has_items(version: Version) -> bool:
-    """Whether the version has a schema for items."""
-    return bool(columns_of(version))
+def having_items(versions: QuerySet[Version]) -> QuerySet[Version]:
+    """The same versions, each with `has_items`: whether it has columns for items."""
+    valid = Q(last_version=None) | Q(last_version__gte=OuterRef("number"))
+    columns = ItemColumn.objects.filter(valid, dataset=OuterRef("dataset"), first_version__lte=OuterRef("number"))
+    return versions.annotate(has_items=Exists(columns))
 
 
 def list_items(version: Version, asked: ItemFilter, *, after: str = "", limit: int = 50) -> ItemListing:

@@ -23,7 +23,7 @@ from datasets.entries import words_apart
 from datasets.errors import InvalidError, NotFoundError
 from datasets.finding import find_dataset
 from datasets.identifiers import licence_words, resolution_words
-from datasets.items import has_items
+from datasets.items import has_items, having_items
 from datasets.models import Dataset, Version
 from datasets.searchquery import FACETS, SORTS, SearchQuery
 from datasets.series import lineage_of
@@ -97,7 +97,7 @@ def dataset(request: HttpRequest, slug: str) -> HttpResponseBase:
         "decision": decision,
         "terms": current_terms(found),
         "can_list": may_list(request.user, found, version),
-        "has_items": version is not None and has_items(version),
+        "has_items": getattr(version, "has_items", False),
         "is_curator": is_curator(request.user, found),
         "citation": cite(found, version),
         "box": _box_words(found),
@@ -194,7 +194,9 @@ def list_changes(request: HttpRequest, slug: str) -> HttpResponse:
 def dataset_and_version(request: HttpRequest, slug: str) -> tuple[Dataset, list[Version], Version | None]:
     """The dataset, its visible versions, and the one that `version` names: by default the current one, else the newest visible."""
     found = find_dataset(request.user, slug)
-    visible = Version.objects.visible_to(request.user).filter(dataset=found).select_related("doi").prefetch_related("locations")
+    visible = (
+        having_items(Version.objects.visible_to(request.user)).filter(dataset=found).select_related("doi").prefetch_related("locations")
+    )
     prefetch_related_objects([found], "creators", "subjects", "variables", "stewards", Prefetch("versions", visible))
     versions = list(found.versions.all())
     for version in versions:
