@@ -23,7 +23,7 @@ from datasets.entries import words_apart
 from datasets.errors import InvalidError, NotFoundError
 from datasets.finding import find_dataset
 from datasets.identifiers import licence_words, resolution_words
-from datasets.items import has_items, having_items
+from datasets.items import having_items
 from datasets.models import Dataset, Version
 from datasets.searchquery import FACETS, SORTS, SearchQuery
 from datasets.series import lineage_of
