@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('datasets', '0017_editing'),
+        ('datasets', '0019_file_changed'),
     ]
 
     operations = [
