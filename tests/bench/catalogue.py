@@ -4,8 +4,9 @@ import math
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 from django.contrib.auth.models import AnonymousUser
@@ -14,7 +15,7 @@ from django.http import QueryDict
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from datasets import matching, search
+from datasets import counting, matching, search
 from datasets.models import Dataset
 from datasets.searchquery import SearchQuery
 from services.embedded.bench.rows import Row, alone, figure, noted, skipped
@@ -49,7 +50,7 @@ def share_of(words: str, n_datasets: int) -> float:
 
 def matching_total(words: str) -> int:
     query = SearchQuery.from_parameters(QueryDict(f"q={words}"))
-    return search.count_found(matching.match(query, AnonymousUser()))
+    return counting.count_found(matching.match(query, AnonymousUser()))
 
 
 def searches(client: httpx.Client, words: Sequence[str], shares: dict[str, float], size: str, *, is_large: bool) -> Iterator[Row]:
@@ -77,7 +78,7 @@ def against_datasette(client: httpx.Client, folder: Path, words: Sequence[str], 
         seconds: tuple[list[float], list[float]] = ([], [])
         for one in some:
             seconds[0].append(ask(client, one))
-            seconds[1].append(timed(lambda one=one: other.get(url, params=rivals.asked(one)).raise_for_status()))  # type: ignore[misc]
+            seconds[1].append(fetch(other, url, rivals.asked(one)))
     ours, theirs = (len(some) / sum(each) for each in seconds)
     yield Row(name, figure(ours), figure(theirs), figure(ours / theirs), goal, "searches/s", len(some), noted("against Datasette"))
 
@@ -114,7 +115,7 @@ def deep_page(client: httpx.Client, n_datasets: int, size: str) -> Row:
     times: dict[str, list[float]] = {"?sort=newest": [], deep: []}
     for _ in range(20):
         for address, seconds in times.items():
-            seconds.append(timed(lambda address=address: client.get(f"/api/v1/datasets{address}").raise_for_status()))  # type: ignore[misc]
+            seconds.append(fetch(client, f"/api/v1/datasets{address}"))
     first, last = (1000 * statistics.median(seconds) for seconds in times.values())
     note = noted("ratio: deep over first")
     return Row(f"page at depth {at:,}, {size}", figure(last), figure(first), figure(last / first), "<=2", "ms", 20, note)
@@ -122,7 +123,7 @@ def deep_page(client: httpx.Client, n_datasets: int, size: str) -> Row:
 
 def dataset_page(client: httpx.Client, size: str) -> Iterator[Row]:
     slugs = list(Dataset.objects.order_by("id").values_list("slug", flat=True)[:50])
-    seconds = [timed(lambda slug=slug: client.get(f"/datasets/{slug}/").raise_for_status()) for slug in slugs]  # type: ignore[misc]
+    seconds = [fetch(client, f"/datasets/{slug}/") for slug in slugs]
     yield limit(f"dataset page, {size}", seconds, 0.050)
     with CaptureQueriesContext(connection) as seen:
         assert Client().get(f"/datasets/{slugs[0]}/", SERVER_NAME=HOST).status_code == 200
@@ -131,7 +132,12 @@ def dataset_page(client: httpx.Client, size: str) -> Iterator[Row]:
 
 def ask(client: httpx.Client, words: str) -> float:
     """Seconds of one search."""
-    return timed(lambda: client.get("/api/v1/datasets", params={"q": words} if words else {}).raise_for_status())
+    return fetch(client, "/api/v1/datasets", {"q": words} if words else None)
+
+
+def fetch(client: httpx.Client, address: str, parameters: Mapping[str, Any] | None = None) -> float:
+    """Seconds until the whole answer is there. Raises httpx.HTTPStatusError for anything but success."""
+    return timed(lambda: client.get(address, params=parameters).raise_for_status())
 
 
 def timed(call: Callable[[], object]) -> float:

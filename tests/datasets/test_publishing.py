@@ -4,8 +4,8 @@ from django.utils import timezone
 
 from datasets import ingesting, publishing, registering
 from datasets.errors import ConflictError, ForbiddenError, IllegalMoveError, InvalidError, NotReadyError
+from datasets.identifiers import check_orcid
 from datasets.models import Dataset, File, Folder, FolderState, SearchTerm, Version
-from datasets.models.dataset import check_orcid
 from portal.models import RoleGrant
 from tests.datasets.conftest import COLLECTION, scan
 
