@@ -2,13 +2,14 @@
 
 from django.urls import re_path
 
-from datasets import access_api, api, editing_api, items_api, scans_api, series_api
+from datasets import access_api, api, editing_api, items_api, locations_api, scans_api, series_api
 
 app_name = "datasets-api"
 
 DATASET = r"^datasets/(?P<slug>[a-z0-9-]+)"
 SERIES = r"^series/(?P<slug>[a-z0-9-]+)"
 VERSION = DATASET + r"/versions/(?P<number>[0-9]{1,9})"
+LOCATION = VERSION + r"/locations/(?P<location_id>[0-9]{1,18})"
 SCAN = VERSION + r"/scans/(?P<scan_id>[0-9]{1,18})"
 
 urlpatterns = [
@@ -32,6 +33,9 @@ urlpatterns = [
     re_path(SCAN + r"/?$", scans_api.ScanView.as_view(), name="scan"),
     re_path(SCAN + r"/changes/?$", scans_api.ScanChangesView.as_view(), name="scan-changes"),
     re_path(SCAN + r"/(?P<act>pause|resume|cancel|accept|discard|retry)/?$", scans_api.ScanActView.as_view(), name="scan-act"),
+    re_path(VERSION + r"/locations/?$", locations_api.LocationsView.as_view(), name="locations"),
+    re_path(LOCATION + r"/?$", locations_api.OneLocationView.as_view(), name="one-location"),
+    re_path(LOCATION + r"/move/?$", locations_api.MoveView.as_view(), name="move-location"),
     re_path(VERSION + r"/damage/?$", scans_api.DamageView.as_view(), name="damage"),
     re_path(DATASET + r"/watch/?$", scans_api.WatchView.as_view(), name="watch"),
     re_path(VERSION + r"/checks/?$", api.ChecksView.as_view(), name="checks"),

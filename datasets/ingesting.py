@@ -17,9 +17,8 @@ from django.conf import settings
 from django.db import connections, transaction
 from django.db.models import F
 from django.utils import timezone
-from django.utils.module_loading import import_string
 
-from datasets import damaging
+from datasets import damaging, locating
 from datasets.access import Visitor, check_curator
 from datasets.errors import ConflictError, NotClaimedError, NotReadyError, RefusedError, StaleStateError, UnavailableError
 from datasets.fileformats import format_of
@@ -77,31 +76,17 @@ def ask_for_scan(version: Version, *, user: Visitor) -> ScanRun:
     Raises NotReadyError with the remedy for that.
     """
     check_curator(user, version.dataset)
-    _check_place(version)
+    locating.check_place(version.primary_location)
     return request_scan(version, user=user)
 
 
 def retry_scan(run: ScanRun, *, user: Visitor) -> ScanRun:
     """Queue a failed scan again; what was listed and inspected is kept. Raises as `ask_for_scan`."""
     check_curator(user, run.version.dataset)
-    _check_place(run.version)
+    locating.check_place(run.place)
     if run.version.scans.open().exists():
         raise ConflictError("Another scan of this version is open.")
     return run.move_to(ScanStatus.QUEUED, actor=user, finished_at=None, error="", n_attempts=0, due_at=timezone.now())
-
-
-def _check_place(version: Version) -> None:
-    """Ask the verb that settings name, as this app knows no Globus. What does not answer holds nothing up: the scan waits for it too."""
-    if not settings.CHECK_PLACE:
-        return
-    try:
-        import_string(settings.CHECK_PLACE)(version)
-    except UnavailableError:
-        return
-    except NotReadyError:
-        raise
-    except RefusedError as error:
-        raise NotReadyError("This folder cannot be scanned yet.", fields={"collection_id": [error.detail]}) from error
 
 
 def scan(version: Version, list_folder: ListFolder, inspect: Inspect | None = None, *, user: Visitor) -> ScanRun:
@@ -155,7 +140,7 @@ def _attempt(run: ScanRun, list_folder: ListFolder, inspect: Inspect | None) -> 
 
 def _list(run: ScanRun, list_folder: ListFolder) -> None:
     """Walk the folder and stage what it holds."""
-    location = run.version.primary_location
+    location = run.place
     if location is None:
         raise NotReadyError(fields={"location": ["Say first where the files are."]})
     start_staging()
@@ -207,7 +192,7 @@ def _take(run: ScanRun) -> bool:
 
 def _report(run: ScanRun) -> Differences:
     """Write down what differs, and what that says of published files, whatever becomes of the report."""
-    found = report(run.version, run.pk)
+    found = report(run.version, run.pk, is_anew=not run.is_automatic)
     if _shares_location_with_published(run.version):
         damaging.learn_from_report(run.version, run.pk, is_whole=False)
     return found
@@ -224,22 +209,25 @@ def _is_automatic(run: ScanRun) -> bool:
 
 def _compare(run: ScanRun, inspect: Inspect | None) -> None:
     """Hold a published version against what is staged. A file of the same size that was touched is read again, where it can be."""
-    version, location = run.version, run.version.primary_location
+    version, location = run.version, run.place
     if location is None:
         raise NotReadyError(fields={"location": ["Say first where the files are."]})
-    found = report(version, run.pk)
-    damaging.learn_from_report(version, run.pk, is_whole=True)
+    numbers = locating.needed_versions(run)
+    found = report(version, run.pk, numbers=numbers)
+    if not run.is_check:
+        damaging.learn_from_report(version, run.pk, is_whole=True)
     n_proven = n_rewritten = 0
     if inspect:
         run.keep_claim(step="inspecting", n_to_inspect=found.n_touched, n_inspected=0)
-        for batch in touched(version, run.pk, batch=INSPECT_BATCH):
+        for batch in touched(version, run.pk, batch=INSPECT_BATCH, numbers=numbers):
             published = {location.collection_path(path): (path, sha256) for path, sha256 in batch.items()}
             for answers in _pieces(inspect(list(published)), RECORD_BATCH):
                 read = [(*published[answer.path], answer.sha256) for answer in answers if answer.sha256 and answer.path in published]
                 same = [path for path, known, sha256 in read if known == sha256]
                 other = [path for path, known, sha256 in read if known != sha256]
                 resolve_touched(run.pk, same=same, other=other)
-                damaging.learn_from_reading(version, same=same, other=other)
+                if not run.is_check:
+                    damaging.learn_from_reading(version, same=same, other=other)
                 n_proven, n_rewritten = n_proven + len(read), n_rewritten + len(other)
                 run.keep_claim(n_inspected=n_proven)
     found = Differences(found.n_new, found.n_changed + n_rewritten, found.n_missing, found.n_touched - n_proven)
@@ -268,7 +256,9 @@ def _finish(run: ScanRun) -> None:
     version = run.version
     Dataset.objects.select_for_update().get(pk=version.dataset_id)
     facts: dict[str, Any] = {}
-    if version.is_draft:
+    if run.is_check:
+        locating.settle(run)
+    elif version.is_draft:
         same = settle(version)
         facts["n_changed"] = max(run.n_changed - same, 0)
         if _shares_location_with_published(version):

@@ -6,7 +6,7 @@ Draft n may close a published row (`last_version = n - 1`) and may do anything w
 # ruff: noqa: S608  (statements are put together from this module's own constants; every value is a parameter)
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -96,6 +96,15 @@ PUBLISHED = """
     join datasets_folder f on f.id = fi.folder_id where f.dataset_id = %(dataset)s and fi.first_version <= %(version)s
     and (fi.last_version is null or fi.last_version >= %(version)s) and fi.collection_path = ''
 """
+# What all versions at one location need to be there: of a path the newest row, and nothing that is known to be damaged.
+NEEDED = """
+    select distinct on (fi.folder_id, fi.name) fi.id, fi.folder_id, fi.name, fi.size_bytes, fi.modified_at, fi.sha256 from datasets_file fi
+    join datasets_folder f on f.id = fi.folder_id where f.dataset_id = %(dataset)s and fi.collection_path = ''
+    and exists (select 1 from unnest(%(numbers)s::int[]) as n
+        where fi.first_version <= n and (fi.last_version is null or fi.last_version >= n))
+    and not exists (select 1 from datasets_damage d where d.file_id = fi.id and d.healed_at is null)
+    order by fi.folder_id, fi.name, fi.first_version desc
+"""
 # Another size is a proof of a change; another time of modification is none.
 KIND = """
     case when fi.id is null then 'new' when s.name is null then 'missing'
@@ -123,10 +132,10 @@ ACCEPTED = f"""
     join datasets_folder f on f.dataset_id = %(dataset)s and f.path = c.folder
     where c.scan_id = %(scan)s and c.kind <> 'missing'
 """
-TOUCHED = f"""
+TOUCHED = """
     select c.folder, c.name, encode(fi.sha256, 'hex') from datasets_scanchange c
     join datasets_folder f on f.dataset_id = %(dataset)s and f.path = c.folder
-    join ({PUBLISHED}) fi on fi.folder_id = f.id and fi.name = c.name
+    join ({valid}) fi on fi.folder_id = f.id and fi.name = c.name
     where c.scan_id = %(scan)s and c.kind = 'touched' and fi.sha256 is not null and (c.folder, c.name) > (%(folder)s, %(name)s)
     order by c.folder, c.name limit %(limit)s
 """
@@ -199,16 +208,20 @@ def is_empty(version: Version) -> bool:
 
 
 @transaction.atomic
-def report(version: Version, scan_id: int) -> Differences:
-    """Write down how the staged files differ from a version, which stays as it is. Its earlier reports are forgotten. Safe to repeat."""
-    keys = {**_keys(version), "scan": scan_id}
+def report(version: Version, scan_id: int, *, numbers: Sequence[int] = (), is_anew: bool = True) -> Differences:
+    """Write down how the staged files differ from a version, which stays as it is. Its earlier reports are forgotten. Safe to repeat.
+
+    With `numbers`: from what all versions of these numbers need together. Without `is_anew` lines of an earlier attempt stay: what they say
+    is taken into the draft already.
+    """
+    keys = {**_keys(version), "scan": scan_id, "numbers": list(numbers)}
     with connection.cursor() as cursor:
         _resolve_folders(cursor, keys)
         cursor.execute(
             "delete from datasets_scanchange where scan_id in (select id from datasets_scanrun where version_id = %s and id < %s)",
-            [version.pk, scan_id],
+            [version.pk, scan_id + is_anew],
         )
-        cursor.execute(REPORT.format(valid=DRAFT if version.is_draft else PUBLISHED), keys)
+        cursor.execute(REPORT.format(valid=NEEDED if numbers else DRAFT if version.is_draft else PUBLISHED), keys)
         cursor.execute(COUNT_REPORT, keys)
         found = dict(cursor.fetchall())
     n_touched = found.get("touched", 0)
@@ -216,12 +229,13 @@ def report(version: Version, scan_id: int) -> Differences:
     return Differences(found.get("new", 0), n_changed, found.get("missing", 0), n_touched)
 
 
-def touched(version: Version, scan_id: int, *, batch: int) -> Iterator[dict[str, str]]:
+def touched(version: Version, scan_id: int, *, batch: int, numbers: Sequence[int] = ()) -> Iterator[dict[str, str]]:
     """Reported files of the published size but of another time, in pieces: their logical path, and the SHA-256 that was published."""
+    statement = TOUCHED.format(valid=NEEDED if numbers else PUBLISHED)
     position = {"folder": "", "name": ""}
     while True:
         with connection.cursor() as cursor:
-            cursor.execute(TOUCHED, {**_keys(version), "scan": scan_id, "limit": batch, **position})
+            cursor.execute(statement, {**_keys(version), "scan": scan_id, "numbers": list(numbers), "limit": batch, **position})
             rows = cursor.fetchall()
         if not rows:
             return

@@ -124,14 +124,14 @@ def _url(text: str) -> str:
 
 @transaction.atomic
 def open_draft(dataset: Dataset, *, user: Visitor, reason: str = "") -> Version:
-    """Open the next version, holding what the present one holds, at the same location. Safe to repeat."""
+    """Open the next version, holding what the present one holds, at the same primary location. Safe to repeat."""
     dataset = Dataset.objects.select_for_update().get(pk=dataset.pk)
     check_curator(user, dataset)
     latest = dataset.versions.first()
     if latest is not None and latest.is_draft:
         return latest
     draft = Version.objects.create(dataset=dataset, number=latest.number + 1 if latest else 1, reason=reason)
-    for location in latest.locations.all() if latest else []:
+    for location in latest.locations.filter(is_primary=True) if latest else []:  # a replica is checked for each version anew
         Location.objects.create(
             version=draft,
             kind=location.kind,
@@ -140,6 +140,7 @@ def open_draft(dataset: Dataset, *, user: Visitor, reason: str = "") -> Version:
             base_path=location.base_path,
             is_primary=location.is_primary,
             is_online=location.is_online,
+            wait_minutes=location.wait_minutes,
         )
     DatasetEvent.objects.create(dataset=dataset, version=draft, act="version", new=VersionStatus.DRAFT, actor=user, note=reason)
     return draft

@@ -123,10 +123,7 @@ def place(
     if is_primary:
         version.locations.filter(is_primary=True).delete()
     location = Location(version=version, kind=kind, collection_id=collection_id, bucket=bucket, base_path=base_path, is_primary=is_primary)
-    if not base_path.startswith("/") or not base_path.endswith("/") or any(part in {".", ".."} for part in base_path.split("/")):
-        raise InvalidError(fields={"base_path": ["A folder path: it starts and ends with /."]})
-    _clean(location)
-    _check_free(location, user)
+    check_place_is_free(location, user)
     location.save()
     version.__dict__.pop("primary_location", None)
     return location
@@ -139,7 +136,12 @@ def _check_no_report(version: Version, collection_id: uuid.UUID | None, bucket: 
         raise ConflictError("A scan of the present location waits for an answer: discard or cancel it first.")
 
 
-def _check_free(location: Location, user: Visitor) -> None:
+def check_place_is_free(location: Location, user: Visitor) -> None:
+    """Raise InvalidError for a place that is none, ConflictError for one that this person may not put this dataset at."""
+    base_path = location.base_path
+    if not base_path.startswith("/") or not base_path.endswith("/") or any(part in {".", ".."} for part in base_path.split("/")):
+        raise InvalidError(fields={"base_path": ["A folder path: it starts and ends with /."]})
+    _clean(location)
     closed = {settings.SHARE_COLLECTION, settings.RESULTS_COLLECTION, settings.STORAGE_COLLECTION}
     if str(location.collection_id) in closed:
         raise ConflictError(fields={"collection_id": ["People's shares and results lie there. Name the archive's collection."]})

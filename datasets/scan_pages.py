@@ -14,7 +14,7 @@ from datasets import ingesting, scanning, watching
 from datasets.access import check_curator
 from datasets.errors import ConflictError, InvalidError, NotFoundError
 from datasets.finding import find_dataset
-from datasets.models import Acceptance, Cadence, Dataset, FixityCadence, ScanRun
+from datasets.models import Acceptance, Cadence, Dataset, FixityCadence, GlobusCollection, ScanRun
 
 CHANGES_ON_A_PAGE = 100
 POLL_S = 2
@@ -103,7 +103,8 @@ def change_watch(request: HttpRequest, slug: str) -> HttpResponse:
 
 def watch_context(dataset: Dataset) -> dict[str, object]:
     """What the part of the desk shows that says how the files are watched."""
-    choices = {"acceptances": Acceptance.choices, "cadences": Cadence.choices, "fixities": FixityCadence.choices}
+    choices: dict[str, object] = {"acceptances": Acceptance.choices, "cadences": Cadence.choices, "fixities": FixityCadence.choices}
+    choices |= {"registered": GlobusCollection.objects.filter(is_usable=True)[:100]}
     return {"watch": watching.watch_of(dataset), **choices}
 
 

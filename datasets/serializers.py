@@ -42,7 +42,7 @@ class VariableSerializer(serializers.ModelSerializer[Variable]):
 class LocationSerializer(serializers.ModelSerializer[Location]):
     class Meta:
         model = Location
-        fields = ["kind", "collection_id", "bucket", "base_path", "is_primary", "is_online"]
+        fields = ["id", "kind", "collection_id", "bucket", "base_path", "is_primary", "is_online", "wait_minutes"]
 
 
 class VersionSerializer(serializers.ModelSerializer[Version]):
@@ -242,6 +242,7 @@ class ScanSerializer(serializers.ModelSerializer[ScanRun]):
         model = ScanRun
         fields = [
             "id",
+            "purpose",
             "status",
             "step",
             "asked_at",

@@ -13,7 +13,7 @@ from datasets import fixity, ingesting, storage
 from datasets.errors import NotReadyError
 from datasets.inspecting import Inspect, Inspected
 from datasets.listing import Entry, ListFolder
-from datasets.models import Location, ScanRun, Version
+from datasets.models import Location, ScanRun
 from transfers import globus
 
 
@@ -33,24 +33,18 @@ def ingest(scan_id: int) -> None:
 
 def run_scan(run: ScanRun) -> ScanRun | None:
     """Run a scan to its end; None when another worker holds it."""
-    location = location_of(run.version)
-    return ingesting.run_scan(run.pk, lister(location), inspector(location))
-
-
-def check_role(version: Version) -> None:
-    """Raises GlobusRefusedError or NotReadyError with the remedy when the portal may not look at the location of a version."""
-    location = location_of(version)
-    if location.collection_id is not None:
-        globus.check_role(location.collection_id)
-    else:
-        storage.check_bucket(location.bucket, location.base_path)
-
-
-def location_of(version: Version) -> Location:
-    """The location that a scan walks."""
-    if version.primary_location is None:
+    place = run.place
+    if place is None:
         raise NotReadyError(fields={"location": ["Say first where the files are."]})
-    return version.primary_location
+    return ingesting.run_scan(run.pk, lister(place), inspector(place))
+
+
+def check_role(place: Location) -> None:
+    """Raises GlobusRefusedError or NotReadyError with the remedy when the portal may not look at a place."""
+    if place.collection_id is not None:
+        globus.check_role(place.collection_id)
+    else:
+        storage.check_bucket(place.bucket, place.base_path)
 
 
 def lister(location: Location) -> ListFolder:

@@ -2,13 +2,15 @@
 
 from django.urls import path
 
-from transfers import pages
+from transfers import collection_pages, pages
 
 app_name = "transfers"
 
 urlpatterns = [
     path("datasets/<slug:slug>/versions/<int:number>/https/", pages.open_file, name="https"),
     path("datasets/<slug:slug>/files/measure/", pages.measure, name="measure"),
+    path("collections/", collection_pages.list_collections, name="collections"),
+    path("collections/<uuid:collection_id>/", collection_pages.show_collection, name="collection"),
     path("basket/", pages.basket, name="basket"),
     path("basket/add/", pages.add_to_basket, name="basket-add"),
     path("basket/<int:selection_id>/change/", pages.change_selection, name="basket-change"),

@@ -96,6 +96,11 @@ class Collection:
     default_folder: str
 
     @property
+    def has_manager_role(self) -> bool:
+        """Whether who asked may give and take access there."""
+        return bool({"administrator", "access_manager", "owner"} & set(self.roles))
+
+    @property
     def is_mapped(self) -> bool:
         return "mapped" in self.kind
 

@@ -10,12 +10,13 @@ from datasets.models.doi import Doi
 from datasets.models.editing import Editing
 from datasets.models.event import DatasetEvent
 from datasets.models.facetvalue import FacetValue
+from datasets.models.globuscollection import GlobusCollection
 from datasets.models.grant import Grant
 from datasets.models.inventory import File, Folder, FolderState
 from datasets.models.items import ColumnKind, Item, ItemColumn, ItemFile
 from datasets.models.principal import PrincipalType
 from datasets.models.savedsearch import SavedSearch
-from datasets.models.scan import ChangeKind, ScanChange, ScanRun
+from datasets.models.scan import ChangeKind, ScanChange, ScanPurpose, ScanRun
 from datasets.models.searchterm import SearchTerm
 from datasets.models.series import Series, SeriesEvent, SeriesSteward
 from datasets.models.terms import Terms, TermsAcceptance
@@ -44,6 +45,7 @@ __all__ = [
     "FixityCadence",
     "Folder",
     "FolderState",
+    "GlobusCollection",
     "Grant",
     "Item",
     "ItemColumn",
@@ -54,6 +56,7 @@ __all__ = [
     "PrincipalType",
     "SavedSearch",
     "ScanChange",
+    "ScanPurpose",
     "ScanRun",
     "SearchTerm",
     "Series",

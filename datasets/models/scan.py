@@ -10,11 +10,17 @@ from django.urls import reverse
 from django.utils import timezone
 
 from datasets.models.moving import Claimed, ClaimedQuerySet, claim_end
-from datasets.models.version import Version
+from datasets.models.version import Location, LocationKind, Version
 from datasets.states import SCAN_MOVES, SCAN_OPEN, SCAN_WORKING, Moves, ScanStatus
 
 OPEN = ["queued", "running", "paused", "reported"]
 ENDED = ["done", "discarded", "cancelled", "failed"]
+
+
+class ScanPurpose(models.TextChoices):
+    CONTENT = "content", "What a location holds"
+    MOVE = "move", "Whether all files are where they are said to have moved"
+    REPLICA = "replica", "Whether all files are at a new replica"
 
 
 class ScanRunQuerySet(ClaimedQuerySet["ScanRun"]):
@@ -33,6 +39,11 @@ class ScanRun(Claimed):
     MOVES: ClassVar[Moves] = SCAN_MOVES
 
     version = models.ForeignKey(Version, on_delete=models.CASCADE, related_name="scans")
+    purpose = models.CharField(max_length=8, choices=ScanPurpose.choices, default=ScanPurpose.CONTENT, db_default="content")
+    origin = models.ForeignKey(Location, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", help_text="What moves")
+    target_collection_id = models.UUIDField(null=True, blank=True)
+    target_bucket = models.CharField(max_length=200, blank=True, db_default="")
+    target_base_path = models.TextField(blank=True, db_default="")
     status = models.CharField(max_length=10, choices=ScanStatus.choices, default=ScanStatus.QUEUED)
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     asked_at = models.DateTimeField(auto_now_add=True)
@@ -80,6 +91,20 @@ class ScanRun(Claimed):
 
     def get_absolute_url(self) -> str:
         return reverse("datasets:scan", args=[self.version.dataset.slug, self.pk])
+
+    @property
+    def is_check(self) -> bool:
+        """Whether it looks at another place than the version's own, before that is believed."""
+        return self.purpose != ScanPurpose.CONTENT
+
+    @property
+    def place(self) -> Location | None:
+        """Where it looks: the version's location, or, not saved, the one that is checked."""
+        if not self.is_check:
+            return self.version.primary_location
+        kind = LocationKind.BUCKET if self.target_bucket else LocationKind.COLLECTION
+        where = {"collection_id": self.target_collection_id, "bucket": self.target_bucket, "base_path": self.target_base_path}
+        return Location(version=self.version, kind=kind, is_primary=self.purpose == ScanPurpose.MOVE, **where)
 
     @property
     def is_open(self) -> bool:

@@ -147,7 +147,8 @@ class Location(models.Model):
     bucket = models.CharField(max_length=200, blank=True)
     base_path = models.TextField(default="/", help_text="Starts and ends with /")
     is_primary = models.BooleanField(default=True)
-    is_online = models.BooleanField(default=True)
+    is_online = models.BooleanField(default=True, help_text="Otherwise cold: on tape, or away for a time")
+    wait_minutes = models.PositiveIntegerField(null=True, blank=True, help_text="What people wait for cold files, as far as it is known")
 
     class Meta:
         ordering = ["-is_primary", "id"]
@@ -163,6 +164,10 @@ class Location(models.Model):
 
     def __str__(self) -> str:
         return f"{self.collection_id or self.bucket}:{self.base_path}"
+
+    def is_at(self, other: "Location") -> bool:
+        """Whether it names the same place."""
+        return (self.collection_id, self.bucket, self.base_path) == (other.collection_id, other.bucket, other.base_path)
 
     def collection_path(self, path: str) -> str:
         """The path in the collection of a logical path of the version."""

@@ -34,6 +34,8 @@ DATASET = "api/v1/^datasets/(?P<slug>[a-z0-9-]+)"
 HTTPS = "datasets/<slug:slug>/versions/<int:number>/https/"
 SERIES = "api/v1/^series/(?P<slug>[a-z0-9-]+)"
 VERSION = DATASET + "/versions/(?P<number>[0-9]{1,9})"
+LOCATION = VERSION + "/locations/(?P<location_id>[0-9]{1,18})"
+COLLECTION = "api/v1/^collections/(?P<collection_id>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/?$"
 SCAN = VERSION + "/scans/(?P<scan_id>[0-9]{1,18})"
 SCAN_ACT = SCAN + "/(?P<act>pause|resume|cancel|accept|discard|retry)/?$"
 CHECK = "steward/datasets/<slug:slug>/versions/<int:number>/scan/"
@@ -136,6 +138,13 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     (SCAN + "/?$", "GET", "/api/v1/datasets/open/versions/1/scans/{scan}/", (401, 403, 403, 200, 200)),
     (SCAN + "/changes/?$", "GET", "/api/v1/datasets/open/versions/1/scans/{scan}/changes/", (401, 403, 403, 200, 200)),
     (SCAN_ACT, "POST", "/api/v1/datasets/open/versions/1/scans/{scan}/accept/", (401, 403, 403, 409, 409)),
+    (VERSION + "/locations/?$", "POST", "/api/v1/datasets/open/versions/1/locations/", (401, 403, 403, 400, 400)),
+    (VERSION + "/locations/?$", "POST", "/api/v1/datasets/draft/versions/1/locations/", (401, 404, 404, 400, 400)),
+    (LOCATION + "/?$", "PATCH", "/api/v1/datasets/open/versions/1/locations/{location}/", (401, 403, 403, 400, 400)),
+    (LOCATION + "/?$", "DELETE", "/api/v1/datasets/open/versions/1/locations/{location}/", (401, 403, 403, 409, 409)),
+    (LOCATION + "/move/?$", "POST", "/api/v1/datasets/open/versions/1/locations/{location}/move/", (401, 403, 403, 400, 400)),
+    ("steward/datasets/<slug:slug>/locations/", "GET", "/steward/datasets/open/locations/", (302, 403, 403, 200, 200)),
+    ("steward/datasets/<slug:slug>/locations/", "POST", "/steward/datasets/draft/locations/", (302, 404, 404, 404, 404)),
     (VERSION + "/damage/?$", "GET", "/api/v1/datasets/open/versions/1/damage/", (200, 200, 200, 200, 200)),
     (VERSION + "/damage/?$", "GET", "/api/v1/datasets/draft/versions/1/damage/", (404, 404, 404, 200, 200)),
     (VERSION + "/damage/?$", "GET", "/api/v1/datasets/closed/versions/1/damage/", (200, 200, 200, 200, 200)),
@@ -163,6 +172,14 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     (SERIES + "/stewards/?$", "POST", "/api/v1/series/seas/stewards/", (401, 403, 403, 403, 400)),
     (SERIES + "/stewards/(?P<steward_id>[0-9]{1,18})/?$", "DELETE", "/api/v1/series/seas/stewards/1/", (401, 403, 403, 403, 404)),
     ("api/v1/^suggestions/?$", "GET", "/api/v1/suggestions/", (200, 200, 200, 200, 200)),
+    ("api/v1/^collections/?$", "GET", "/api/v1/collections/", (401, 403, 403, 403, 200)),
+    ("api/v1/^collections/?$", "GET", "/api/v1/collections/?q=archive", (401, 403, 403, 403, 503)),
+    (COLLECTION, "GET", "/api/v1/collections/{nowhere}/", (401, 403, 403, 403, 404)),
+    (COLLECTION, "POST", "/api/v1/collections/{nowhere}/", (401, 403, 403, 403, 201)),
+    (COLLECTION, "DELETE", "/api/v1/collections/{nowhere}/", (401, 403, 403, 403, 404)),
+    ("collections/", "GET", "/collections/?q=archive", (302, 403, 403, 403, 200)),
+    ("collections/<uuid:collection_id>/", "GET", "/collections/{nowhere}/", (302, 403, 403, 403, 200)),
+    ("collections/<uuid:collection_id>/", "POST", "/collections/{nowhere}/", (302, 403, 403, 403, 302)),
     ("basket/", "GET", "/basket/", (200, 200, 200, 200, 200)),
     ("basket/<int:selection_id>/remove/", "POST", "/basket/{selection}/remove/", (404, 404, 302, 404, 404)),
     ("basket/empty/", "POST", "/basket/empty/", (404, 404, 302, 404, 404)),
@@ -363,7 +380,9 @@ def places(people, archive, settings, closed_address) -> dict[str, object]:
         "selection": chosen.pk,
         "graph": graph.pk,
         "look": look.pk,
+        "nowhere": uuid.UUID(int=9),
         "scan": archive["open"].scans.get().pk,
+        "location": archive["open"].locations.get().pk,
     }
 
 

@@ -310,7 +310,7 @@ def test_a_collection_where_the_portal_lacks_its_role_is_not_scanned_and_the_ste
     assert client.post(reverse("datasets:register"), form).status_code == 302
     answer = client.post(reverse("datasets:desk-act", args=["elsewhere", "scan"]))
     assert answer.status_code == 409
-    assert f"globus endpoint role create {world.campus_id} access_manager" in answer.content.decode()
+    assert f"globus endpoint role create {world.campus_id} --role access_manager" in answer.content.decode()
     told = client.post("/api/v1/datasets/elsewhere/versions/1/scans/")
     assert told.status_code == 409
     assert "globus endpoint role create" in told.json()["fields"]["collection_id"][0]

@@ -6,7 +6,7 @@ Calls that change something are safe to repeat: "exists" and "gone" are success,
 Nothing here knows a model. `globus_sdk` is imported nowhere else in this app.
 """
 
-from transfers.globus.addresses import activity_link, file_manager_link, https_server, https_url, trusted_ca_file
+from transfers.globus.addresses import activity_link, file_manager_link, https_server, https_url, roles_link, trusted_ca_file
 from transfers.globus.clients import TRANSFER_SCOPE
 from transfers.globus.collections import (
     base_path_of,
@@ -15,6 +15,7 @@ from transfers.globus.collections import (
     create_guest_collection,
     delete_guest_collection,
     find_guest_collection,
+    role_command,
     search_collections,
 )
 from transfers.globus.folders import delete_files, delete_folder, list_folder, make_folder, stat
@@ -58,6 +59,8 @@ __all__ = [
     "refresh_tokens",
     "remove_rule",
     "revoke_token",
+    "role_command",
+    "roles_link",
     "search_collections",
     "skipped_files",
     "stat",

@@ -14,6 +14,11 @@ def file_manager_link(collection_id: Id, path: str) -> str:
     return f"{_app_url()}/file-manager?{urlencode({'origin_id': str(collection_id), 'origin_path': path})}"
 
 
+def roles_link(collection_id: Id) -> str:
+    """The page of the Globus web app on which administrators of a collection give roles."""
+    return f"{_app_url()}/file-manager/collections/{quote(str(collection_id))}/roles"
+
+
 def activity_link(task_id: str) -> str:
     """The Globus page of a task."""
     return f"{_app_url()}/activity/{quote(task_id)}"

@@ -18,7 +18,7 @@ def collection(collection_id: Id, *, token: str | None = None) -> Collection:
         return _collection(client.get_endpoint(collection_id).data)
 
 
-def search_collections(text: str = "", *, token: str, scopes: Iterable[str] = ("all",)) -> list[Collection]:
+def search_collections(text: str = "", *, token: str | None, scopes: Iterable[str] = ("all",)) -> list[Collection]:
     """Collections by name, or all of a scope, scope by scope.
 
     Source: https://docs.globus.org/api/transfer/endpoint_and_collection_search/, "Search Scope".
@@ -34,13 +34,17 @@ def search_collections(text: str = "", *, token: str, scopes: Iterable[str] = ("
 
 def check_role(collection_id: Id) -> None:
     """Raises GlobusRefusedError with the remedy when the portal may not grant access on a collection."""
-    roles = collection(collection_id).roles
-    if not {"administrator", "access_manager", "owner"} & set(roles):
+    if not collection(collection_id).has_manager_role:
         raise GlobusRefusedError(
             f"The portal may not manage access on collection {collection_id}. An administrator of the collection runs: "
-            f"globus endpoint role create {collection_id} access_manager --identity {settings.GLOBUS_CLIENT_ID}",
+            f"{role_command(collection_id)}",
             globus_code="PermissionDenied",
         )
+
+
+def role_command(collection_id: Id) -> str:
+    """The line of the Globus CLI with which an administrator of a collection lets the portal manage access there."""
+    return f"globus endpoint role create {collection_id} --role access_manager --identity {settings.GLOBUS_CLIENT_ID}"
 
 
 @outside_call

@@ -39,7 +39,7 @@ class Command(BaseCommand):
             version = self.find_draft(person, slug, title or slug)
             registering.place(version, user=person, base_path=path, collection_id=collection or uuid.UUID(settings.ARCHIVE_COLLECTION))
             version = Version.objects.select_related("dataset").get(pk=version.pk)
-            ingesting.check_role(version)
+            ingesting.check_role(version.locations.get(is_primary=True))
             run = ingesting.run_scan(scans.request_scan(version, user=person, is_automatic=not report))
             if run is None:
                 raise CommandError("A worker is scanning this dataset already.")
