@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from datasets.access import Visitor
 from datasets.models import Alarm, Dataset
+from datasets.stewarding import addresses_of
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ def mail_alarms() -> int:
 
 def _send(alarm: Alarm) -> int:
     dataset = alarm.version.dataset
-    to = sorted({*dataset.stewards.values_list("email", flat=True)} - {""}) or [dataset.contact]
+    to = sorted(addresses_of(dataset)) or [dataset.contact]
     if not any(to):
         logger.warning("an alarm has nobody to be mailed to", extra={"alarm": alarm.pk, "dataset": str(dataset.pk)})
         return 0

@@ -16,7 +16,22 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from datasets import checking, dois, editing_api, files, granting, ingesting, manifests, publishing, registering, search, series, series_api
+from datasets import (
+    bin_api,
+    checking,
+    deleting,
+    dois,
+    editing_api,
+    files,
+    granting,
+    ingesting,
+    manifests,
+    publishing,
+    registering,
+    search,
+    series,
+    series_api,
+)
 from datasets.access import check_curator, check_may_list, decide
 from datasets.bounding import bounded
 from datasets.differences import changes, count_changes
@@ -124,6 +139,12 @@ class DatasetView(APIView):
                 series.put(dataset, user=request.user, series=placed[0])
             dataset = registering.describe(dataset, user=request.user, revision=editing_api.asked_revision(request), **given)
         return Response(DatasetSerializer(dataset).data)
+
+    def delete(self, request: Request, slug: str) -> Response:
+        """Put a dataset that was never published in the bin, for 30 days; `name` (query) repeats its slug. 409 for what was published."""
+        dataset = find_dataset(request.user, slug)
+        gone = deleting.delete(dataset, user=request.user, name=request.query_params.get("name", ""))
+        return Response(bin_api.as_deleted(gone))
 
 
 class VersionsView(APIView):

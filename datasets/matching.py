@@ -16,6 +16,7 @@ from datasets.models import Dataset, FacetValue
 from datasets.searchquery import SearchQuery
 
 LISTED = "d.published_at is not null and d.withdrawn_at is null"
+THERE = "d.deleted_at is null"
 LAST_WORD = re.compile(r"(?:^|(?<=\s))([^\W_]{2,})$")
 # What is covered by one day alone starts and ends in its year.
 FIRST_YEAR = "extract(year from coalesce(d.temporal_start, d.temporal_end))"
@@ -85,7 +86,7 @@ def rows(sql: str, parameters: Mapping[str, Any]) -> list[Any]:
 def _visible(user: Visitor) -> tuple[str, str, dict[str, Any]]:
     """(condition of what she may see, condition of those of them that are not listed, parameters)."""
     if getattr(user, "is_operator", False):
-        return "true", f"not ({LISTED})", {}
+        return THERE, f"not ({LISTED}) and {THERE}", {}
     if not getattr(user, "is_steward", False):
         return LISTED, "false", {}
     unlisted = Q(published_at=None) | Q(withdrawn_at__isnull=False)

@@ -32,7 +32,7 @@ def register(*, user: Visitor, slug: str, title: str, **description: Any) -> Ver
     """
     check_may_register(user)
     is_slug = bool(SLUG.fullmatch(slug)) and len(slug) <= 80
-    if is_slug and Dataset.objects.filter(slug=slug).exists():
+    if is_slug and Dataset.with_bin.filter(slug=slug).exists():
         raise ConflictError(f"There is a dataset {slug} already.", fields={"slug": ["In use."]})
     now = timezone.now()
     dataset = Dataset(slug=slug, title=title, created_at=now, listed_at=now)
@@ -155,7 +155,7 @@ def check_place_is_free(location: Location, user: Visitor) -> None:
     ):
         raise ConflictError(fields={"base_path": ["A published version lies above and is open to be read: put the draft beside it."]})
     others = overlapping.exclude(version__dataset_id=location.version.dataset_id)
-    if others.exclude(version__dataset__in=Dataset.objects.curated_by(user)).exists():
+    if others.exclude(version__dataset__in=Dataset.with_bin.curated_by(user)).exists():
         raise ConflictError(fields={"base_path": ["Another dataset lies there, and you do not curate it."]})
 
 

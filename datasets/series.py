@@ -179,8 +179,8 @@ def delete(series: Series, *, user: Visitor) -> None:
     _lock()
     if n_series := series.children.count():
         raise ConflictError(f"{n_series} series hang below it: move or delete them first.")
-    if n_datasets := Dataset.objects.filter(series=series).count():
-        raise ConflictError(f"{n_datasets} datasets are in it, drafts counted: move them first.")
+    if n_datasets := Dataset.with_bin.filter(series=series).count():
+        raise ConflictError(f"{n_datasets} datasets are in it, drafts and the bin counted: move them first.")
     _write(series, "deleted", user)
     series.delete()
 

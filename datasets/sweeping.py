@@ -1,5 +1,5 @@
 """What is due in the catalogue, every few seconds: scans that wait for a worker or whose worker is gone, embargoes that end,
-rescans by the calendar, mails of alarms.
+rescans by the calendar, mails of alarms, what lay in the bin long enough.
 """
 
 import logging
@@ -7,7 +7,7 @@ import logging
 from celery import current_app, shared_task
 from django.utils import timezone
 
-from datasets import alarming, dois, fixity, protecting, watching
+from datasets import alarming, deleting, dois, fixity, protecting, watching
 from datasets.models import ScanRun
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,7 @@ def sweep() -> int:
     protecting.lift_ended()
     watching.request_due_rescans()
     alarming.mail_alarms()
+    deleting.remove_due()
     due = list(ScanRun.objects.working().due(timezone.now()).values_list("pk", flat=True)[:100])
     for scan_id in due:
         current_app.send_task(INGEST_TASK, args=[scan_id], queue="catalogue", expires=60)

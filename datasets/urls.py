@@ -3,6 +3,7 @@
 from django.urls import path
 
 from datasets import (
+    bin_pages,
     browsing_pages,
     damage_pages,
     description_pages,
@@ -58,6 +59,9 @@ urlpatterns = [
     path("steward/datasets/<slug:slug>/who-can-see/", seeing_pages.who_can_see, name="who-can-see"),
     path("steward/datasets/<slug:slug>/scan-progress/", steward_pages.scan_progress, name="scan-progress"),
     path("steward/datasets/<slug:slug>/describe/", description_pages.describe, name="describe"),
+    path("steward/bin/", bin_pages.show_bin, name="bin"),
+    path("steward/bin/<slug:slug>/restore/", bin_pages.restore, name="restore"),
+    path("steward/datasets/<slug:slug>/delete/", bin_pages.delete, name="delete"),
     path("steward/datasets/<slug:slug>/edit-lock/", editing_pages.hold, name="edit-lock"),
     path("steward/datasets/<slug:slug>/autosave/", editing_pages.autosave, name="autosave"),
     path("steward/datasets/<slug:slug>/discard-typed/", editing_pages.discard, name="discard-typed"),

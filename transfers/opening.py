@@ -60,7 +60,7 @@ def _closed_to(principal_type: str) -> QuerySet[Dataset]:
     open_to_them = Dataset.objects.readable_in_place(timezone.now())
     if principal_type == PRINCIPAL_TYPES[AccessPolicy.PUBLIC]:
         open_to_them = open_to_them.filter(access_policy=AccessPolicy.PUBLIC)
-    return Dataset.objects.exclude(pk__in=open_to_them.values("pk"))
+    return Dataset.with_bin.exclude(pk__in=open_to_them.values("pk"))
 
 
 def open_dataset(dataset: Dataset) -> None:

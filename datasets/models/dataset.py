@@ -75,6 +75,16 @@ class DatasetQuerySet(models.QuerySet["Dataset"]):
         return self.filter(listed | _has_steward(user)) if getattr(user, "is_steward", False) else self.filter(listed)
 
 
+AnyDatasetManager = models.Manager.from_queryset(DatasetQuerySet)
+
+
+class DatasetManager(AnyDatasetManager["Dataset"]):
+    """The datasets that there are: what lies in the bin is hidden from every list, search, count and address at once."""
+
+    def get_queryset(self) -> DatasetQuerySet:
+        return DatasetQuerySet(self.model, using=self._db).filter(deleted_at=None)
+
+
 def _has_steward(user: Any) -> Q:
     """Datasets that name her as a steward, and those of the series that do."""
     links = Dataset.stewards.through.objects.filter(dataset_id=OuterRef("pk"), user_id__in=list(user.identity_ids))
@@ -140,6 +150,8 @@ class Dataset(models.Model):
     revision = models.PositiveIntegerField(default=1, db_default=1, editable=False, help_text="Counts the changes of the description")
     published_at = models.DateTimeField(null=True, blank=True, editable=False)
     withdrawn_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="Its current version was withdrawn then")
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="In the bin since then; deleting.py ends it")
+    deleted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, editable=False, related_name="+")
 
     # The catalogue row: copies that `indexing.py` alone writes, in the transaction that changes what they copy.
     listed_at = models.DateTimeField(editable=False)
@@ -155,7 +167,8 @@ class Dataset(models.Model):
     search_vector = SearchVectorField(null=True, editable=False)
     search_terms = ArrayField(models.TextField(), default=list, editable=False)
 
-    objects = DatasetQuerySet.as_manager()
+    objects = DatasetManager()
+    with_bin = DatasetQuerySet.as_manager()
 
     class Meta:
         indexes = [
@@ -166,6 +179,7 @@ class Dataset(models.Model):
             models.Index(fields=["title", "id"], name="dataset_by_title"),
             models.Index(fields=["size_bytes", "id"], name="dataset_by_size"),
             models.Index(fields=["series", "title", "id"], name="dataset_of_series"),
+            models.Index(fields=["deleted_at", "id"], condition=Q(deleted_at__isnull=False), name="dataset_bin"),
             models.Index(fields=["updated_at", "id"], condition=Q(published_at__isnull=False), name="dataset_harvest"),
         ]
         constraints = [
@@ -191,6 +205,7 @@ class Dataset(models.Model):
                 condition=Q(temporal_end=None) | Q(temporal_start=None) | Q(temporal_end__gte=F("temporal_start")),
                 violation_error_message="The end lies before the start.",
             ),
+            models.CheckConstraint(name="dataset_published_stays", condition=Q(deleted_at=None) | Q(published_at=None)),
             models.CheckConstraint(name="dataset_access_policy_known", condition=Q(access_policy__in=AccessPolicy.values)),
             models.CheckConstraint(name="dataset_classification_known", condition=Q(classification__in=Classification.values)),
             models.CheckConstraint(

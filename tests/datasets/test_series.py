@@ -76,7 +76,7 @@ def test_only_an_empty_series_is_deleted(tree, draft, ben, dee):
         series.delete(tree["ocean"], user=dee)
     dataset = draft().dataset
     series.put(dataset, user=dee, series=tree["ice"])
-    with pytest.raises(ConflictError, match="1 datasets are in it, drafts counted"):
+    with pytest.raises(ConflictError, match="1 datasets are in it, drafts and the bin counted"):
         series.delete(tree["ice"], user=dee)
     with pytest.raises(ProtectedError):
         tree["ice"].delete()

@@ -32,6 +32,7 @@ WHO = ("nobody", "cy", "ada", "ben", "dee")
 
 DATASET = "api/v1/^datasets/(?P<slug>[a-z0-9-]+)"
 HTTPS = "datasets/<slug:slug>/versions/<int:number>/https/"
+BIN = "api/v1/^deleted-datasets/(?P<slug>[a-z0-9-]+)"
 SERIES = "api/v1/^series/(?P<slug>[a-z0-9-]+)"
 VERSION = DATASET + "/versions/(?P<number>[0-9]{1,9})"
 LOCATION = VERSION + "/locations/(?P<location_id>[0-9]{1,18})"
@@ -150,6 +151,10 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     (VERSION + "/damage/?$", "GET", "/api/v1/datasets/closed/versions/1/damage/", (200, 200, 200, 200, 200)),
     (DATASET + "/watch/?$", "GET", "/api/v1/datasets/open/watch/", (401, 403, 403, 200, 200)),
     (DATASET + "/watch/?$", "PATCH", "/api/v1/datasets/draft/watch/", (401, 404, 404, 200, 200)),
+    (DATASET + "/?$", "DELETE", "/api/v1/datasets/open/", (401, 403, 403, 409, 409)),
+    (DATASET + "/?$", "DELETE", "/api/v1/datasets/draft/", (401, 404, 404, 400, 400)),
+    ("api/v1/^deleted-datasets/?$", "GET", "/api/v1/deleted-datasets/", (401, 403, 403, 200, 200)),
+    (BIN + "/restoration/?$", "POST", "/api/v1/deleted-datasets/draft/restoration/", (401, 403, 403, 404, 404)),
     (DATASET + "/edit-lock/?$", "GET", "/api/v1/datasets/open/edit-lock/", (401, 403, 403, 200, 200)),
     (DATASET + "/edit-lock/?$", "GET", "/api/v1/datasets/draft/edit-lock/", (401, 404, 404, 200, 200)),
     (DATASET + "/edit-lock/?$", "PUT", "/api/v1/datasets/open/edit-lock/", (401, 403, 403, 200, 200)),
@@ -271,6 +276,12 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("steward/datasets/<slug:slug>/describe/", "POST", "/steward/datasets/draft/describe/", (302, 404, 404, 302, 302)),
     ("steward/datasets/<slug:slug>/<slug:act>/", "POST", "/steward/datasets/open/publish/", (302, 403, 403, 400, 400)),
     ("steward/datasets/<slug:slug>/<slug:act>/", "POST", "/steward/datasets/draft/publish/", (302, 404, 404, 302, 302)),
+    ("steward/bin/", "GET", "/steward/bin/", (302, 403, 403, 200, 200)),
+    ("steward/bin/<slug:slug>/restore/", "POST", "/steward/bin/draft/restore/", (302, 403, 403, 404, 404)),
+    ("steward/datasets/<slug:slug>/delete/", "GET", "/steward/datasets/open/delete/", (302, 403, 403, 200, 200)),
+    ("steward/datasets/<slug:slug>/delete/", "GET", "/steward/datasets/draft/delete/", (302, 404, 404, 200, 200)),
+    ("steward/datasets/<slug:slug>/delete/", "POST", "/steward/datasets/draft/delete/", (302, 404, 404, 400, 400)),
+    ("steward/datasets/<slug:slug>/delete/", "POST", "/steward/datasets/open/delete/", (302, 403, 403, 409, 409)),
     ("steward/datasets/<slug:slug>/edit-lock/", "POST", "/steward/datasets/open/edit-lock/", (302, 403, 403, 302, 302)),
     ("steward/datasets/<slug:slug>/edit-lock/", "POST", "/steward/datasets/draft/edit-lock/", (302, 404, 404, 302, 302)),
     ("steward/datasets/<slug:slug>/autosave/", "POST", "/steward/datasets/open/autosave/", (302, 403, 403, 200, 200)),
