@@ -31,6 +31,7 @@ ODD_TEXTS = (
 ODD_VALUES = (None, True, False, 0, -1, 2**31, 2**63, 2**200, 1.5, -0.0, math.inf, math.nan, [], [None], {}, {"x": {}}, [[[[]]]])
 texts = st.sampled_from(ODD_TEXTS) | st.text(max_size=20)
 odd = st.sampled_from(ODD_VALUES) | texts | st.lists(texts, max_size=3) | st.dictionaries(texts, texts, max_size=2)
+TIMERS = "524230d7-ea86-4a52-8312-86065a9e0417"
 QUERIES = (
     "filter orderby limit offset path show_hidden marker next_token max_results last_key local_user fields filter_scope filter_fulltext"
     " filter_owner_id filter_host_endpoint filter_entity_type filter_non_functional filter_status filter_task_id filter_endpoint"
@@ -43,6 +44,12 @@ FORMS = (
     "grant_type code redirect_uri code_verifier refresh_token scope token include client_id client_secret access_type state form_token"
     " identity next query person decision consent"
 )
+FITTING = (
+    ("/v0.10/", "transfer.api.globus.org"), ("/v2/bookmarks", "transfer.api.globus.org"), ("/v2/timer", TIMERS), ("/jobs", TIMERS),
+    ("/v2/api/", "auth.globus.org"), ("/v2/oauth2/userinfo", "auth.globus.org"), ("/v2/oauth2/", "basic"), ("/v2/web/", "browser"),
+    ("/v2/", "groups.api.globus.org"), ("/v1/", "search.api.globus.org"), ("/dtn/", "node"), ("/", "browser"),
+)  # fmt: skip
+"""Whose token a route wants, by the start of its path: the first that fits."""
 GRANTS = ("authorization_code", "refresh_token", "client_credentials", "urn:globus:auth:grant_type:dependent_token", "password")
 
 
@@ -106,10 +113,14 @@ class Surface:
         query = draw(st.lists(st.tuples(st.sampled_from(QUERIES.split()), surface.values() | texts), max_size=4))
         parts = [f"{name}={quote(value.encode('utf-8', 'surrogatepass'), safe='')}" for name, value in query]
         content, content_type = draw(surface.bodies(route.path_format)) if method in {"POST", "PUT", "PATCH"} else (b"", "")
-        token = draw(
-            st.sampled_from([*surface.tokens.values()]) | st.sampled_from([None, "Bearer", "Bearer é", "Basic", "Basic !!", "Basic eA=="])
-        )
+        token = draw(surface.bearers(api, path))
         return Call(api, method, path + ("?" + "&".join(parts) if parts else ""), token, content, content_type)
+
+    def bearers(self, api: str, path: str) -> st.SearchStrategy[str | None]:
+        """Three times in four the token that the route wants, so that what is asked is looked at; else another one, an odd one, none."""
+        name = "manager" if api == "gcs" else next(name for start, name in FITTING if path.startswith(start))
+        other = st.sampled_from([*self.tokens.values()]) | st.sampled_from([None, "Bearer", "Bearer é", "Basic", "Basic !!", "Basic eA=="])
+        return st.sampled_from([True, True, True, False]).flatmap(lambda fits: st.just(self.tokens[name]) if fits else other)
 
     def _calls(self, api: str, route: Route) -> st.SearchStrategy[Call]:
         return Surface._draw(self, api, route)

@@ -3,7 +3,7 @@
 import sqlite3
 
 import pytest
-from globus_sdk import ConfidentialAppAuthClient, NativeAppAuthClient, TransferData
+from globus_sdk import AccessTokenAuthorizer, ConfidentialAppAuthClient, NativeAppAuthClient, TransferClient, TransferData
 from globus_sdk.scopes import GCSCollectionScopes, TransferScopes
 
 from tests.services.localglobus.transfer.conftest import folder, running_sites, sites, wait_until
@@ -32,13 +32,18 @@ def test_what_opens_something_is_stored_as_a_hash_only(sites, folder):
         code = browser.authorize(portal.oauth2_get_authorize_url(), "ada@")["code"]
         cookies = [cookie.value for cookie in browser.cookies.jar]
     ada = portal.oauth2_exchange_code_for_tokens(code).by_resource_server["transfer.api.globus.org"]
-    https = sites.globus.client("demo").oauth2_client_credentials_tokens(str(GCSCollectionScopes(sites.collection("share")).https))
+    share = sites.collection("share")
+    https = sites.globus.client("demo").oauth2_client_credentials_tokens(str(GCSCollectionScopes(share).https))
     made = NativeAppAuthClient(CLI_TEMPLATE).create_native_app_instance(CLI_TEMPLATE, "mine").data["included"]["client_credential"]
     own = ConfidentialAppAuthClient(made["client"], made["secret"]).oauth2_client_credentials_tokens(str(TransferScopes.all))
     (folder / "a").write_text("a")
-    assert sites.fetch("demo", sites.collection("share"), f"/{folder.name}/a").status_code == 200
+    with sites.node_client("archive") as node:  # each of them opens something, so that it passes wherever it could be written down
+        assert node.get(f"/{share}/{folder.name}/a", headers={"Authorization": f"Bearer {https['access_token']}"}).status_code == 200
+    for token in (ada["access_token"], own["access_token"]):
+        assert TransferClient(authorizer=AccessTokenAuthorizer(token)).get_endpoint(sites.collection("archive")).http_status == 200
+    refreshed = portal.oauth2_refresh_token(ada["refresh_token"]).by_resource_server["transfer.api.globus.org"]
     copy(sites, folder)
-    known = [code, ada["access_token"], ada["refresh_token"], https["access_token"], made["secret"], own["access_token"]]
+    known = [code, made["secret"], *(held["access_token"] for held in (ada, refreshed, https, own)), ada["refresh_token"]]
     assert all(len(word) > 20 for word in known)
     found = [(word[:6], path) for path, content in everything_written(sites) for word in known if word.encode() in content]
     assert found == []
