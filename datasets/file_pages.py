@@ -15,7 +15,7 @@ from datasets.bounding import bounded
 from datasets.errors import InvalidError, NotFoundError
 from datasets.filters import BOUNDS, FileFilter
 from datasets.models import Dataset, Version
-from datasets.pages import Chip, dataset_and_version, https_route, route
+from datasets.showing import Chip, dataset_and_version, https_route, route
 
 FILES_ON_A_PAGE = 100
 

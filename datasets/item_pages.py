@@ -21,7 +21,7 @@ from datasets.itemfilters import RANGED, ItemFilter, columns_of
 from datasets.items_api import lines_of
 from datasets.itemvalues import value_text
 from datasets.models import ColumnKind, Dataset, ItemColumn, Version
-from datasets.pages import Chip, dataset_and_version, https_route, route
+from datasets.showing import Chip, dataset_and_version, https_route, route
 
 ITEMS_ON_A_PAGE = 50
 BLANK_ROWS = 3

@@ -1,19 +1,15 @@
 """The public pages of the catalogue: results, a dataset, its changes, a question to its stewards. GET shows, POST calls one verb."""
 
-import re
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import Prefetch, prefetch_related_objects
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
-from markupsafe import Markup, escape
 
 from datasets import differences, files, machine_pages, search
 from datasets.access import check_may_list, decide, is_curator, may_list
@@ -23,27 +19,17 @@ from datasets.entries import words_apart
 from datasets.errors import InvalidError, NotFoundError
 from datasets.finding import find_dataset
 from datasets.identifiers import licence_words, resolution_words
-from datasets.items import having_items
-from datasets.models import Dataset, Version
+from datasets.models import Dataset
 from datasets.searchquery import FACETS, SORTS, SearchQuery
 from datasets.series import lineage_of
+from datasets.showing import Chip, dataset_and_version, https_route, marked, remember, route
 from datasets.snapshots import description_changes
 from datasets.terms import current_terms
 
 TITLES = {name: name.capitalize() for name in FACETS}
 CHANGES_ON_A_PAGE = 200
-VIEWED, MOST_VIEWED = "causeway_viewed", 6
-SLUG = re.compile(r"[a-z0-9-]{1,80}")
 FIRST_YEAR, LAST_YEAR = 1850, 2100
 VALUES_SHOWN = 10
-
-
-@dataclass(frozen=True)
-class Chip:
-    """An active filter and the address of the search without it."""
-
-    words: str
-    remove_url: str
 
 
 @require_safe
@@ -136,31 +122,6 @@ def ask(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "pages/ask.html", context, status=400 if errors else 200)
 
 
-def route(name: str, *args: Any) -> str:
-    """The address of a page of another app; empty where this installation lacks it."""
-    try:
-        return reverse(name, args=args)
-    except NoReverseMatch:
-        return ""
-
-
-def marked(excerpt: str) -> Markup:
-    """An excerpt as markup, with the matching words in <mark>."""
-    return Markup(escape(excerpt).replace(search.MARK_START, Markup("<mark>")).replace(search.MARK_END, Markup("</mark>")))  # noqa: S704  (escaped)
-
-
-def remember(request: HttpRequest, answer: HttpResponseBase, slug: str) -> HttpResponseBase:
-    """The browser keeps which datasets it showed last; nobody else does."""
-    slugs = [slug, *(one for one in viewed(request) if one != slug)][:MOST_VIEWED]
-    answer.set_cookie(VIEWED, "/".join(slugs), max_age=90 * 86_400, httponly=True, samesite="Lax", secure=request.is_secure())
-    return answer
-
-
-def viewed(request: HttpRequest) -> list[str]:
-    """The slugs of the datasets that this browser showed last, newest first."""
-    return [slug for slug in request.COOKIES.get(VIEWED, "").split("/") if SLUG.fullmatch(slug)][:MOST_VIEWED]
-
-
 @require_safe
 def list_changes(request: HttpRequest, slug: str) -> HttpResponse:
     """`pages/changes.html`: what differs between two versions, in the description and in the files. Query: `from`, `to`, `after`."""
@@ -189,32 +150,6 @@ def list_changes(request: HttpRequest, slug: str) -> HttpResponse:
         "is_first": not request.GET.get("after"),
     }
     return render(request, "pages/changes.html", context)
-
-
-def dataset_and_version(request: HttpRequest, slug: str) -> tuple[Dataset, list[Version], Version | None]:
-    """The dataset, its visible versions, and the one that `version` names: by default the current one, else the newest visible."""
-    found = find_dataset(request.user, slug)
-    visible = (
-        having_items(Version.objects.visible_to(request.user)).filter(dataset=found).select_related("doi").prefetch_related("locations")
-    )
-    prefetch_related_objects([found], "creators", "subjects", "variables", "stewards", Prefetch("versions", visible))
-    versions = list(found.versions.all())
-    for version in versions:
-        version.dataset = found
-    number = request.GET.get("version", "")
-    if not number:
-        return found, versions, next((version for version in versions if not version.is_draft), versions[0] if versions else None)
-    for version in versions:
-        if str(version.number) == number:
-            return found, versions, version
-    raise NotFoundError(f"There is no version {number[:20]} of this dataset that you may see.")
-
-
-def https_route(dataset: Dataset, version: Version | None) -> str:
-    """Where links to single files lead; none for restricted datasets, whose files only shares give out."""
-    if version is None or version.is_draft or not dataset.is_read_in_place:
-        return ""
-    return route("transfers:https", dataset.slug, version.number)
 
 
 def _unreadable(dataset: Dataset) -> list[str]:

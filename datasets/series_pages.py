@@ -18,8 +18,8 @@ from datasets.access import check_staff
 from datasets.errors import ConflictError, InvalidError, NotFoundError
 from datasets.finding import whole_number
 from datasets.models import Dataset, PrincipalType, Series
-from datasets.pages import marked
 from datasets.searchquery import SearchQuery
+from datasets.showing import marked
 
 SERIES_ON_A_PAGE = 50
 DATASETS_ON_A_PAGE = 20

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from datasets.addresses import is_local, local_or_home
 from datasets.errors import ForbiddenError
 from datasets.models import Dataset
-from datasets.pages import viewed
+from datasets.showing import viewed
 from portal import auth, health, mails, signin
 from transfers import tokens
 
