@@ -2,7 +2,7 @@
 
 from django.urls import re_path
 
-from datasets import access_api, api, bin_api, editing_api, items_api, locations_api, scans_api, series_api
+from datasets import access_api, api, bin_api, editing_api, items_api, locations_api, scans_api, series_api, waiting_api
 
 app_name = "datasets-api"
 
@@ -20,6 +20,7 @@ urlpatterns = [
     re_path(SERIES + r"/stewards/(?P<steward_id>[0-9]{1,18})/?$", series_api.SeriesStewardView.as_view(), name="series-steward"),
     re_path(r"^suggestions/?$", api.SuggestionsView.as_view(), name="suggestions"),
     re_path(DATASET + r"/?$", api.DatasetView.as_view(), name="dataset"),
+    re_path(r"^waiting/?$", waiting_api.WaitingView.as_view(), name="waiting"),
     re_path(r"^deleted-datasets/?$", bin_api.BinView.as_view(), name="bin"),
     re_path(r"^deleted-datasets/(?P<slug>[a-z0-9-]+)/restoration/?$", bin_api.RestorationView.as_view(), name="restoration"),
     re_path(DATASET + r"/edit-lock/?$", editing_api.EditLockView.as_view(), name="edit-lock"),

@@ -27,6 +27,7 @@ from datasets import (
     registering,
     series_pages,
     terms,
+    waiting,
 )
 from datasets.access import check_curator, check_staff
 from datasets.errors import ConflictError, InvalidError, NotFoundError
@@ -46,7 +47,7 @@ POLL_S = 2
 @login_required
 @require_safe
 def steward(request: HttpRequest) -> HttpResponse:
-    """`pages/steward_list.html`: `datasets` (with newest version and scan), `next_url`. Query: `after` (slug)."""
+    """`pages/steward_list.html`: `rows` (dataset, newest version, scan), `next_url`, `waiting`. Query: `after` (slug)."""
     check_staff(request.user)
     newest = Prefetch("versions", Version.objects.prefetch_related(Prefetch("scans", ScanRun.objects.order_by("-asked_at"))))
     found = Dataset.objects.curated_by(request.user).filter(slug__gt=request.GET.get("after", "")).order_by("slug").prefetch_related(newest)
@@ -56,7 +57,8 @@ def steward(request: HttpRequest) -> HttpResponse:
     for dataset in rows[:DATASETS_ON_A_PAGE]:
         version = next(iter(dataset.versions.all()), None)
         shown.append((dataset, version, next(iter(version.scans.all()), None) if version else None))
-    return render(request, "pages/steward_list.html", {"rows": shown, "next_url": next_url, "alarms": alarming.alarms_of(request.user)})
+    context = {"rows": shown, "next_url": next_url, "alarms": alarming.alarms_of(request.user), "waiting": waiting.queues_of(request.user)}
+    return render(request, "pages/steward_list.html", context)
 
 
 @never_cache

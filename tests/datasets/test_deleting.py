@@ -30,6 +30,7 @@ def lay(dataset, days):
     Dataset.with_bin.filter(pk=dataset.pk).update(deleted_at=timezone.now() - dt.timedelta(days=days))
 
 
+@pytest.mark.long
 def test_what_is_deleted_is_gone_for_everybody_at_once(draft, ben, dee, browser):
     dataset = draft().dataset
     assert found(dee) == found(ben) == (1, 1, [1])
@@ -50,6 +51,7 @@ def test_what_is_deleted_is_gone_for_everybody_at_once(draft, ben, dee, browser)
     assert not Dataset.objects.exists()
 
 
+@pytest.mark.long
 def test_it_comes_back_whole(draft, ben, browser, disk):
     version = draft(files={"/a.nc": "a", "/b/c.nc": "c"}, subjects=["Sea"], creators=[{"name": "Ada"}])
     before = browser(ben).get("/api/v1/datasets/sea/").json()
@@ -92,6 +94,7 @@ def test_its_name_and_its_place_stay_taken(draft, ben, dee):
     assert registering.place(other, user=ben, collection_id=COLLECTION, base_path="/sea/"), "as beside any other dataset of hers"
 
 
+@pytest.mark.long
 def test_what_is_in_use_or_was_published_is_not_deleted(draft, published, ben, dee, cy):
     dataset = published("ocean").dataset
     with pytest.raises(ConflictError, match="Withdraw its versions instead"):
@@ -117,6 +120,7 @@ def test_what_is_in_use_or_was_published_is_not_deleted(draft, published, ben, d
         deleting.delete(version.dataset, user=ben, name="sea")
 
 
+@pytest.mark.long
 def test_the_sweep_removes_it_after_thirty_days_and_not_before(draft, ben, browser):
     version = draft(files={"/a.nc": "a", "/b/c/d.nc": "d"})
     draft("lake")
@@ -136,6 +140,7 @@ def test_the_sweep_removes_it_after_thirty_days_and_not_before(draft, ben, brows
     assert registering.register(user=ben, slug="sea", title="A new sea").number == 1
 
 
+@pytest.mark.long
 def test_a_steward_deletes_and_restores_in_the_browser(draft, ben, browser):
     draft()
     client = browser(ben)
@@ -152,6 +157,7 @@ def test_a_steward_deletes_and_restores_in_the_browser(draft, ben, browser):
     assert "Withdraw its versions on the desk" not in page(client.get("/steward/datasets/sea/delete/"))
 
 
+@pytest.mark.long
 def test_the_api_deletes_lists_and_restores(draft, published, ben, browser):
     draft()
     published("ocean")

@@ -77,6 +77,7 @@ def test_nobody_describes_or_publishes_beside_the_holder(sea, ben, dee):
     assert registering.describe(sea, user=ben, title="Ben's").title == "Ben's"
 
 
+@pytest.mark.long
 def test_the_desk_takes_the_lock_and_the_second_sees_who_has_it(sea, ben, dee, browser):
     assert browser(ben).post(LOCK)["Location"] == DESCRIBE
     assert "You edit this" in page(browser(ben).get(DESCRIBE))
@@ -93,6 +94,7 @@ def test_looking_at_the_form_changes_nothing(sea, ben, browser):
     assert not Editing.objects.exists()
 
 
+@pytest.mark.long
 def test_the_second_is_refused_with_the_remedy_and_loses_nothing(sea, ben, dee, browser):
     second = opened(browser(dee), title="The sea of Dee", abstract="Dee wrote long.")
     locking.take(sea, user=ben)
@@ -150,6 +152,7 @@ def test_autosave_saves_what_is_right_and_keeps_what_is_wrong(sea, ben, browser)
     assert "You had typed this" not in page(client.get(DESCRIBE))
 
 
+@pytest.mark.long
 def test_saving_after_an_autosave_that_the_page_did_not_hear_of(sea, ben, dee, browser):
     typed = opened(browser(ben), title="One")
     page(browser(ben).post(AUTOSAVE, typed, headers=LIVE))
@@ -158,6 +161,7 @@ def test_saving_after_an_autosave_that_the_page_did_not_hear_of(sea, ben, dee, b
     assert browser(ben).post(DESCRIBE, {**opened(browser(ben)), "revision": typed["revision"]}).status_code == 412, "to another form it is"
 
 
+@pytest.mark.long
 def test_autosave_of_what_is_published_tells_nobody(published, ben, ada, browser):
     dataset = published("sea", abstract="As it was.").dataset
     client = browser(ben)
@@ -207,6 +211,7 @@ def test_without_scripts_the_form_works_as_before(sea, ben, browser):
     assert fresh(sea).title == "Plain"
 
 
+@pytest.mark.long
 def test_the_api_refuses_a_change_of_what_was_not_read(sea, ben, dee, browser):
     client = browser(ben)
     read = client.get("/api/v1/datasets/sea/")

@@ -167,6 +167,7 @@ def test_a_steward_builds_below_her_series_and_not_beside_it(tree, cy, dee):
         series.appoint(tree["climate"], user=cy, principal_type="identity", principal=cy.pk)
 
 
+@pytest.mark.long
 def test_the_page_shows_way_counts_and_datasets_and_searches_below(tree, published, draft, dee, browser):
     for slug, title, one in (("a", "Floes of the north", "ice"), ("b", "Salt", "ocean"), ("c", "Rain", "weather")):
         series.put(published(slug, title=title).dataset, user=dee, series=tree[one])
@@ -188,6 +189,7 @@ def test_the_page_shows_way_counts_and_datasets_and_searches_below(tree, publish
     assert re.search(r"/series/climate/.*/series/ocean/.*/series/ice/.*aria-current", html, re.DOTALL)
 
 
+@pytest.mark.long
 def test_a_series_without_published_datasets_is_for_its_stewards(tree, draft, ben, cy, dee, browser):
     series.put(draft().dataset, user=dee, series=tree["ice"])
     assert browser().get("/series/ice/").status_code == 404
@@ -201,6 +203,7 @@ def test_a_series_without_published_datasets_is_for_its_stewards(tree, draft, be
     assert browser(cy).get("/api/v1/series/ice/").status_code == 404
 
 
+@pytest.mark.long
 def test_datasets_of_a_series_come_by_keyset_pages(tree, published, dee, browser, monkeypatch, django_assert_max_num_queries):
     monkeypatch.setattr("datasets.series_pages.DATASETS_ON_A_PAGE", 2)  # a size: the real one says the same of more rows
     for number in range(5):
@@ -238,6 +241,7 @@ def test_counts_follow_publication_withdrawal_moves_and_deletion(tree, draft, be
     assert listed() == {"ice": 0, "weather": 0}
 
 
+@pytest.mark.long
 def test_search_keeps_to_a_series_with_all_below(tree, published, dee, browser):
     for slug, one in (("a", "ice"), ("b", "ocean"), ("c", "weather"), ("d", None)):
         dataset = published(slug, subjects=["Sea"]).dataset
@@ -293,6 +297,7 @@ def test_questions_reach_the_stewards_of_the_series(tree, published, ada, cy, de
     assert cy.email in mail.outbox[-1].to
 
 
+@pytest.mark.long
 def test_the_tree_is_written_over_the_api(tree, published, ben, dee, browser):
     client = browser(dee)
     published()
@@ -322,6 +327,7 @@ def test_the_tree_is_written_over_the_api(tree, published, ben, dee, browser):
     assert (status, registered["series"]) == (201, "ice")
 
 
+@pytest.mark.long
 def test_a_steward_works_on_the_tree_in_the_browser(tree, draft, ben, dee, browser):
     draft()
     client = browser(dee)

@@ -153,6 +153,7 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     (DATASET + "/watch/?$", "PATCH", "/api/v1/datasets/draft/watch/", (401, 404, 404, 200, 200)),
     (DATASET + "/?$", "DELETE", "/api/v1/datasets/open/", (401, 403, 403, 409, 409)),
     (DATASET + "/?$", "DELETE", "/api/v1/datasets/draft/", (401, 404, 404, 400, 400)),
+    ("api/v1/^waiting/?$", "GET", "/api/v1/waiting/", (401, 403, 403, 200, 200)),
     ("api/v1/^deleted-datasets/?$", "GET", "/api/v1/deleted-datasets/", (401, 403, 403, 200, 200)),
     (BIN + "/restoration/?$", "POST", "/api/v1/deleted-datasets/draft/restoration/", (401, 403, 403, 404, 404)),
     (DATASET + "/edit-lock/?$", "GET", "/api/v1/datasets/open/edit-lock/", (401, 403, 403, 200, 200)),
