@@ -25,6 +25,7 @@ TASK_MODULES = (
     "transfers.reconciling",
     "transfers.sweeping",
     "transfers.analysis.graphs",
+    "transfers.analysis.previews",
     "transfers.analysis.quick_looks",
     "transfers.access.following",
 )

@@ -142,6 +142,28 @@ def inspect(collection_id: UUID, paths: list[str], *, reread: bool = False) -> I
         _call("DELETE", f"/v1/inspections/{job['id']}", token=token)
 
 
+def request_preview(collection_id: UUID, path: str, *, token: str) -> str:
+    """Ask what is to be shown of one file; answers with the id to ask for it by."""
+    asked = {"collection_id": str(collection_id), "paths": [path], "preview": True}
+    return str(_call("POST", "/v1/inspections", token=token, body=asked)["id"])
+
+
+def find_preview(job_id: str, *, token: str) -> dict[str, Any] | None:
+    """What is to be shown (services/graph/previewing.py says its shape); None while it is read.
+
+    Raises NotFoundError when the service does not know it any more, GraphRefusedError with the reason when it could not be read.
+    """
+    answer = _call("GET", f"/v1/inspections/{job_id}", token=token)
+    if answer["status"] == "failed":
+        raise GraphRefusedError("; ".join(str(failure.get("reason")) for failure in answer["failures"]))
+    return dict(answer["files"][0]) if answer["files"] else None
+
+
+def remove_preview(job_id: str, *, token: str) -> None:
+    """Have the service forget it."""
+    _call("DELETE", f"/v1/inspections/{job_id}", token=token)
+
+
 def _follow_inspection(job_id: str, *, token: str, silence_s: float) -> Iterator[Inspected]:
     after, heard_at = 0, time.monotonic()
     while True:

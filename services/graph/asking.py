@@ -45,16 +45,21 @@ def read_graph_request(body: Any) -> dict[str, Any]:
 
 
 def read_inspection_request(body: Any) -> dict[str, Any]:
-    """`{collection_id, paths, reread}`; `reread` (false) reads the bytes for digests alone. Raises InvalidRequestError with `fields`."""
+    """`{collection_id, paths, reread, preview}`: `reread` (false) reads the bytes for digests alone, `preview` (false) what people see.
+
+    Raises InvalidRequestError with `fields`.
+    """
     faults = _Faults()
     body = body if isinstance(body, dict) else {}
     asked = {
         "collection_id": _read_uuid(body.get("collection_id"), "collection_id", faults),
         "paths": _read_paths(body.get("paths"), "paths", faults, most=MOST_INSPECTED),
         "reread": body.get("reread", False),
+        "preview": body.get("preview", False),
     }
-    if not isinstance(asked["reread"], bool):
-        faults.add("reread", "True or false.")
+    for name in ("reread", "preview"):
+        if not isinstance(asked[name], bool):
+            faults.add(name, "True or false.")
     faults.refuse()
     return asked
 

@@ -82,7 +82,7 @@ def describe(dataset: xr.Dataset) -> dict[str, Any]:
     return {
         "variables": [_describe_variable(dataset[name]) for name in names],
         "coordinates": [_describe_variable(dataset.coords[name]) for name in dataset.coords],
-        "attributes": {str(key): _plain(value) for key, value in list(dataset.attrs.items())[:MOST_ATTRIBUTES]},
+        "attributes": {str(key): plain(value) for key, value in list(dataset.attrs.items())[:MOST_ATTRIBUTES]},
         "calendar": first.calendar if first else None,
         "time_start": times.to_civil_iso(first) if first else None,
         "time_end": times.to_civil_iso(last) if last else None,
@@ -114,12 +114,12 @@ def _time_range(dataset: xr.Dataset) -> tuple[Any, Any]:
     return (min(values), max(values)) if values else (None, None)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """An attribute as JSON: numbers stay numbers, long text is cut."""
     if isinstance(value, np.ndarray):
-        return [_plain(item) for item in value.ravel()[:20].tolist()]
+        return [plain(item) for item in value.ravel()[:20].tolist()]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")[:MOST_TEXT]
     if isinstance(value, float) and not np.isfinite(value):

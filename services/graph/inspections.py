@@ -4,7 +4,7 @@ import logging
 import time
 from typing import Any
 
-from services.graph import inspecting
+from services.graph import inspecting, previewing
 from services.graph.authorizing import Caller
 from services.graph.errors import GlobusUnavailableError, GraphServiceError, SourceUnavailableError
 from services.graph.graphs import tokens_for
@@ -59,10 +59,17 @@ def _inspect_claimed(service: Service, job: Job) -> None:
         for number, path in enumerate(job.request["paths"], start=1):
             if number in recorded:
                 continue
-            look = inspecting.reread if job.request.get("reread") else inspecting.inspect
+            look = _look_for(job)
             document = _inspect_one(look, client, server, path, is_last_attempt=job.attempts >= ATTEMPTS)
             service.store.add_inspected(job, number, document)
             service.store.keep(job, due_at=time.time())  # raises when the job was taken away
+
+
+def _look_for(job: Job) -> Any:
+    """What is done with each file of a job."""
+    if job.request.get("preview"):
+        return previewing.preview
+    return inspecting.reread if job.request.get("reread") else inspecting.inspect
 
 
 def _inspect_one(look: Any, client: Any, server: str, path: str, *, is_last_attempt: bool) -> dict[str, Any]:
@@ -72,7 +79,8 @@ def _inspect_one(look: Any, client: Any, server: str, path: str, *, is_last_atte
     except SourceUnavailableError as error:
         if not is_last_attempt:
             raise
-        return {"path": path, "error": error.detail}
+        return {"path": path, "error": error.detail, "kind": "failed", "reason": error.detail}
     except Exception as error:  # a file may be hostile: it says so, and the next one is read
         log.exception("inspecting a file failed")
-        return {"path": path, "error": f"The file cannot be read: {type(error).__name__}."}
+        words = f"The file cannot be read: {type(error).__name__}."
+        return {"path": path, "error": words, "kind": "failed", "reason": words}

@@ -18,13 +18,13 @@ from django.test import Client
 from django.urls import URLResolver, get_resolver
 from django.utils import timezone
 
-from datasets import series
+from datasets import files, series
 from datasets.files import FileQuery
 from datasets.models import SavedSearch, Variable
 from transfers import selecting, sharing
 from transfers.access import asking
-from transfers.analysis.models import AnalysisJob, AnalysisSource, QuickLook
-from transfers.analysis.states import LookStatus
+from transfers.analysis.models import AnalysisJob, AnalysisSource, FilePreview, QuickLook
+from transfers.analysis.states import LookStatus, PreviewStatus
 from transfers.models import GlobusToken
 from transfers.requesting import Wanted
 
@@ -34,6 +34,7 @@ DATASET = "api/v1/^datasets/(?P<slug>[a-z0-9-]+)"
 HTTPS = "datasets/<slug:slug>/versions/<int:number>/https/"
 BIN = "api/v1/^deleted-datasets/(?P<slug>[a-z0-9-]+)"
 SERIES = "api/v1/^series/(?P<slug>[a-z0-9-]+)"
+FILE = "datasets/<slug:slug>/versions/<int:number>/file/"
 VERSION = DATASET + "/versions/(?P<number>[0-9]{1,9})"
 LOCATION = VERSION + "/locations/(?P<location_id>[0-9]{1,18})"
 COLLECTION = "api/v1/^collections/(?P<collection_id>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/?$"
@@ -224,6 +225,18 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("steward/datasets/<slug:slug>/items/", "GET", "/steward/datasets/open/items/", (302, 403, 403, 200, 200)),
     ("steward/datasets/<slug:slug>/items/", "GET", "/steward/datasets/draft/items/", (302, 404, 404, 200, 200)),
     ("steward/datasets/<slug:slug>/items/", "POST", "/steward/datasets/draft/items/", (302, 404, 404, 400, 400)),
+    (FILE, "GET", "/datasets/open/versions/1/file/?path=/one.nc", (200, 200, 200, 200, 200)),
+    (FILE, "GET", "/datasets/open/versions/1/file/?path=/no.nc", (404, 404, 404, 404, 404)),
+    (FILE, "GET", "/datasets/draft/versions/1/file/?path=/one.nc", (404, 404, 404, 200, 200)),
+    (FILE, "GET", "/datasets/closed/versions/1/file/?path=/one.nc", (403, 403, 403, 200, 200)),
+    (FILE, "POST", "/datasets/open/versions/1/file/?path=/one.nc", (302, 302, 302, 302, 302)),
+    (FILE, "POST", "/datasets/closed/versions/1/file/?path=/one.nc", (403, 403, 403, 302, 302)),
+    ("file-previews/<int:preview_id>.png", "GET", "/file-previews/{preview}.png", (403, 403, 403, 200, 200)),
+    (VERSION + "/preview/?$", "GET", "/api/v1/datasets/open/versions/1/preview/?path=/one.nc", (404, 404, 404, 404, 404)),
+    (VERSION + "/preview/?$", "GET", "/api/v1/datasets/closed/versions/1/preview/?path=/one.nc", (403, 403, 403, 200, 200)),
+    (VERSION + "/preview/?$", "POST", "/api/v1/datasets/open/versions/1/preview/?path=/one.nc", (202, 202, 202, 202, 202)),
+    (VERSION + "/preview/?$", "POST", "/api/v1/datasets/closed/versions/1/preview/?path=/one.nc", (403, 403, 403, 202, 202)),
+    (VERSION + "/preview/?$", "POST", "/api/v1/datasets/draft/versions/1/preview/?path=/one.nc", (404, 404, 404, 202, 202)),
     ("datasets/<slug:slug>/files/", "GET", "/datasets/open/files/", (200, 200, 200, 200, 200)),
     ("datasets/<slug:slug>/files/", "GET", "/datasets/draft/files/", (404, 404, 404, 200, 200)),
     ("datasets/<slug:slug>/files/", "GET", "/datasets/closed/files/", (200, 200, 200, 200, 200)),
@@ -385,9 +398,16 @@ def places(people, archive, settings, closed_address) -> dict[str, object]:
     seas = series.create(user=people["dee"], slug="seas", title="Seas")
     series.put(archive["open"].dataset, user=people["dee"], series=seas)
     series.create(user=people["dee"], slug="empty", title="Empty", parent=seas)
+    (closed_file,) = files.iterate(archive["closed"], FileQuery(files=("/one.nc",)))
+    picture = {"kind": "image", "png": "", "width": 1, "height": 1}
+    preview = FilePreview.objects.create(
+        dataset=archive["closed"].dataset, key=closed_file.sha256, collection_id=uuid.uuid4(), collection_path="/one.nc",
+        status=PreviewStatus.READY, document=picture,
+    )  # fmt: skip
     access = asking.request_access(archive["closed"].dataset, user=people["ada"], purpose="A study of seas.")
     saved = SavedSearch.objects.create(user=people["ada"], name="Seas", query="?q=sea")
     return {
+        "preview": preview.pk,
         "access": access.pk,
         "saved": saved.pk,
         "ada": people["ada"].pk,

@@ -7,7 +7,7 @@ from transfers import states
 from transfers.access import states as access_states
 from transfers.access.states import ACCESS_MOVES, AccessStatus
 from transfers.analysis import states as analysis_states
-from transfers.analysis.states import JOB_MOVES, LOOK_MOVES, JobStatus, LookStatus
+from transfers.analysis.states import JOB_MOVES, LOOK_MOVES, PREVIEW_MOVES, JobStatus, LookStatus, PreviewStatus
 from transfers.states import MOVES, Kind, Status
 
 
@@ -30,6 +30,7 @@ def read_drawing(module, title, names):
         (states, "Transfer", Status, MOVES[Kind.TRANSFER]),
         (analysis_states, "Job", JobStatus, JOB_MOVES),
         (analysis_states, "Look", LookStatus, LOOK_MOVES),
+        (analysis_states, "Preview", PreviewStatus, PREVIEW_MOVES),
         (access_states, "Access", AccessStatus, ACCESS_MOVES),
     ],
 )

@@ -1,8 +1,10 @@
-"""Addresses of graphs in the API, with or without a slash at the end."""
+"""Addresses of graphs and previews in the API, with or without a slash at the end."""
 
+from django.urls import re_path
 from rest_framework.routers import SimpleRouter
 
 from transfers.analysis.api import GraphViewSet
+from transfers.analysis.preview_api import PreviewView
 
 app_name = "analysis-api"
 
@@ -10,4 +12,5 @@ router = SimpleRouter()
 router.trailing_slash = "/?"
 router.register("graphs", GraphViewSet, basename="graph")
 
-urlpatterns = router.urls
+PREVIEW = r"^datasets/(?P<slug>[a-z0-9-]+)/versions/(?P<number>[0-9]{1,9})/preview/?$"
+urlpatterns = [*router.urls, re_path(PREVIEW, PreviewView.as_view(), name="preview")]

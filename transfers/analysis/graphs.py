@@ -21,7 +21,7 @@ from django.utils import timezone
 from datasets.errors import InvalidError, NotFoundError, RefusedError, StaleStateError, UnavailableError
 from datasets.models import Version
 from transfers import graph, tokens
-from transfers.analysis import quick_looks
+from transfers.analysis import previews, quick_looks
 from transfers.analysis.choosing import Chosen, choose
 from transfers.analysis.models import AnalysisJob, AnalysisSource
 from transfers.analysis.states import JOB_LIVE, JOB_WITH_RESULTS, ChartKind, JobStatus
@@ -284,7 +284,7 @@ def sweep() -> int:
     for job in AnalysisJob.objects.take_due(now, most=200):
         send_hint(STEPS[JobStatus(job.status)], job.pk)
         n_hints += 1
-    return n_hints + quick_looks.sweep(now)
+    return n_hints + quick_looks.sweep(now) + previews.sweep(now)
 
 
 def resume(job: AnalysisJob) -> None:

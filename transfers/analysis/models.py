@@ -1,4 +1,4 @@
-"""A graph that somebody asked for, the datasets it is of, its timeline; and the quick looks of published datasets.
+"""A graph that somebody asked for, the datasets it is of, its timeline; quick looks of published datasets; previews of files.
 
 How they move and how a worker holds them is written in `datasets.models.moving` and `transfers.models.working`.
 """
@@ -15,7 +15,19 @@ from django.utils import timezone
 from datasets.models import AccessPolicy, Dataset, Version
 from datasets.models.moving import Event
 from datasets.states import Moves
-from transfers.analysis.states import JOB_LIVE, JOB_MOVES, JOB_WITH_RESULTS, JOB_WORKING, LOOK_MOVES, LOOK_WORKING, JobStatus, LookStatus
+from transfers.analysis.states import (
+    JOB_LIVE,
+    JOB_MOVES,
+    JOB_WITH_RESULTS,
+    JOB_WORKING,
+    LOOK_MOVES,
+    LOOK_WORKING,
+    PREVIEW_MOVES,
+    PREVIEW_WORKING,
+    JobStatus,
+    LookStatus,
+    PreviewStatus,
+)
 from transfers.models import GlobusToken
 from transfers.models.working import AskedQuerySet, Working, WorkingQuerySet
 
@@ -168,3 +180,44 @@ class QuickLook(Working):
 
     def write_event(self, **move: Any) -> None:
         """It has no timeline: nobody asked for it."""
+
+
+class FilePreview(Working):
+    """What people are shown of a file, by what it holds: read once for a dataset, whichever of its versions and paths has it."""
+
+    MOVES: ClassVar[Moves] = PREVIEW_MOVES
+    WORKING: ClassVar[frozenset[str]] = PREVIEW_WORKING
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="file_previews")
+    key = models.CharField(max_length=64, help_text="SHA-256 of the file; where that is unknown, of its place, size and time")
+    status = models.CharField(max_length=12, choices=PreviewStatus.choices, default=PreviewStatus.WAITING)
+    asked_at = models.DateTimeField(auto_now_add=True)
+    collection_id = models.UUIDField()
+    collection_path = models.TextField()
+    service_id = models.CharField(max_length=64, blank=True)
+    document = models.JSONField(default=dict, blank=True, help_text="As the graph service says it (services/graph/previewing.py)")
+    reason = models.TextField(blank=True, help_text="Why there is none")
+
+    objects: ClassVar[models.Manager["FilePreview"]] = WorkingQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="filepreview_due"),
+            models.Index(fields=["asked_at"], name="filepreview_asked"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "key"], name="filepreview_once"),
+            models.CheckConstraint(
+                condition=~Q(status__in=sorted(PREVIEW_WORKING)) | Q(due_at__isnull=False), name="filepreview_working_is_due"
+            ),
+            models.CheckConstraint(condition=~Q(status=PreviewStatus.READY) | ~Q(document={}), name="filepreview_ready_has_document"),
+            models.CheckConstraint(
+                condition=~Q(status__in=["failed", "unsupported"]) | ~Q(reason=""), name="filepreview_failed_has_reason"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"preview of {self.collection_path}"
+
+    def write_event(self, **move: Any) -> None:
+        """It has no timeline: its words say all."""

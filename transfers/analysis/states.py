@@ -1,4 +1,4 @@
-"""The states of an analysis job and of a quick look, and the moves between them.
+"""The states of an analysis job, of a quick look and of a preview, and the moves between them.
 
 An *analysis job* is a graph that a person asked for, drawn by the graph service with her token:
 
@@ -17,7 +17,16 @@ A *quick look* is a chart of a published variable, drawn once with the portal's 
     DRAWING -> WAITING, EMPTY
     WAITING -> EMPTY
 
-A test compares these drawings with `JOB_MOVES` and `LOOK_MOVES`. The only writer of a status is `move_to` (`datasets.models.moving`).
+A *preview* is what a person is shown of one file, read near the data with the portal's own token:
+
+    Preview:
+    WAITING -> READING -> READY
+    READING -> UNSUPPORTED, FAILED, WAITING
+    WAITING -> FAILED
+    FAILED -> WAITING
+
+A test compares these drawings with `JOB_MOVES`, `LOOK_MOVES` and `PREVIEW_MOVES`.
+The only writer of a status is `move_to` (`datasets.models.moving`).
 """
 
 from django.db.models import TextChoices
@@ -43,13 +52,21 @@ class LookStatus(TextChoices):
     EMPTY = "empty", "Cannot be drawn"
 
 
+class PreviewStatus(TextChoices):
+    WAITING = "waiting", "Waiting to be read"
+    READING = "reading", "Being read"
+    READY = "ready", "Ready"
+    UNSUPPORTED = "unsupported", "No preview for this format"
+    FAILED = "failed", "Could not be read"
+
+
 class ChartKind(TextChoices):
     SERIES = "series", "Time series"
     MAP = "map", "Map"
     BOX = "box", "Box plot by month"
 
 
-J, L = JobStatus, LookStatus
+J, L, P = JobStatus, LookStatus, PreviewStatus
 
 JOB_MOVES: Moves = {
     J.QUEUED: frozenset({J.RUNNING, J.FAILED, J.NEEDS_SIGN_IN, J.CLEANING}),
@@ -68,9 +85,18 @@ LOOK_MOVES: Moves = {
     L.EMPTY: frozenset(),
 }
 
+PREVIEW_MOVES: Moves = {
+    P.WAITING: frozenset({P.READING, P.FAILED}),
+    P.READING: frozenset({P.READY, P.UNSUPPORTED, P.FAILED, P.WAITING}),
+    P.READY: frozenset(),
+    P.UNSUPPORTED: frozenset(),
+    P.FAILED: frozenset({P.WAITING}),
+}
+
 # A worker does the next step without anybody asking.
 JOB_WORKING = frozenset({J.QUEUED, J.RUNNING, J.CLEANING})
 LOOK_WORKING = frozenset({L.WAITING, L.DRAWING})
+PREVIEW_WORKING = frozenset({P.WAITING, P.READING})
 # The same request of the same person is answered with the job that she has.
 JOB_LIVE = frozenset({J.QUEUED, J.RUNNING, J.NEEDS_SIGN_IN, J.DONE, J.PARTIAL})
 JOB_WITH_RESULTS = frozenset({J.DONE, J.PARTIAL})

@@ -1,12 +1,14 @@
-"""Addresses of the pages of graphs and quick looks."""
+"""Addresses of the pages of graphs, quick looks and single files."""
 
 from django.urls import path
 
-from transfers.analysis import pages
+from transfers.analysis import file_pages, pages
 
 app_name = "analysis"
 
 urlpatterns = [
+    path("datasets/<slug:slug>/versions/<int:number>/file/", file_pages.show_file, name="file"),
+    path("file-previews/<int:preview_id>.png", file_pages.show_picture, name="file-picture"),
     path("graphs/", pages.graphs, name="graphs"),
     path("graphs/new/", pages.new_graph, name="graph-new"),
     path("graphs/<uuid:job_id>/", pages.graph_page, name="graph"),
