@@ -2,7 +2,7 @@
 
 from django.urls import re_path
 
-from datasets import access_api, api, bin_api, editing_api, items_api, locations_api, scans_api, series_api, waiting_api
+from datasets import access_api, api, bin_api, editing_api, import_api, items_api, locations_api, scans_api, series_api, waiting_api
 
 app_name = "datasets-api"
 
@@ -14,6 +14,7 @@ SCAN = VERSION + r"/scans/(?P<scan_id>[0-9]{1,18})"
 
 urlpatterns = [
     re_path(r"^datasets/?$", api.DatasetsView.as_view(), name="datasets"),
+    re_path(r"^imports/?$", import_api.ImportsView.as_view(), name="imports"),
     re_path(r"^series/?$", series_api.SeriesListView.as_view(), name="series-list"),
     re_path(SERIES + r"/?$", series_api.SeriesView.as_view(), name="series"),
     re_path(SERIES + r"/stewards/?$", series_api.SeriesStewardsView.as_view(), name="series-stewards"),

@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, register_namespace
 
 from datasets.formats.markup import XSI, add, json_text, without_empty, xml_text
-from datasets.formats.record import SPDX, Funding, Maker, Record
+from datasets.formats.record import SPDX, Device, Funding, Maker, Record
 
 KERNEL = "http://datacite.org/schema/kernel-4"
 LOCATION = f"{KERNEL} https://schema.datacite.org/meta/kernel-4.6/metadata.xsd"
@@ -243,10 +243,14 @@ def technical_words(record: Record) -> str:
     """What the standard has no element for: resolution in time, instruments, platforms."""
     parts = (
         f"Resolution in time: {record.resolution}." if record.resolution else "",
-        f"Instruments: {'; '.join(one.name for one in record.instruments)}." if record.instruments else "",
-        f"Platforms: {'; '.join(one.name for one in record.platforms)}." if record.platforms else "",
+        f"Instruments: {'; '.join(map(_device, record.instruments))}." if record.instruments else "",
+        f"Platforms: {'; '.join(map(_device, record.platforms))}." if record.platforms else "",
     )
     return " ".join(filter(None, parts))
+
+
+def _device(one: Device) -> str:
+    return f"{one.name} ({one.url})" if one.url else one.name
 
 
 def _box(box: tuple[float, float, float, float]) -> dict[str, float]:

@@ -14,6 +14,7 @@ from datasets.models.globuscollection import GlobusCollection
 from datasets.models.grant import Grant
 from datasets.models.inventory import File, Folder, FolderState
 from datasets.models.items import ColumnKind, Item, ItemColumn, ItemFile
+from datasets.models.origin import Origin
 from datasets.models.principal import PrincipalType
 from datasets.models.savedsearch import SavedSearch
 from datasets.models.scan import ChangeKind, ScanChange, ScanPurpose, ScanRun
@@ -53,6 +54,7 @@ __all__ = [
     "LiftedAs",
     "Location",
     "LocationKind",
+    "Origin",
     "PrincipalType",
     "SavedSearch",
     "ScanChange",
