@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from datasets import describing, importing, publishing, registering
+from datasets import deleting, describing, importing, publishing, registering
 from datasets.errors import ForbiddenError, InvalidError
 from datasets.formats import FORMATS
 from datasets.models import Dataset, DatasetEvent, Origin
@@ -144,6 +144,14 @@ def test_what_is_published_here_or_curated_by_others_is_left_alone(published, be
     RoleGrant.objects.create(role="steward", principal_type="identity", principal=cy.id)
     (other,) = importing.preview(json.dumps(SAMPLE), user=cy).records
     assert (other.slug, "other stewards" in other.wrong[0].words) == ("", True)
+
+
+def test_a_draft_in_the_bin_is_restored_rather_than_doubled(db, ben):
+    importing.import_records(json.dumps(SAMPLE), user=ben)
+    deleting.delete(Dataset.objects.get(), user=ben, name="the-seas-of-the-north")
+    assert "lies in the bin" in importing.import_records(json.dumps(SAMPLE), user=ben).records[0].wrong[0].words
+    other = json.loads(json.dumps(SAMPLE).replace("0014", "0099"))
+    assert importing.import_records(json.dumps(other), user=ben).records[0].slug == "the-seas-of-the-north-2"
 
 
 def test_a_record_of_this_archive_is_not_imported_into_itself(published, ben):
