@@ -7,10 +7,10 @@ from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from datasets import granting, ingesting, publishing
+from datasets import granting, ingesting, publishing, scanning
 from datasets.errors import RefusedError
 from datasets.indexing import index_dataset
-from datasets.models import Dataset, DatasetEvent, Grant, ScanRun, Terms, TermsAcceptance, Version
+from datasets.models import Alarm, Dataset, DatasetEvent, GlobusCollection, Grant, ScanRun, Terms, TermsAcceptance, Version, Watch
 
 
 def each(request: HttpRequest, rows: QuerySet[Any], verb: Callable[[Any], object], done: str) -> None:
@@ -85,11 +85,51 @@ class ScanRunAdmin(LookOnlyAdmin):
     list_display = ("version", "status", "step", "n_files", "n_inspected", "asked_at", "finished_at", "error")
     list_filter = ("status",)
     list_select_related = ("version__dataset",)
-    actions = ("retry",)
+    actions = ("retry", "accept", "discard", "pause", "resume", "cancel")
 
     @admin.action(description="Try again")
     def retry(self, request: HttpRequest, rows: QuerySet[ScanRun]) -> None:
         each(request, rows, lambda run: ingesting.retry_scan(run, user=request.user), "queued")
+
+    @admin.action(description="Accept the report")
+    def accept(self, request: HttpRequest, rows: QuerySet[ScanRun]) -> None:
+        each(request, rows, lambda run: scanning.accept_scan(run, user=request.user), "accepted")
+
+    @admin.action(description="Discard the report")
+    def discard(self, request: HttpRequest, rows: QuerySet[ScanRun]) -> None:
+        each(request, rows, lambda run: scanning.discard_report(run, user=request.user), "discarded")
+
+    @admin.action(description="Pause")
+    def pause(self, request: HttpRequest, rows: QuerySet[ScanRun]) -> None:
+        each(request, rows, lambda run: scanning.pause_scan(run, user=request.user), "paused")
+
+    @admin.action(description="Go on")
+    def resume(self, request: HttpRequest, rows: QuerySet[ScanRun]) -> None:
+        each(request, rows, lambda run: scanning.resume_scan(run, user=request.user), "queued")
+
+    @admin.action(description="Cancel")
+    def cancel(self, request: HttpRequest, rows: QuerySet[ScanRun]) -> None:
+        each(request, rows, lambda run: scanning.cancel_scan(run, user=request.user), "cancelled")
+
+
+@admin.register(Alarm)
+class AlarmAdmin(LookOnlyAdmin):
+    list_display = ("version", "words", "raised_at", "mailed_at", "lifted_at", "lifted_as")
+    list_filter = ("lifted_as",)
+    list_select_related = ("version__dataset",)
+
+
+@admin.register(GlobusCollection)
+class GlobusCollectionAdmin(LookOnlyAdmin):
+    list_display = ("name", "id", "is_usable", "tested_at", "registered_by")
+    search_fields = ("name", "id")
+
+
+@admin.register(Watch)
+class WatchAdmin(LookOnlyAdmin):
+    list_display = ("dataset", "acceptance", "rescan_every", "rescan_due_at", "verify_every", "n_verified", "n_to_verify", "verify_error")
+    list_filter = ("rescan_every", "verify_every")
+    list_select_related = ("dataset",)
 
 
 @admin.register(Grant)

@@ -46,6 +46,7 @@ HELD = """
     where f.dataset_id = %(dataset)s and fi.sha256 is not null and held.number is not null
 """
 READ_AT = "coalesce(fi.checked_at, fi.inspected_at)"
+DAMAGED = "exists (select 1 from datasets_damage d where d.file_id = fi.id and d.healed_at is null)"
 ROTTEN = "exists (select 1 from datasets_damage d where d.file_id = fi.id and d.healed_at is null and d.kind = 'checksum')"
 OLDEST = f"""
     select fi.id, f.path || fi.name, fi.collection_path, encode(fi.sha256, 'hex'), held.number {HELD}
@@ -53,9 +54,9 @@ OLDEST = f"""
     order by {READ_AT} nulls first, fi.id limit %(limit)s
 """
 COUNT = f"""
-    select count(*), count(*) filter (where fi.verified_at >= %(before)s or (fi.checked_at is null and fi.inspected_at >= %(before)s)),
-        count(*) filter (where fi.checked_at is not null and fi.verified_at is distinct from fi.checked_at
-            and not exists (select 1 from datasets_damage d where d.file_id = fi.id and d.healed_at is null)),
+    select count(*), count(*) filter (where {READ_AT} >= %(before)s and not {DAMAGED}
+            and (fi.checked_at is null or fi.verified_at = fi.checked_at)),
+        count(*) filter (where fi.checked_at is not null and fi.verified_at is distinct from fi.checked_at and not {DAMAGED}),
         count(*) filter (where {ROTTEN}),
         max(coalesce(fi.verified_at, fi.inspected_at)), min({READ_AT}) {HELD}
 """

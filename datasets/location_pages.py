@@ -14,7 +14,7 @@ from datasets import locating
 from datasets.access import check_curator
 from datasets.errors import ConflictError, InvalidError, NotFoundError
 from datasets.finding import find_dataset, whole_number
-from datasets.models import Dataset, Location, Version
+from datasets.models import Dataset, GlobusCollection, Location, Version
 
 UNITS = (("60", "hours"), ("1440", "days"))
 
@@ -34,7 +34,15 @@ def show_locations(request: HttpRequest, slug: str) -> HttpResponse:
         except (InvalidError, ConflictError) as error:
             errors, detail, status = error.fields, error.detail, error.http_status
     versions = list(Version.objects.offered().filter(dataset=dataset).prefetch_related("locations"))
-    context = {"dataset": dataset, "versions": versions, "errors": errors, "detail": detail, "typed": request.POST, "units": UNITS}
+    context: dict[str, Any] = {
+        "dataset": dataset,
+        "versions": versions,
+        "errors": errors,
+        "detail": detail,
+        "typed": request.POST,
+        "units": UNITS,
+    }
+    context["registered"] = GlobusCollection.objects.filter(is_usable=True)[:100]
     return render(request, "pages/locations.html", context, status=status)
 
 

@@ -2,9 +2,10 @@ import pytest
 
 from datasets import granting, ingesting
 from datasets.errors import RefusedError
+from datasets.models import Alarm, GlobusCollection, Watch
 
 
-@pytest.mark.parametrize("noun", ["dataset", "version", "scanrun", "grant", "datasetevent"])
+@pytest.mark.parametrize("noun", ["dataset", "version", "scanrun", "watch", "alarm", "globuscollection", "grant", "datasetevent"])
 def test_operators_look_and_change_nothing(published, browser, ada, ben, dee, noun):
     version = published()
     granting.grant(version.dataset, principal_type="identity", principal=ada.id, granted_by=ben)
@@ -12,6 +13,9 @@ def test_operators_look_and_change_nothing(published, browser, ada, ben, dee, no
         "dataset": version.dataset,
         "version": version,
         "scanrun": version.scans.get(),
+        "watch": Watch.objects.create(dataset=version.dataset),
+        "alarm": Alarm.objects.create(version=version, words="1 file is gone"),
+        "globuscollection": GlobusCollection.objects.create(id=version.dataset.pk, name="Archive"),
         "grant": version.dataset.grants.get(),
         "datasetevent": version.events.first(),
     }[noun]
@@ -41,3 +45,12 @@ def test_a_failed_scan_is_queued_again(draft, browser, dee, ben, disk):
     browser(dee).post("/admin/datasets/scanrun/", {"action": "retry", "_selected_action": [run.pk]})
     run.refresh_from_db()
     assert run.status == "queued"
+
+
+def test_a_report_is_accepted_from_the_list(draft, browser, dee, ben, disk):
+    version = draft(files={"/a": "1"})
+    disk.write("/sea/b", "2")
+    run = ingesting.run_scan(ingesting.request_scan(version, user=ben).pk, disk.list_folder, disk.inspect)
+    browser(dee).post("/admin/datasets/scanrun/", {"action": "accept", "_selected_action": [run.pk]})
+    run.refresh_from_db()
+    assert (run.status, run.accepted_by) == ("queued", dee)

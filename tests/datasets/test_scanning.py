@@ -1,4 +1,6 @@
+import datetime as dt
 import json
+import resource
 
 import pytest
 from django.utils import timezone
@@ -10,6 +12,8 @@ from datasets.models import ScanRun
 from datasets.recounting import n_without_checksum, root_state
 from datasets.states import ScanStatus
 from tests.datasets.conftest import COLLECTION
+
+MOMENT = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 
 
 def paths(version) -> set[str]:
@@ -206,3 +210,29 @@ def test_a_report_is_read_and_answered_in_the_browser(rewritten, disk, ben, brow
     assert ScanRun.objects.get(pk=run.pk).status == "queued"
     assert client.post("/steward/datasets/sea/watch/", {"acceptance": "always"}).status_code == 302
     assert watching.watch_of(rewritten.dataset).acceptance == "always"
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_a_million_files_are_listed_reported_and_taken_in_flat_memory(ben):
+    """1,000 folders of 1,000 files; then 1,000 other files. What this process holds at its most grows by less than 150 MB."""
+    version = registering.register(user=ben, slug="sea", title="Sea")
+    registering.place(version, user=ben, collection_id=COLLECTION, base_path="/")
+    changed: set[str] = set()
+
+    def list_folder(path):
+        if path == "/":
+            return (ingesting.Entry(f"{number:03}", is_folder=True) for number in range(1000))
+        size = 2 if path in changed else 1
+        return (ingesting.Entry(f"{number:03}.nc", is_folder=False, size_bytes=size, modified_at=MOMENT) for number in range(1000))
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    run = ingesting.run_scan(ingesting.request_scan(version, user=ben).pk, list_folder)
+    assert (run.status, run.n_new) == ("done", 1_000_000)
+    changed.add("/500/")
+    run = ingesting.run_scan(ingesting.request_scan(version, user=ben).pk, list_folder)
+    assert (run.status, run.n_new, run.n_changed) == ("reported", 0, 1000)
+    scanning.accept_scan(run, user=ben)
+    assert ingesting.run_scan(run.pk, list_folder).status == "done"
+    assert measure(version, FileQuery()).size_bytes == 1_001_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000  # KiB on Linux
