@@ -34,19 +34,23 @@ def change_watch(dataset: Dataset, *, user: Visitor, **settings: str) -> Watch:
     Raises InvalidError naming every wrong field, ForbiddenError unless asked by a steward of the dataset or an operator.
     """
     check_curator(user, dataset)
-    watch = watch_of(dataset)
+    Watch.objects.get_or_create(dataset=dataset)
+    watch = Watch.objects.select_for_update().get(dataset=dataset)
     before = watch.rescan_every, watch.verify_every
+    written = set(settings)
     for name, value in settings.items():
         setattr(watch, name, value)
     if watch.rescan_every != before[0]:
         watch.rescan_due_at = timezone.now() if watch.rescan_every != Cadence.NEVER else None
+        written.add("rescan_due_at")
     if watch.verify_every != before[1]:
         watch.verify_due_at, watch.verify_error = (timezone.now() if watch.verify_every != FixityCadence.NEVER else None), ""
+        written |= {"verify_due_at", "verify_error"}
     try:
         watch.full_clean(validate_unique=False)
     except ValidationError as error:
         raise InvalidError(fields=error.message_dict) from error
-    watch.save()
+    watch.save(update_fields=written)  # the rest is written by workers meanwhile
     note = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in settings.items())
     DatasetEvent.objects.create(dataset=dataset, act="watch", actor=user, note=note)
     return watch

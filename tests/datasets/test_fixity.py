@@ -158,3 +158,14 @@ def test_another_worker_that_has_the_lease_is_left_alone(watched, near):
         return near.inspect
 
     assert fixity.verify_some(watched.dataset_id, reader_of) == 3
+
+
+def test_a_setting_that_changes_meanwhile_takes_nothing_back(watched, near, ben):
+    def read(paths):
+        watching.change_watch(watched.dataset, user=ben, rescan_every="weekly")
+        return near.inspect(paths)
+
+    fixity.verify_some(watched.dataset_id, lambda location: read)
+    watching.change_watch(watched.dataset, user=ben, rescan_every="daily")
+    assert state(watched) == (3, 3, 0, "")
+    assert Watch.objects.get().verify_due_at > timezone.now() + dt.timedelta(days=29)
