@@ -13,6 +13,8 @@ from datasets.files import FileQuery, iterate
 from tests.services.dtn.s3_server import KEYS, S3Server
 from transfers import ingesting
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory):
