@@ -26,6 +26,7 @@ from datasets import (
     granting,
     ingesting,
     manifests,
+    probing,
     publishing,
     registering,
     search,
@@ -273,10 +274,17 @@ class ChecksView(APIView):
     permission_classes = [IsAuthenticated]
 
     def get(self, request: Request, slug: str, number: str) -> Response:
-        """All that is to be mended before a draft is published, what must be first; its stewards and operators."""
+        """All that is to be mended before a draft is published, what must be first; and its links, when each was looked at last."""
         version = find_version(request.user, slug, number)
         check_curator(request.user, version.dataset)
-        return Response({"results": [asdict(finding) for finding in checking.check(version)]})
+        links = version.dataset.links.values("url", "field", "is_dead", "words", "checked_at")
+        return Response({"results": [asdict(finding) for finding in checking.check(version)], "links": list(links)})
+
+    def post(self, request: Request, slug: str, number: str) -> Response:
+        """Have the links of the description looked at again; the answer of a GET tells what came of it."""
+        version = find_version(request.user, slug, number)
+        n_links = probing.ask_again(version.dataset, user=request.user)
+        return Response({"n_links": n_links}, status=202)
 
 
 class ReviewView(APIView):

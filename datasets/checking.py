@@ -6,9 +6,11 @@ The desk shows the list while the draft is made, and `publishing.publish` refuse
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from datasets.identifiers import licence_words
 from datasets.items import n_without_file
 from datasets.models import Dataset, Version
 from datasets.recounting import n_without_checksum, root_state
+from datasets.vocabularies import check_standard_names
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Finding:
 def check(version: Version) -> list[Finding]:
     """What is to be mended before this draft is published, what must be first."""
     dataset = Dataset.objects.prefetch_related("creators", "subjects", "variables").get(pk=version.dataset_id)
-    found = [*_needed(dataset, version), *_metadata(dataset), *_files(version)]
+    found = [*_needed(dataset, version), *_metadata(dataset), *_words(dataset), *_links(dataset), *_files(version)]
     return sorted(found, key=lambda finding: not finding.must)
 
 
@@ -70,6 +72,25 @@ def _metadata(dataset: Dataset) -> Iterator[Finding]:
     unitless = [one.name for one in dataset.variables.all() if not one.units]
     if unitless:
         yield Finding("variables", f"No unit for {_some(unitless)}.")
+
+
+def _words(dataset: Dataset) -> Iterator[Finding]:
+    """What of the words is not as its standard has it: a licence that SPDX lists, related works, names of variables."""
+    if dataset.licence and not licence_words(dataset.licence) and not dataset.licence.startswith("LicenseRef-"):
+        yield Finding("licence", f"{dataset.licence[:60]} is no SPDX identifier: machines do not know this licence.")
+    if not dataset.related:
+        yield Finding("related", "No related work: papers and other data that belong to these are not linked.")
+    names = {one.name: one.standard_name for one in dataset.variables.all() if one.standard_name}
+    wrong = check_standard_names(names)
+    if wrong:
+        yield Finding("variables", f"No CF standard name for {_some(list(wrong))}: {next(iter(wrong.values()))[0]}")
+
+
+def _links(dataset: Dataset) -> Iterator[Finding]:
+    """Links that lead nowhere, with the day on which somebody looked; they warn, and never block."""
+    for link in dataset.links.exclude(is_dead=False).exclude(checked_at=None):
+        words = "is dead" if link.is_dead else "was not reached"
+        yield Finding(link.field.partition(".")[0], f"A link {words}: {link.url} {link.words} ({link.checked_at:%Y-%m-%d}).")
 
 
 def _files(version: Version) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.text import slugify
 
-from datasets import dois, stating
+from datasets import dois, probing, stating
 from datasets.access import Visitor, check_curator
 from datasets.errors import ConflictError, ForbiddenError, InvalidError
 from datasets.indexing import index_dataset
@@ -88,6 +88,7 @@ def describe(
     row.save()
     record_changes(before, row, user=user)
     _replace_parts(dataset, found)
+    probing.note_links(row)
     index_dataset(dataset)
     dois.tell_anew(dataset)
     return dataset

@@ -22,6 +22,7 @@ from datasets import (
     granting,
     ingesting,
     locking,
+    probing,
     protecting,
     publishing,
     registering,
@@ -215,6 +216,11 @@ def _register_doi(request: HttpRequest, dataset: Dataset) -> str:
     return "DataCite is asked again."
 
 
+def _check_links(request: HttpRequest, dataset: Dataset) -> str:
+    n_links = probing.ask_again(dataset, user=request.user)
+    return f"{n_links} links are looked at again." if n_links else "The description names no link."
+
+
 def _withdraw(request: HttpRequest, dataset: Dataset) -> str:
     asked = request.POST
     version = dataset.versions.published().filter(number=whole_number(asked.get("number", "")) or 0).first()
@@ -283,6 +289,7 @@ ACTS: dict[str, Callable[[HttpRequest, Dataset], str]] = {
     "send-back": _send_back,
     "comment": _comment,
     "publish": _publish,
+    "check-links": _check_links,
     "withdraw": _withdraw,
     "reserve-doi": _reserve_doi,
     "register-doi": _register_doi,
@@ -316,6 +323,7 @@ def _show_desk(
         "scan": _newest_scan(dataset),
         "n_without_checksum": n_without_checksum(version) if version else 0,
         "findings": findings,
+        "links": list(dataset.links.all()),
         "doi": version.own_doi if version else None,
         "refused_dois": Doi.objects.filter(version__dataset=dataset, status=DoiStatus.FAILED).select_related("version"),
         "blocked": any(finding.must for finding in findings),

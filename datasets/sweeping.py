@@ -1,5 +1,5 @@
 """What is due in the catalogue, every few seconds: scans that wait for a worker or whose worker is gone, embargoes that end,
-rescans by the calendar, mails of alarms, what lay in the bin long enough.
+rescans by the calendar, mails of alarms, what lay in the bin long enough, links that nobody looked at yet.
 """
 
 import logging
@@ -7,7 +7,7 @@ import logging
 from celery import current_app, shared_task
 from django.utils import timezone
 
-from datasets import alarming, deleting, dois, fixity, protecting, watching
+from datasets import alarming, deleting, dois, fixity, probing, protecting, watching
 from datasets.models import ScanRun
 
 logger = logging.getLogger(__name__)
@@ -32,4 +32,6 @@ def sweep() -> int:
         current_app.send_task(VERIFY_TASK, args=[str(dataset_id)], queue="catalogue", expires=60)
     for doi_id in dois.due():
         dois.register.apply_async(args=(doi_id,), expires=60)
+    if probing.is_due():
+        probing.check_links.apply_async(expires=10)
     return len(due)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from django.contrib.postgres.search import TrigramWordSimilarity
 from django.db.models import Case, IntegerField, Q, Value, When
@@ -90,7 +91,7 @@ def _find(wanted: set[tuple[str, str]]) -> dict[tuple[str, str], Term]:
 
 
 def _of_term(name: str, entry: Entry, term: Term, vocabulary: Vocabulary) -> Entry:
-    address = f"{vocabulary.url.rstrip('/')}/{term.identifier}" if vocabulary.url and term.identifier else ""
+    address = vocabulary.term_url.replace("{}", quote(term.identifier)) if term.identifier else ""
     known = {"identifier": term.identifier, "url": address, "scheme_name": vocabulary.name}
     if name == "keywords":
         return {"scheme": entry["scheme"], "value": term.path, "label": term.label, "scheme_url": vocabulary.url} | known

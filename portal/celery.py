@@ -17,6 +17,7 @@ TASK_MODULES = (
     "portal.tasks",
     "datasets.dois",
     "datasets.ingesting",
+    "datasets.probing",
     "datasets.saving",
     "datasets.sweeping",
     "transfers.ingesting",

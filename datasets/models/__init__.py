@@ -14,6 +14,7 @@ from datasets.models.globuscollection import GlobusCollection
 from datasets.models.grant import Grant
 from datasets.models.inventory import File, Folder, FolderState
 from datasets.models.items import ColumnKind, Item, ItemColumn, ItemFile
+from datasets.models.link import Link
 from datasets.models.origin import Origin
 from datasets.models.principal import PrincipalType
 from datasets.models.savedsearch import SavedSearch
@@ -52,6 +53,7 @@ __all__ = [
     "ItemColumn",
     "ItemFile",
     "LiftedAs",
+    "Link",
     "Location",
     "LocationKind",
     "Origin",

@@ -18,6 +18,7 @@ class Vocabulary(models.Model):
     use = models.CharField(max_length=20, choices=VocabularyUse.choices)
     name = models.CharField(max_length=200)
     url = models.URLField(max_length=500, blank=True)
+    term_url = models.CharField(max_length=500, blank=True, db_default="", help_text="Where a term is kept; {} stands for its identifier")
     edition = models.CharField(max_length=100, blank=True, help_text="The version that its keeper gives it")
     is_whole = models.BooleanField(default=True, help_text="Not an excerpt: what is not in it does not exist")
     loaded_at = models.DateTimeField()

@@ -1,0 +1,101 @@
+"""The gateway to addresses that descriptions name: whether something is still there. Bodies are not read.
+
+Addresses come from people, so the portal must not be led into its own network: every host is resolved here, only public addresses (and
+those of `CAUSEWAY_LINK_NETWORKS`) are called, the very address that was looked at is the one that is called, and the same holds for each
+redirect. HEAD first, GET where a server does not like HEAD (RFC 9110, section 9.3.2).
+"""
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+import certifi
+import urllib3
+from django.conf import settings
+
+from datasets.identifiers import WEB
+
+TIMEOUT = urllib3.Timeout(connect=4, read=6)
+MOST_REDIRECTS = 5
+# Refusals that say nothing about whether the page is there: sign-in, rate, bots.
+CLOSED = frozenset({401, 402, 403, 405, 406, 407, 408, 421, 425, 429, 451})
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What came of a look: dead, alive, or None where no server could be asked."""
+
+    is_dead: bool | None
+    words: str
+
+
+class _NotAskedError(Exception):
+    """No server could be asked; its words say why."""
+
+
+def look(url: str) -> Looked:
+    """Whether an address still leads somewhere. Never raises for what the other side does."""
+    try:
+        status = _follow(url)
+    except _NotAskedError as error:
+        return Looked(None, str(error)[:200])
+    if status < 400 or status in CLOSED:
+        return Looked(False, f"answers {status}" + (", to those it knows" if status in CLOSED else ""))
+    if status >= 500:
+        return Looked(None, f"its server is in trouble: {status}")
+    return Looked(True, f"answers {status}: nothing is there")
+
+
+def _follow(url: str) -> int:
+    """The status at the end of the redirects."""
+    for _ in range(MOST_REDIRECTS + 1):
+        status, location = _ask("HEAD", url)
+        if status >= 400 and status not in {404, 410}:  # some servers know GET alone
+            status, location = _ask("GET", url)
+        if status not in {301, 302, 303, 307, 308} or not location:
+            return status
+        url = urljoin(url, location)
+    raise _NotAskedError(f"more than {MOST_REDIRECTS} redirects")
+
+
+def _ask(method: str, url: str) -> tuple[int, str]:
+    """(status, Location) of one request, sent to an address that was looked at first."""
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").encode("idna").decode(), parts.port or (443 if parts.scheme == "https" else 80)
+    except (ValueError, UnicodeError) as error:
+        raise _NotAskedError("leads to an address that cannot be read") from error
+    if not WEB.fullmatch(url) or not host:
+        raise _NotAskedError("leads to an address that is none of the web")
+    address = _address_of(host, port)
+    headers = {"Host": parts.netloc.rpartition("@")[2], "User-Agent": f"Causeway link check (+{settings.BASE_URL})", "Accept": "*/*"}
+    pool: urllib3.HTTPConnectionPool
+    if parts.scheme == "https":
+        pool = urllib3.HTTPSConnectionPool(
+            address, port, timeout=TIMEOUT, retries=False, server_hostname=host, assert_hostname=host, ca_certs=certifi.where()
+        )
+    else:
+        pool = urllib3.HTTPConnectionPool(address, port, timeout=TIMEOUT, retries=False)
+    try:
+        answer = pool.request(method, urllib3.util.parse_url(url).request_uri, headers=headers, redirect=False, preload_content=False)
+        answer.close()
+        return answer.status, answer.headers.get("Location", "")
+    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        raise _NotAskedError(f"does not answer: {type(error).__name__}") from error
+    finally:
+        pool.close()
+
+
+def _address_of(host: str, port: int) -> str:
+    """An address of the host that may be called; all of them must be, so that no name mixes public and private ones."""
+    try:
+        found = {entry[4][0] for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError) as error:
+        raise _NotAskedError("the name of its host is not known") from error
+    allowed = [ipaddress.ip_network(one) for one in settings.LINK_NETWORKS]
+    for one in found:
+        address = ipaddress.ip_address(str(one).partition("%")[0])
+        if not address.is_global and not any(address in network for network in allowed if network.version == address.version):
+            raise _NotAskedError("leads into a private network, which is not looked into")
+    return min(map(str, found), key=lambda one: (":" in one, one))
