@@ -56,7 +56,7 @@ def _metadata(dataset: Dataset) -> Iterator[Finding]:
     creators = list(dataset.creators.all())
     if not creators:
         yield Finding("creators", "Nobody is named as creator: the citation names nobody.")
-    without = [one.name for one in creators if not one.orcid]
+    without = [one.name for one in creators if not one.orcid and not one.ror]
     if without:
         yield Finding("creators", f"No ORCID for {_some(without)}.")
     if not dataset.licence:

@@ -20,7 +20,7 @@ from datasets.errors import InvalidError, NotFoundError
 from datasets.finding import find_dataset
 from datasets.identifiers import licence_words, resolution_words
 from datasets.models import Dataset
-from datasets.searchquery import FACETS, SORTS, SearchQuery
+from datasets.searchquery import FACETS, SIDES, SORTS, SearchQuery
 from datasets.series import lineage_of
 from datasets.showing import Chip, dataset_and_version, https_route, marked, remember, route
 from datasets.snapshots import description_changes
@@ -42,7 +42,7 @@ def catalogue(request: HttpRequest) -> HttpResponse:
     except InvalidError as error:
         errors = error.fields
         kept = request.GET.copy()
-        for name in errors:
+        for name in (*errors, *(SIDES if "bbox" in errors else ())):
             kept.pop(name, None)
         query = SearchQuery.from_parameters(kept)
         results = search.search(query, user=request.user)
@@ -58,6 +58,7 @@ def catalogue(request: HttpRequest) -> HttpResponse:
         "errors": errors,
         "next_url": query.url(with_cursor=results.next_cursor) if results.next_cursor else None,
         "first_url": query.without("cursor").url() if query.cursor else None,
+        "sides": dict(zip(SIDES, (f"{side:g}" for side in query.box) if query.box else ("",) * 4, strict=True)),
         "all_url": replace(query, cursor="", sort="newest").url(),
         "years": (FIRST_YEAR, LAST_YEAR),
     }

@@ -13,6 +13,7 @@ from datasets.errors import InvalidError
 from datasets.finding import whole_number
 
 FACETS = ("subject", "variable", "format", "licence", "access", "decade", "year")
+SIDES = ("west", "south", "east", "north")
 SORTS = {"relevance": "Best match", "newest": "Newest", "title": "Title", "size": "Largest"}
 UNSTATED = "not-stated"
 LONGEST_WORDS = 300
@@ -47,7 +48,8 @@ class SearchQuery:
 
     @classmethod
     def from_parameters(cls, asked: Parameters) -> Self:
-        """Read `q`, the facets (repeat), `from` and `to` (a year or a date), `bbox`, `series`, `sort`, `cursor`, `limit`.
+        """Read `q`, the facets (repeat), `from` and `to` (a year or a date), `bbox` or its four `SIDES`, `series`, `sort`, `cursor`,
+        `limit`.
 
         Raises InvalidError naming each parameter that makes no sense; empty ones are as good as absent.
         """
@@ -65,7 +67,7 @@ class SearchQuery:
             wrong["limit"] = [f"A number from 1 to {MOST}."]
         start = _read_day(asked.get("from", ""), "from", wrong, is_end=False)
         end = _read_day(asked.get("to", ""), "to", wrong, is_end=True)
-        box = _read_box(asked.get("bbox", ""), wrong)
+        box = _read_box(asked.get("bbox", "") or _sides(asked), wrong)
         series = asked.get("series", "")
         if series and not SERIES.fullmatch(series):
             wrong["series"] = ["The short name of a series, as in its address."]
@@ -159,6 +161,12 @@ def _read_day(text: str, name: str, wrong: dict[str, list[str]], *, is_end: bool
         return None
 
 
+def _sides(asked: Parameters) -> str:
+    """The box of a form with a field for each side."""
+    sides = [str(asked.get(name, "")).strip() for name in SIDES]
+    return ",".join(sides) if any(sides) else ""
+
+
 def _read_box(text: str, wrong: dict[str, list[str]]) -> tuple[float, float, float, float] | None:
     if not text:
         return None
@@ -167,6 +175,6 @@ def _read_box(text: str, wrong: dict[str, list[str]]) -> tuple[float, float, flo
     except ValueError:
         west, south, east, north = 0.0, 1.0, 0.0, 0.0
     if not (-90 <= south <= north <= 90 and -180 <= west <= 180 and -180 <= east <= 180):
-        wrong["bbox"] = ["Four numbers: west,south,east,north in degrees, longitudes from -180 to 180."]
+        wrong["bbox"] = ["Four numbers: west,south,east,north in degrees, longitudes from -180 to 180, south below north."]
         return None
     return west, south, east, north

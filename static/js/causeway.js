@@ -53,10 +53,10 @@ document.addEventListener("change", (event) => {
   all.closest("table").dispatchEvent(new Event("ticked", { bubbles: true }));
 });
 
-// Facets and sort orders are sent as soon as they change; without scripts the form's own button does it.
+// Facets and sort orders are sent as soon as they change, but not the sides of a box one by one; without scripts the form's own button does it.
 document.addEventListener("change", (event) => {
   const form = event.target.closest("form[data-send-on-change]");
-  if (form) form.requestSubmit();
+  if (form && !event.target.matches("[data-wait]")) form.requestSubmit();
 });
 
 document.addEventListener("htmx:afterSwap", (event) => showCopyButtons(event.target));

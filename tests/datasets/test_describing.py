@@ -249,3 +249,12 @@ def test_json_that_is_no_description_is_refused_in_words(whole, browser, ben):
         assert answer.json()["fields"], body
     kept = client.patch("/api/v1/datasets/sea", json.dumps({"places": ["a\0b"], "contact_name": "N"}), content_type="application/json")
     assert kept.status_code in {200, 400}
+
+
+def test_a_box_is_searched_by_its_four_sides_too(whole, browser):
+    page = browser().get("/datasets/?west=-160&south=15&east=-150&north=25")
+    assert 'name="west" value="-160"' in page.content.decode()
+    assert "bbox=-160%2C15%2C-150%2C25" in page.content.decode(), "links carry the box in one parameter"
+    assert browser().get("/api/v1/datasets?west=0&south=0&east=1&north=1").json()["total"] == 0
+    half = browser().get("/datasets/?west=-160&south=15")
+    assert (half.status_code, "Four numbers" in half.content.decode()) == (400, True)

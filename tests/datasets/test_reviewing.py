@@ -10,7 +10,8 @@ from tests.datasets.conftest import COLLECTION
 COMPLETE = {
     "licence": "CC-BY-4.0", "contact": "data@archive.example", "subjects": ["Sea"], "temporal_start": "2000-01-01",
     "west": 0, "south": 0, "east": 1, "north": 1,
-    "creators": [{"name": "Ada Lindqvist", "orcid": "0000-0002-1825-0097"}],
+    "creators": [{"name": "Ada Lindqvist", "orcid": "0000-0002-1825-0097"}, {"name": "Met Office", "ror": "01ch2yn61"}],
+    "related": [{"relation": "IsDocumentedBy", "identifier": "10.5065/D6MW2F4D"}],
 }  # fmt: skip
 
 
