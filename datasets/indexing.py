@@ -55,7 +55,8 @@ DESCRIBED = f"""
         select coalesce(array_agg(distinct name collate "C"), '{{}}') as subjects, string_agg(distinct name, ' ') as subjects_text
         from (
             select s.name from datasets_dataset_subjects l join datasets_subject s on s.id = l.subject_id where l.dataset_id = d.id
-            union all select case when label = upper(label) and length(label) > 5 then upper(left(label, 1)) || lower(substr(label, 2)) else label end
+            union all
+            select case when label = upper(label) and length(label) > 5 then left(label, 1) || lower(substr(label, 2)) else label end
             from jsonb_array_elements(d.keywords) keyword, lateral (select keyword ->> 'label') one (label)
         ) said (name)
     ) about
