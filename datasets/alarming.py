@@ -26,7 +26,7 @@ def alarms_of(user: Visitor) -> list[Alarm]:
 
 
 def mail_alarms() -> int:
-    """Send the mails that are due; how many left. One that the mail server refuses is tried again some minutes later."""
+    """Send the mails that are due; how many left. One that does not leave is tried again some minutes later."""
     n_mails = 0
     now = timezone.now()
     for alarm in Alarm.objects.filter(mail_due_at__lte=now).select_related("version__dataset")[:MOST_DUE]:
@@ -36,7 +36,7 @@ def mail_alarms() -> int:
             n_mails += _send(alarm)
         except (SMTPException, OSError):
             logger.exception("the mail of an alarm did not leave", extra={"alarm": alarm.pk})
-            continue
+            break  # the others would wait for the same server
         Alarm.objects.filter(pk=alarm.pk).update(mail_due_at=None, mailed_at=timezone.now())
     return n_mails
 

@@ -132,7 +132,7 @@ def _record(watch: Watch, answers: list[tuple[Held, str]]) -> int:
             [same, [one.file_id for one, _ in answers]],
         )
     damaging.learn_from_bytes(watch.dataset, same=same, other=other)
-    Watch.objects.filter(pk=watch.pk).update(verify_due_at=timezone.now() + LEASE)
+    Watch.objects.filter(pk=watch.pk).exclude(verify_every=FixityCadence.NEVER).update(verify_due_at=timezone.now() + LEASE)
     return len(answers)
 
 

@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 from datasets.access import Visitor, check_curator
 from datasets.damaging import in_words
 from datasets.errors import ConflictError, InvalidError, NotReadyError, RefusedError, UnavailableError
-from datasets.models import Dataset, DatasetEvent, File, Location, LocationKind, ScanPurpose, ScanRun, Version
+from datasets.models import DatasetEvent, File, Location, LocationKind, ScanPurpose, ScanRun, Version
 from datasets.registering import check_place_is_free
 
 LONGEST_WAIT_MINUTES = 60 * 24 * 90
@@ -116,7 +116,7 @@ def _request(purpose: ScanPurpose, version: Version, origin: Location | None, us
         raise ConflictError("Some files of this dataset lie elsewhere than their paths say: such a dataset cannot move yet.")
     check_place(place)
     with transaction.atomic():
-        Dataset.objects.select_for_update().get(pk=version.dataset_id)
+        Version.objects.select_for_update().get(pk=version.pk)
         if version.scans.open().exists():
             raise ConflictError("A scan of this version is open. Wait for its end, or cancel it.")
         targets = {f"target_{name}": value for name, value in where.items()}

@@ -75,8 +75,9 @@ def request_due_rescans() -> int:
 
 
 def _rescan(dataset_id: UUID) -> int:
-    offered = Version.objects.offered().filter(dataset_id=dataset_id, locations__isnull=False).distinct()
-    waiting = [version for version in offered if not version.scans.open().exists()]
+    offered = Version.objects.offered().filter(dataset_id=dataset_id, locations__isnull=False).values("pk")
+    locked = Version.objects.select_for_update().filter(pk__in=offered)  # against whoever asks for a scan at this moment
+    waiting = [version for version in locked if not version.scans.open().exists()]
     for version in waiting:
         ScanRun.objects.create(version=version)
         logger.info("a scan is due", extra={"dataset": str(dataset_id), "version": version.number})

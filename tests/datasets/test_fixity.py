@@ -169,3 +169,12 @@ def test_a_setting_that_changes_meanwhile_takes_nothing_back(watched, near, ben)
     watching.change_watch(watched.dataset, user=ben, rescan_every="daily")
     assert state(watched) == (3, 3, 0, "")
     assert Watch.objects.get().verify_due_at > timezone.now() + dt.timedelta(days=29)
+
+
+def test_who_ends_the_verification_meanwhile_is_obeyed(watched, near, ben):
+    def read(paths):
+        watching.change_watch(watched.dataset, user=ben, verify_every="never")
+        return near.inspect(paths)
+
+    fixity.verify_some(watched.dataset_id, lambda location: read)
+    assert Watch.objects.get().verify_due_at is None
