@@ -83,7 +83,7 @@ def test_the_desk_takes_the_lock_and_the_second_sees_who_has_it(sea, ben, dee, b
     assert "You edit this" in page(browser(ben).get(DESCRIBE))
     html = page(browser(dee).get(DESCRIBE))
     assert "Ben is editing this description" in html
-    assert re.search(r"Being edited.*by Ben since", page(browser(dee).get("/steward/datasets/sea/")), re.DOTALL)
+    assert re.search(r"Being edited.*by Ben, begun", page(browser(dee).get("/steward/datasets/sea/")), re.DOTALL)
     assert "Ben is editing this description" in page(browser(dee).post(LOCK, headers=LIVE))
     assert "You edit this" in page(browser(dee).post(LOCK, {"take_over": "1"}, headers=LIVE))
     assert "Dee is editing this description" in page(browser(ben).post(LOCK, headers=LIVE))
