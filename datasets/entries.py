@@ -117,7 +117,7 @@ def _clean_parts(name: str, row: Mapping[str, Any]) -> tuple[Entry, Wrong]:
     if any(entry.values()):
         for part in LISTS[name]:
             if part.is_needed and not entry[part.name]:
-                troubles[part.name] = [f"{part.label}: this is needed. Remove the whole entry if it is not."]
+                troubles[part.name] = ["This is needed. Remove the whole entry if it is not."]
             elif isinstance(entry[part.name], str) and len(entry[part.name]) > part.most:
                 troubles[part.name] = [f"{part.label}: at most {part.most} characters."]
     return entry, troubles
