@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 import hypothesis
@@ -111,14 +112,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         require_program("certutil", "apt-get install libnss3-tools")
 
 
-def require_program(name: str, remedy: str) -> None:
+def refuse(words: str) -> NoReturn:
     """Skip by name what cannot run here; under CAUSEWAY_REQUIRE_ALL=1 that is a failure."""
-    if shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):  # where servers are, off an ordinary user's path
-        return
-    words = f"{name} is not installed ({remedy})"
     if os.environ.get("CAUSEWAY_REQUIRE_ALL") == "1":
         pytest.fail(words, pytrace=False)
-    pytest.skip(words)
+    pytest.skip(words)  # a laptop without that program tests all the rest
+
+
+def require_program(name: str, remedy: str) -> None:
+    """Refuse a test whose program is not installed."""
+    if shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):  # where servers are, off an ordinary user's path
+        return
+    refuse(f"{name} is not installed ({remedy})")
 
 
 @pytest.fixture

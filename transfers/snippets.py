@@ -102,6 +102,7 @@ def _globus_sdk(source: Source) -> Snippet:
             "",
             'app = globus_sdk.UserApp("causeway", client_id="YOUR_CLIENT_ID")',
             "transfer = globus_sdk.TransferClient(app=app)",
+            'transfer.add_app_data_access_scope("YOUR_COLLECTION_ID")  # leave this out if yours is a guest collection',
             f'task = globus_sdk.TransferData(source_endpoint="{source.collection_id}", destination_endpoint="YOUR_COLLECTION_ID",',
             '    label="causeway", sync_level="checksum", verify_checksum=True)',
             "for path, name in [",

@@ -1,13 +1,14 @@
 """localglobus and its nodes for the contract tests, and the CLI as the demo's service client and as signed-in people."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import refuse
 from tests.contract.cli import Cli, InstallError, Server, environment, sign_in
-from tests.services.localglobus.transfer.conftest import Sites, folder, running_sites, sites  # noqa: F401 (fixtures)
+from tests.services.localglobus.conftest import use
+from tests.services.localglobus.transfer.conftest import Sites, folder, make_sites, running_sites, sites  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="session")
@@ -15,10 +16,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     try:
         running = Server(tmp_path_factory.mktemp("cli"))
     except InstallError as error:
-        words = f"the Globus CLI cannot be installed into .venv-cli (pip needs a package index): {error}"
-        if os.environ.get("CAUSEWAY_REQUIRE_ALL") == "1":
-            pytest.fail(words, pytrace=False)
-        pytest.skip(words)
+        refuse(f"the Globus CLI cannot be installed into .venv-cli (pip needs a package index): {error}")
     yield running
     running.stop()
 
@@ -50,3 +48,34 @@ def ada(server: Server, running_sites: Sites, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="session")
 def cy(server: Server, running_sites: Sites, tmp_path_factory: pytest.TempPathFactory) -> Cli:  # noqa: F811 (a fixture)
     return person(server, running_sites, tmp_path_factory.mktemp("cy"), "cy@elsewhere.example")
+
+
+@pytest.fixture
+def archive(sites: Sites) -> str:  # noqa: F811 (a fixture)
+    return sites.collection("archive")
+
+
+@pytest.fixture
+def share(sites: Sites) -> str:  # noqa: F811 (a fixture)
+    return sites.collection("share")
+
+
+@pytest.fixture
+def storage(sites: Sites) -> str:  # noqa: F811 (a fixture)
+    return sites.collection("storage")
+
+
+@pytest.fixture
+def endpoint(service: Cli, archive: str) -> str:
+    """The archive's endpoint."""
+    return str(service.json("api", "transfer", "GET", f"/v0.10/endpoint/{archive}")["owner_id"])
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
+    """A localglobus whose demo world may be spoiled, and that answers however often it is asked."""
+    sites = make_sites(tmp_path_factory.mktemp("own"), "--rate-limit", "0")  # noqa: F811 (not the fixture)
+    with pytest.MonkeyPatch.context() as patch:
+        use(sites.globus, patch)
+        yield sites
+    sites.stop()

@@ -20,26 +20,6 @@ ADA, BEN, CY, DEE = "ada@university.example", "ben@archive.example", "cy@elsewhe
 
 
 @pytest.fixture
-def archive(sites):
-    return sites.collection("archive")
-
-
-@pytest.fixture
-def share(sites):
-    return sites.collection("share")
-
-
-@pytest.fixture
-def storage(sites):
-    return sites.collection("storage")
-
-
-@pytest.fixture
-def endpoint(service, archive):
-    return service.json("api", "transfer", "GET", f"/v0.10/endpoint/{archive}")["owner_id"]
-
-
-@pytest.fixture
 def group(service):
     """A group of the service client, gone afterwards."""
     made = service.json("group", "create", f"Group {uuid.uuid4()}", "--description", "made by the CLI")["id"]

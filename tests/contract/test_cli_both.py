@@ -30,21 +30,6 @@ def cli(request, service):
     return service if request.param == "client" else request.getfixturevalue("dee")
 
 
-@pytest.fixture
-def share(sites):
-    return sites.collection("share")
-
-
-@pytest.fixture
-def archive(sites):
-    return sites.collection("archive")
-
-
-@pytest.fixture
-def endpoint(cli, archive):
-    return cli.json("api", "transfer", "GET", f"/v0.10/endpoint/{archive}")["owner_id"]
-
-
 def both(cli, *words):
     """What the command says, and its JSON."""
     return cli(*words).text, cli.json(*words)

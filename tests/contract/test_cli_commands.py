@@ -50,11 +50,6 @@ def test_commands_that_ask_no_service(service, ada):
     assert "No Globus Connect Personal installation found" in ada("endpoint", "local-id", status=1).text
 
 
-@pytest.fixture
-def endpoint(service, sites):
-    return service.json("api", "transfer", "GET", f"/v0.10/endpoint/{sites.collection('archive')}")["owner_id"]
-
-
 def test_a_collection_is_updated_with_policies(service, ada, sites):
     """As `gcs collection update` sends them; what each of them does is shown at the service's own tests."""
     endpoint = service.json("api", "transfer", "GET", f"/v0.10/endpoint/{sites.collection('archive')}")["owner_id"]

@@ -39,7 +39,7 @@ def update(sites, cli, who, *words):
 
 @pytest.fixture
 def guarded(sites, folder):
-    """A collection of high assurance over the test's folder, and a sign-in that is never recent enough: a minute, long ago."""
+    """A collection of high assurance over the test's folder, which asks for a second factor that a plain sign-in has not."""
     manager = sites.manager("demo")
     document = StorageGatewayDocument(
         display_name=f"Guarded {uuid.uuid4()}",

@@ -12,23 +12,12 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.contract.fuzzing import Call, Surface, read_forms, routes, texts
-from tests.services.localglobus.conftest import CHECKOUT, form_of, use
-from tests.services.localglobus.transfer.conftest import make_sites
+from tests.services.localglobus.conftest import CHECKOUT, form_of
 
 pytestmark = pytest.mark.long
 
 CALLS = 700
 FOLDER, FILE = "/fuzz/", "/fuzz/a.txt"
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory):
-    """A localglobus whose demo world may be spoiled."""
-    sites = make_sites(tmp_path_factory.mktemp("fuzz"))
-    with pytest.MonkeyPatch.context() as patch:
-        use(sites.globus, patch)
-        yield sites
-    sites.stop()
 
 
 @pytest.fixture(scope="module")

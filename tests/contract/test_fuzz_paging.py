@@ -22,8 +22,12 @@ bounded = settings(max_examples=8, deadline=None, suppress_health_check=list(Hea
 @pytest.fixture(scope="module")
 def copied(running_sites):
     """`(client, task)`: a task with more files than any page has by default, some of which are not there."""
-    sites, patch = running_sites, pytest.MonkeyPatch()
-    use(sites.globus, patch)
+    with pytest.MonkeyPatch.context() as patch:
+        use(running_sites.globus, patch)
+        yield from copy_many(running_sites)
+
+
+def copy_many(sites):
     folder = sites.root("archive") / "shares" / f"paging-{uuid.uuid4().hex}"
     (folder / "from").mkdir(parents=True)
     for number in range(N_FILES):
@@ -33,11 +37,12 @@ def copied(running_sites):
     wanted.add_item(f"/{folder.name}/from/", f"/{folder.name}/to/", recursive=True)
     for number in range(7):
         wanted.add_item(f"/{folder.name}/none-{number}", f"/{folder.name}/none-{number}")
-    task = demo.submit_transfer(wanted)["task_id"]
-    assert demo.task_wait(task, timeout=200, polling_interval=1)
-    yield demo, task
-    shutil.rmtree(folder)
-    patch.undo()
+    try:
+        task = demo.submit_transfer(wanted)["task_id"]
+        assert demo.task_wait(task, timeout=200, polling_interval=1)
+        yield demo, task
+    finally:
+        shutil.rmtree(folder)
 
 
 def by_marker(get, **query):

@@ -15,8 +15,6 @@ from services.localglobus.search import routes as search_routes
 from services.localglobus.timers import routes as timer_routes
 from services.localglobus.transfer import routes as transfer_routes
 from tests.contract.fuzzing import routes
-from tests.services.localglobus.conftest import use
-from tests.services.localglobus.transfer.conftest import make_sites
 
 pytestmark = pytest.mark.long
 
@@ -42,16 +40,6 @@ MANAGER = "/api"
 FORMS = ("/v2/oauth2/", "/v2/web/", "/file-manager", "/bookmarks", "/activity/", "/groups", "/admin/")
 """What takes forms, which `test_fuzz.py` fills in."""
 TIMERS = "https://auth.globus.org/scopes/524230d7-ea86-4a52-8312-86065a9e0417/timer[urn:globus:auth:scope:transfer.api.globus.org:all]"
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory):
-    """A localglobus whose demo world may be spoiled."""
-    sites = make_sites(tmp_path_factory.mktemp("odd"), "--rate-limit", "0")
-    with pytest.MonkeyPatch.context() as patch:
-        use(sites.globus, patch)
-        yield sites
-    sites.stop()
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,13 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
+from playwright.sync_api import Browser
 
 from services.embedded.check import Check
 from services.embedded.main_job import call_api, let_time_pass, pass_globus
 from services.embedded.stack import CHECKOUT, Stack
 from services.embedded.visitor import Page, Visitor
+from tests.journeys.chromium import open_browser
 
 PEOPLE = {
     "ada": "ada@university.example",
@@ -192,6 +194,12 @@ def site(stack: Stack) -> Iterator[Site]:
     yield site
     for person in site.people.values():
         person.visitor.close()
+
+
+@pytest.fixture(scope="module")
+def browser(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with open_browser(tmp_path_factory.mktemp("home"), ca_file=site.stack.ca_file) as browser:
+        yield browser
 
 
 @pytest.fixture

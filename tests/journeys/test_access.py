@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from services.embedded.main_job import call_api
-from tests.journeys.chromium import open_browser, pass_globus
+from tests.journeys import second_factor
+from tests.journeys.chromium import pass_globus
 from tests.journeys.conftest import PEOPLE, Person, Site, wait_until
 
 SLUG = "glosea4-ensemble"
@@ -18,12 +19,6 @@ API = f"datasets/{SLUG}"
 LINKED = "ada@observatory.example"
 TERMS = "Cite the paper, and tell us what you found."
 GROUPS = "urn:globus:auth:scope:groups.api.globus.org:all"
-
-
-@pytest.fixture(scope="module")
-def browser(site: Site, tmp_path_factory: pytest.TempPathFactory):
-    with open_browser(tmp_path_factory.mktemp("home"), ca_file=site.stack.ca_file) as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -97,6 +92,29 @@ def let_access_end(site: Site) -> None:
 def test_j3_access_is_asked_given_renewed_and_ends_by_itself(open_page, site: Site):
     site.person("ben").api(f"{API}/terms", {"text": TERMS}, expected=201)
     ada = open_page("ada", DATASET)
+    request_id = ask_for_access(ada, site)
+    ben = open_page("ben", "/steward/access-requests/")
+    approve_in_the_queue(ben, site, request_id)
+    share = prepare_share(ada, site)
+    ask_for_more_time_in_vain(ada, ben, request_id)
+
+    ben.goto(f"/steward/datasets/{SLUG}/who-can-see/")
+    expect(ben.get_by_role("row").filter(has_text=PEOPLE["ada"])).to_contain_text(in_days(30))
+    while_she_had_it = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=2)
+    let_access_end(site)
+    wait_until(lambda: not site.share_folder(share).exists(), "the share gone with the access")
+    assert site.rules(f"/requests/{share}/") == []
+    wait_until(lambda: [mail for mail in site.mails(request_id) if "has ended" in mail["Subject"]], "the last mail")
+    ada.goto(DATASET)
+    expect(ada.get_by_role("link", name="Request access")).to_be_visible()
+    ben.reload()
+    expect(ben.get_by_role("row").filter(has_text=PEOPLE["ada"])).to_have_count(0)
+    ben.goto(f"/steward/datasets/{SLUG}/who-can-see/?at={while_she_had_it:%Y-%m-%dT%H:%M:%SZ}")
+    expect(ben.get_by_role("row").filter(has_text=PEOPLE["ada"])).to_have_count(1)
+
+
+def ask_for_access(ada: Page, site: Site) -> str:
+    """Ada asks on the dataset's page, with its terms; the id of her request, of which the stewards hear."""
     expect(ada.get_by_role("heading", level=1)).to_be_visible()
     expect(ada.get_by_text("You have no access to the files yet")).to_be_visible()
     expect(ada.get_by_role("button", name="Prepare a share")).to_have_count(0)
@@ -112,8 +130,11 @@ def test_j3_access_is_asked_given_renewed_and_ends_by_itself(open_page, site: Si
     request_id = ada.url.rstrip("/").split("/")[-1]
     (mail,) = wait_until(lambda: site.mails("Warm events in seasonal forecasts."), "the mail to the stewards")
     assert PEOPLE["ben"] in mail["To"]
+    return request_id
 
-    ben = open_page("ben", "/steward/access-requests/")
+
+def approve_in_the_queue(ben: Page, site: Site, request_id: str) -> None:
+    """Ben gives access for thirty days, and Ada is told."""
     row = ben.get_by_role("row").filter(has_text="Warm events in seasonal forecasts.")
     expect(row).to_contain_text("Accepted terms version")
     row.get_by_label("Until").fill(in_days(30))
@@ -123,6 +144,9 @@ def test_j3_access_is_asked_given_renewed_and_ends_by_itself(open_page, site: Si
     approved = wait_until(lambda: [mail for mail in site.mails(request_id) if mail["Subject"].startswith("Access until")], "the answer")
     assert in_days(30) in approved[0]["Subject"]
 
+
+def prepare_share(ada: Page, site: Site) -> str:
+    """Ada has the files prepared; the id of the share, once it is open to her."""
     ada.goto(DATASET)
     expect(ada.get_by_text(f"You have access through the identity {PEOPLE['ada']} until {in_days(30)}")).to_be_visible()
     site.empty_basket(site.person("ada"))
@@ -133,7 +157,11 @@ def test_j3_access_is_asked_given_renewed_and_ends_by_itself(open_page, site: Si
     share = ada.url.rstrip("/").split("/")[-1]
     expect(ada.get_by_role("status").filter(has_text="Ready to download")).to_be_visible()
     assert len(site.rules(f"/requests/{share}/")) == 1
+    return share
 
+
+def ask_for_more_time_in_vain(ada: Page, ben: Page, request_id: str) -> None:
+    """Her renewal is denied with a reason, and what she has stays."""
     ada.goto(f"/access-requests/{request_id}/")
     ada.get_by_label("What for").fill("Cold events too.")
     ada.get_by_role("button", name="Ask for more time").click()
@@ -145,20 +173,6 @@ def test_j3_access_is_asked_given_renewed_and_ends_by_itself(open_page, site: Si
     ada.reload()
     expect(ada.get_by_text("One event is enough.").first).to_be_visible()
     expect(ada.get_by_role("status").filter(has_text=f"Access until {in_days(30)}")).to_be_visible()
-
-    ben.goto(f"/steward/datasets/{SLUG}/who-can-see/")
-    expect(ben.get_by_role("row").filter(has_text=PEOPLE["ada"])).to_contain_text(in_days(30))
-    while_she_had_it = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=2)
-    let_access_end(site)
-    wait_until(lambda: not site.share_folder(share).exists(), "the share gone with the access")
-    assert site.rules(f"/requests/{share}/") == []
-    wait_until(lambda: [mail for mail in site.mails(request_id) if "has ended" in mail["Subject"]], "the last mail")
-    ada.goto(DATASET)
-    expect(ada.get_by_role("link", name="Request access")).to_be_visible()
-    ben.reload()
-    expect(ben.get_by_role("row").filter(has_text=PEOPLE["ada"])).to_have_count(0)
-    ben.goto(f"/steward/datasets/{SLUG}/who-can-see/?at={while_she_had_it:%Y-%m-%dT%H:%M:%SZ}")
-    expect(ben.get_by_role("row").filter(has_text=PEOPLE["ada"])).to_have_count(1)
 
 
 def test_j3_what_must_not_happen(site: Site, ada: Person, ben: Person, cy: Person):
@@ -270,20 +284,6 @@ def test_j3_a_rule_that_somebody_added_by_hand_is_reported(site: Site, cy: Perso
             client.delete(f"endpoint/{archive}/access/{rule_id}").raise_for_status()
 
 
-def give_second_factor(person: Person, page: Any) -> Any:
-    """Through the pages of Globus Auth, which show the code that a telephone would get."""
-    page = person.visitor.submit(page, "Continue to Globus")
-    for _ in range(6):
-        if "/second-factor" in page.url and "/v2/" in page.url:
-            code = re.search(r'id="sent">(\d{6})<', page.text).group(1)
-            page = person.visitor.submit(page, "Go on", code=code)
-        elif "/v2/" in page.url:
-            page = person.visitor.submit(page, "Allow" if page.has_button("Allow") else person.identity)
-        else:
-            return page
-    raise AssertionError(f"no end of pages at {page.url}")
-
-
 def test_controlled_files_ask_for_a_second_factor_and_travel_encrypted(site: Site, ben: Person):
     ada = site.new_person("ada")
     give(site, principal_type="identity", principal=identity_of(ada))
@@ -294,7 +294,8 @@ def test_controlled_files_ask_for_a_second_factor_and_travel_encrypted(site: Sit
     page = ada.open(DATASET)
     assert "Sign in with a second factor" in page.text
     assert "Prepare a share</button>" not in page.text
-    page = give_second_factor(ada, ada.open(f"/signin/second-factor/?next={DATASET}"))
+    asked = ada.visitor.submit(ada.open(f"/signin/second-factor/?next={DATASET}"), "Continue to Globus")
+    page, _ = second_factor.pass_globus(ada.visitor, asked, person=ada.identity)
     assert page.url.endswith(DATASET)
     assert "Prepare a share</button>" in page.text
     share = ada.ask_for_share(SLUG)

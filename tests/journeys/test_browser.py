@@ -7,17 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.journeys.chromium import open_browser, pass_globus
+from tests.journeys.chromium import pass_globus
 from tests.journeys.conftest import PEOPLE, Site, wait_until
 
 pytestmark = pytest.mark.browser
 ADA = PEOPLE["ada"]
-
-
-@pytest.fixture(scope="module")
-def browser(site: Site, tmp_path_factory: pytest.TempPathFactory):
-    with open_browser(tmp_path_factory.mktemp("home"), ca_file=site.stack.ca_file) as browser:
-        yield browser
 
 
 @pytest.fixture

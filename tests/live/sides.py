@@ -140,7 +140,7 @@ class Side:
         deadline = time.monotonic() + MOST_WAIT_S
         while self.transfer.get_task(task_id)["status"] == "ACTIVE":
             assert time.monotonic() < deadline, f"{self.name}: {self.transfer.get_task(task_id)}"
-            time.sleep(0.5)
+            time.sleep(0.5)  # the other Globus is asked no oftener
         assert self.transfer.get_task(task_id)["status"] == "SUCCEEDED", self.transfer.get_task(task_id)
         return task_id
 

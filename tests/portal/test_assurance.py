@@ -1,7 +1,6 @@
 """A second factor: what Globus tells of it, what the session keeps of it, and the way to give one, against the running processes."""
 
 import datetime as dt
-import re
 import time
 
 import pytest
@@ -11,6 +10,7 @@ from portal import assurance, bearer
 from portal.auth import Introspection
 from portal.models import User
 from services.embedded.visitor import Visitor
+from tests.journeys.second_factor import pass_globus
 
 ADA = "ada@university.example"
 AT = 1_790_000_000
@@ -90,33 +90,15 @@ def test_roles_of_staff_wait_for_the_second_factor_where_the_site_says_so(browse
     assert client.get("/steward/").status_code == 200
 
 
-def pass_globus(visitor, page, who):
-    """Answer Globus Auth's pages, the code of the second factor among them; the page behind, and which were met."""
-    met = []
-    for _ in range(8):
-        if "/v2/" not in page.url:
-            return page, met
-        if "/second-factor" in page.url:
-            met.append("second factor")
-            page = visitor.submit(page, "Go on", code=re.search(r'id="sent">(\d{6})<', page.text).group(1))
-        elif page.has_button("Allow"):
-            page = visitor.submit(page, "Allow")
-        else:
-            met.append("sign-in")
-            page = visitor.submit(page, who)
-    raise AssertionError(f"no end of pages at {page.url}")
-
-
 @pytest.mark.journey
-@pytest.mark.timeout(400)
 def test_a_second_factor_is_given_at_globus_and_counts_here(stack):
     visitor = Visitor(ca_file=stack.ca_file, start=stack.base_url)
     try:
-        page, met = pass_globus(visitor, visitor.submit(visitor.open("/signin/?next=/profile/"), "Continue to Globus"), ADA)
+        page, met = pass_globus(visitor, visitor.submit(visitor.open("/signin/?next=/profile/"), "Continue to Globus"), person=ADA)
         assert met == ["sign-in"], "nobody is asked for one to sign in"
         page = visitor.open("/signin/second-factor/?next=/profile/")
         assert "told of no second factor" in page.text
-        page, met = pass_globus(visitor, visitor.submit(page, "Continue to Globus"), ADA)
+        page, met = pass_globus(visitor, visitor.submit(page, "Continue to Globus"), person=ADA)
         assert met == ["sign-in", "second factor"], "a fresh sign-in, then the factor"
         assert page.url == f"{stack.base_url}/profile/"
         assert "You gave one" in visitor.open("/signin/second-factor/?next=/profile/").text

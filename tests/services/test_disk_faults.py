@@ -4,10 +4,8 @@ import ctypes
 import datetime as dt
 import os
 import signal
-import ssl
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import pytest
 from globus_sdk import TransferData
 
@@ -59,6 +57,15 @@ class Copy:
         self.here.mkdir()
         (self.there / "good.txt").write_text("good")
         self.task_id = ""
+        self.modes = {}
+
+    def shut(self, path, *, mode=0):
+        """Take rights to a file or folder from everybody; `reopen` gives them back, and the end of the test does."""
+        self.modes.setdefault(path, path.stat().st_mode)
+        path.chmod(mode)
+
+    def reopen(self, path):
+        path.chmod(self.modes[path])
 
     def begin(self, *, lasts_s=600, **options):
         deadline = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=lasts_s)
@@ -88,19 +95,17 @@ class Copy:
         return sorted(path.name for path in self.here.iterdir())
 
 
-def clear_node_faults(sites, node):
-    verify = ssl.create_default_context(cafile=sites.globus.data / "ca.pem")
-    headers = {"Authorization": f"Bearer {(sites.globus.data / f'dtn-{node}.secret').read_text().strip()}"}
-    httpx.delete(f"{sites.node_url(node)}/.dtn/faults", headers=headers, verify=verify, trust_env=False).raise_for_status()
-
-
 @pytest.fixture
 def copy(bound_sites, monkeypatch, request):
     use(bound_sites.globus, monkeypatch)
     made = Copy(bound_sites, "".join(letter for letter in request.node.name if letter.isalnum()))
     yield made
+    for path, mode in made.modes.items():  # what a test that failed left closed
+        path.chmod(mode)
     for node in NODES:
-        clear_node_faults(bound_sites, node)
+        if node not in bound_sites.nodes:
+            start_bound(bound_sites, node)
+        bound_sites.clear_node_faults(node)
 
 
 @pytest.fixture
@@ -108,14 +113,14 @@ def secret(copy):
     """A file at the source that its node may not read."""
     path = copy.there / "secret.nc"
     path.write_bytes(b"secret")
-    path.chmod(0)
+    copy.shut(path)
     return path
 
 
 def test_what_the_source_may_not_read_is_told_and_tried_again(copy, secret):
     copy.begin().wait_for_fault("PERMISSION_DENIED")
     wait_until(lambda: copy.arrived() == ["good.txt"])
-    secret.chmod(0o644)
+    copy.reopen(secret)
     assert copy.wait_for_end()["files_transferred"] == 2
     assert (copy.here / "secret.nc").read_bytes() == b"secret"
 
@@ -144,9 +149,9 @@ def test_extra_files_stay_where_the_source_could_not_be_read(copy, secret):
     (closed / "kept").write_text("kept")
     (copy.here / "closed").mkdir()
     (copy.here / "closed" / "kept").write_text("kept")
-    closed.chmod(0)
+    copy.shut(closed)
     copy.begin(skip_source_errors=True, delete_destination_extra=True).wait_for_end()
-    closed.chmod(0o755)
+    copy.reopen(closed)
     assert (copy.here / "closed" / "kept").read_text() == "kept"
     assert "DELETE_DESTINATION_EXTRA_SKIPPED" in [event["code"] for event in copy.ada.task_event_list(copy.task_id)]
 
@@ -155,20 +160,20 @@ def test_a_folder_that_may_not_be_read_keeps_nothing_else_from_being_copied(copy
     closed = copy.there / "closed"
     (closed / "below").mkdir(parents=True)
     (closed / "below" / "late.nc").write_text("late")
-    closed.chmod(0)
+    copy.shut(closed)
     copy.begin().wait_for_fault("PERMISSION_DENIED")
     wait_until((copy.here / "good.txt").exists)
-    closed.chmod(0o755)
+    copy.reopen(closed)
     task = copy.wait_for_end()
     assert (copy.here / "closed/below/late.nc").read_text() == "late"
     assert (task["files"], task["files_transferred"], task["directories"]) == (2, 2, 3)
 
 
 def test_a_destination_that_may_not_be_written_is_told_and_tried_again(copy):
-    copy.here.chmod(0o555)
+    copy.shut(copy.here, mode=0o555)
     copy.begin().wait_for_fault("PERMISSION_DENIED")
     assert copy.arrived() == []
-    copy.here.chmod(0o755)
+    copy.reopen(copy.here)
     copy.wait_for_end()
     assert copy.arrived() == ["good.txt"]
 
@@ -188,7 +193,7 @@ def half_done(copy):
 
 def test_a_file_that_changes_meanwhile_is_copied_anew(copy, half_done):
     half_done.write_bytes(os.urandom(60 * MIB + 5))
-    clear_node_faults(copy.sites, "archive")
+    copy.sites.clear_node_faults("archive")
     copy.wait_for_end()
     assert "FILE_SIZE_CHANGED" in copy.faults()
     assert (copy.here / "big.nc").read_bytes() == half_done.read_bytes()
@@ -197,7 +202,7 @@ def test_a_file_that_changes_meanwhile_is_copied_anew(copy, half_done):
 
 def test_a_file_that_vanishes_is_told_and_taken_when_it_is_back(copy, half_done):
     away = half_done.rename(copy.there.parent / f"{copy.name} away")
-    clear_node_faults(copy.sites, "archive")
+    copy.sites.clear_node_faults("archive")
     copy.wait_for_fault("FILE_NOT_FOUND")
     away.rename(half_done)
     copy.wait_for_end()

@@ -82,7 +82,7 @@ class Killer(threading.Thread):
                 self.sites.globus.stop(signal.SIGKILL)
             else:
                 self.sites.stop_node(name, signal.SIGKILL)
-        time.sleep(self.dice.uniform(0, 0.3))
+        time.sleep(self.dice.uniform(0, 0.3))  # how long it is away is left to chance too
         for name in sorted(victims, key=VICTIMS.index):  # a node says that it is ready once localglobus knows it
             if name == "localglobus":
                 self.sites.globus.start()
@@ -101,7 +101,7 @@ def patiently(act):
         except (NetworkError, TransferAPIError) as error:
             if time.monotonic() > end or (isinstance(error, TransferAPIError) and error.http_status < 500):
                 raise
-            time.sleep(0.1)
+            time.sleep(0.1)  # until it is back
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -128,9 +128,11 @@ def original(own_sites):
 def killing(sites, dice, n_kills):
     killer = Killer(sites, dice, n_kills)
     killer.start()
-    yield killer
-    killer.stop.set()
-    killer.join()
+    try:
+        yield killer
+    finally:  # also where a test has failed: nothing is killed behind the back of the next
+        killer.stop.set()
+        killer.join()
     assert killer.error is None, killer.error
 
 
@@ -186,7 +188,7 @@ def ended(ada, task_id, look):
     while (task := patiently(lambda: ada.get_task(task_id).data))["status"] == "ACTIVE":
         look()
         assert time.monotonic() < deadline, (task, patiently(lambda: list(ada.task_event_list(task_id))))
-        time.sleep(0.1)
+        time.sleep(0.1)  # a task is looked at again and again while it goes on
     return task
 
 

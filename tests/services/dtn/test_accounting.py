@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from tests.services.dtn.conftest import REPOSITORY
+from tests.services.dtn.conftest import REPOSITORY, new_collection
 
 pytestmark = pytest.mark.long
 
@@ -109,8 +109,6 @@ def test_a_connection_that_stays_open_is_written_meanwhile(control, archive, fil
 
 
 def test_a_copy_is_counted_as_the_other_nodes(control, archive, campus, files, request):
-    from tests.services.dtn.conftest import new_collection
-
     collection, folder = files
     destination, _ = new_collection(control, campus, request.node.name)
     (folder / "a").write_bytes(b"x" * (5 * MIB))

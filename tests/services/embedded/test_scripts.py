@@ -2,6 +2,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,6 @@ def test_development_lock_contains_the_runtime_lock():
 
 
 def test_every_dependency_is_locked():
-    import tomllib
-
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     runtime = [*project["dependencies"], *extras["services"], *extras["graph"], *extras["demo"]]

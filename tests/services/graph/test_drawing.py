@@ -7,6 +7,7 @@ import zlib
 from xml.etree import ElementTree as ET
 
 import cftime
+import matplotlib as mpl
 import numpy as np
 import pytest
 
@@ -99,8 +100,6 @@ def test_the_svg_is_small_sound_and_carries_no_script_and_no_outside_address(sea
 
 def test_the_map_is_readable_in_grey():
     """The lightness of the colour scale rises all the way."""
-    import matplotlib as mpl
-
     colours = mpl.colormaps["cividis"](np.linspace(0, 1, 64))[:, :3]
     lightness = colours @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(lightness) > 0).all()

@@ -1,9 +1,11 @@
 """What a header tells, against netCDF4; read through ranges from a real HTTPS server, with less than the file on the wire."""
 
+import base64
 import hashlib
 import shutil
 
 import h5py
+import httpx
 import netCDF4
 import numpy as np
 import pytest
@@ -128,10 +130,6 @@ def test_a_missing_file_says_so(file_server):
 
 
 def test_a_digest_that_the_node_offers_is_taken():
-    import base64
-
-    import httpx
-
     digest = hashlib.sha256(b"x").digest()
     headers = httpx.Headers({"Repr-Digest": f"md5=:AAAA:, sha-256=:{base64.b64encode(digest).decode()}:"})
     assert reading.offered_digest(headers) == digest.hex()

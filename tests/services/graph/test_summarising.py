@@ -2,6 +2,7 @@
 
 import math
 
+import iris_sample_data
 import netCDF4
 import numpy as np
 import pytest
@@ -107,8 +108,6 @@ def test_monthly_files_are_joined_in_time_order(open_sample):
 
 def nemo_mean_by_loops(name):
     """Cells weighted by cos(latitude) times the spacing in degrees that their corners give."""
-    import iris_sample_data
-
     with netCDF4.Dataset(f"{iris_sample_data.path}/NEMO/nemo_1m_{name}_grid-T.nc") as file:
         field, latitudes, longitudes = file["tos"][0], file["bounds_lat"][:], file["bounds_lon"][:]
     total = weight_total = 0.0

@@ -70,7 +70,7 @@ def test_a_revoked_token_stops_the_graph_until_she_signs_in(drawable, permitted_
     assert job.status == "needs-sign-in"
 
 
-def test_the_same_request_is_the_same_job(drawable, permitted_ada, monkeypatch):
+def test_the_same_request_is_the_same_job(drawable, permitted_ada):
     version = drawable()
     job = run_until(ask(permitted_ada, version, years=(2007, 2009), kinds=["map"]), "done")
     assert ask(permitted_ada, version, years=(2007, 2009), kinds=["map"]) == job

@@ -25,7 +25,7 @@ def test_timer_stops_when_the_sign_in_is_old_and_goes_on_after_a_new_one(sites, 
     asked = TransferData(guarded.id, guarded.id)
     asked.add_item("/notes.txt", "/copied.txt")
     dee = client_of(guarded)
-    start = datetime.now(UTC) + timedelta(seconds=6)
+    start = datetime.now(UTC) + timedelta(seconds=12)
     number = dee.create_timer(TransferTimer(name="guarded", schedule=OnceTimerSchedule(start), body=asked))["timer"]["job_id"]
     guarded.forget_sign_ins()
     stopped = wait_until(lambda: (job := dee.get_job(number))["status"] == "inactive" and job)
@@ -38,6 +38,6 @@ def test_timer_stops_when_the_sign_in_is_old_and_goes_on_after_a_new_one(sites, 
     assert not (folder / "copied.txt").exists()
     again = client_of(guarded, query_params={"prompt": "login"})
     again.resume_job(number, update_credentials=True)
-    wait_until(lambda: again.get_job(number)["activity"] is None)
+    wait_until(lambda: (job := again.get_job(number))["status"] == "ended" and job["activity"] is None)
     assert (folder / "copied.txt").read_text() == "guarded\n"
     again.delete_job(number)

@@ -150,7 +150,7 @@ def test_refused_run_is_counted_and_the_next_one_tries_again(sites, demo, folder
     guest = manager.create_collection({**made, "mapped_collection_id": sites.collection("storage")})["id"]
     asked = TransferData(sites.collection("archive"), guest)
     asked.add_item("/public/notes.txt", "/copied.txt")
-    schedule = RecurringTimerSchedule(interval_seconds=1, start=datetime.now(UTC) + timedelta(seconds=5))
+    schedule = RecurringTimerSchedule(interval_seconds=1, start=datetime.now(UTC) + timedelta(seconds=10))
     timer = make(demo, schedule, asked)
     manager.delete_collection(guest)
     job = wait_until(lambda: (job := demo.get_job(timer["job_id"]))["n_errors"] >= 2 and job)

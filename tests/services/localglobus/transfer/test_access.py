@@ -5,7 +5,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from globus_sdk import TransferAPIError
+from globus_sdk import AccessTokenAuthorizer, TransferAPIError, TransferClient
 
 from tests.services.localglobus.transfer.conftest import wait_until
 
@@ -113,8 +113,9 @@ def test_anonymous_may_read_but_never_write(sites, portal, share, folder):
 
 
 def test_rule_past_its_expiration_opens_nothing_and_takes_no_place(sites, portal, share, folder):
-    soon = (datetime.now(UTC) + timedelta(seconds=1.5)).isoformat()
-    cy, asked = sites.person("cy"), rule(folder, sites.identity("cy@elsewhere.example"), expiration_date=soon)
+    cy, identity = sites.person("cy"), sites.identity("cy@elsewhere.example")
+    soon = (datetime.now(UTC) + timedelta(seconds=6)).isoformat()
+    asked = rule(folder, identity, expiration_date=soon)
     made = portal.add_endpoint_acl_rule(share, asked)
     assert cy.operation_ls(share, path=f"/{folder.name}/")["total"] == 0
     wait_until(lambda: made["access_id"] not in [each["id"] for each in portal.endpoint_acl_list(share)])
@@ -184,8 +185,6 @@ def test_access_manager_role_given_and_taken(sites, share, folder):
 
 
 def test_token_without_the_transfer_scope_is_refused(sites, share):
-    from globus_sdk import AccessTokenAuthorizer, TransferClient
-
     tokens = sites.globus.client("portal").oauth2_client_credentials_tokens("urn:globus:auth:scope:groups.api.globus.org:all")
     assert refusal(TransferClient(authorizer=AccessTokenAuthorizer(tokens["access_token"])).get_endpoint, share) == (
         403,

@@ -11,8 +11,13 @@ import pytest
 from globus_sdk import AccessTokenAuthorizer, AuthClient, GroupsClient, GroupsManager, TransferAPIError, TransferClient, TransferData
 from globus_sdk.scopes import GCSCollectionScopes, TransferScopes
 
+from services.localglobus.app import SCHEMAS
 from services.localglobus.errors import ApiError
+from services.localglobus.store import apply_schemas
+from services.localglobus.transfer import tasks
+from services.localglobus.transfer.documents import task_document
 from services.localglobus.transfer.meter import Meter
+from tests.services.localglobus.conftest import use
 from tests.services.localglobus.transfer.conftest import wait_until
 from tests.services.localglobus.transfer.test_tasks import copy, finished
 
@@ -143,8 +148,6 @@ def test_who_calls_too_often_waits_and_others_do_not():
 
 def test_rate_limit_is_answered_with_retry_after(start_localglobus, monkeypatch):
     globus = start_localglobus("--rate-limit", "0.2")
-    from tests.services.localglobus.conftest import use
-
     use(globus, monkeypatch)
     tokens = globus.client("demo").oauth2_client_credentials_tokens(str(TransferScopes.all))
     headers = {"Authorization": f"Bearer {tokens['access_token']}"}
@@ -156,10 +159,6 @@ def test_rate_limit_is_answered_with_retry_after(start_localglobus, monkeypatch)
 
 def test_history_is_kept_for_thirty_days(tmp_path, sites, folder):
     """The clock is not ours to move: the end of a task is moved into the past in a copy of the store."""
-    from services.localglobus.app import SCHEMAS
-    from services.localglobus.store import apply_schemas
-    from services.localglobus.transfer import tasks
-
     portal = sites.service("portal")
     ids = [finished(portal, portal.submit_transfer(copy(sites, folder, target=f"{n}/"))["task_id"])["task_id"] for n in range(2)]
     connection = sqlite3.connect(tmp_path / "copy.sqlite", isolation_level=None)
@@ -173,8 +172,6 @@ def test_history_is_kept_for_thirty_days(tmp_path, sites, folder):
     tasks.forget_history(connection)
     kept = [row["task_id"] for row in connection.execute("SELECT DISTINCT task_id FROM task_event WHERE task_id IN (?, ?)", ids)]
     assert kept == [ids[1]]
-    from services.localglobus.transfer.documents import task_document
-
     documents = [task_document(tasks.get(connection, task_id, portal_id(sites)), most_active=3) for task_id in ids]
     assert [document["history_deleted"] for document in documents] == [True, False]
     connection.close()

@@ -102,7 +102,7 @@ def test_symbolic_link_leads_to_no_share_of_somebody_else(sites, share, folder, 
 
 def test_tasks_write_and_delete_nothing_behind_a_link(sites, share, folder, linked):
     ada = sites.person("ada")
-    copy = TransferData(share, share, verify_checksum=False, deadline=datetime.now(UTC) + timedelta(seconds=3))
+    copy = TransferData(share, share, verify_checksum=False, deadline=datetime.now(UTC) + timedelta(seconds=8))
     copy.add_item(f"{linked}/mine.nc", f"{linked}/other/planted.nc")
     deletion = DeleteData(share)
     deletion.add_item(f"{linked}/other/theirs.nc")
@@ -113,7 +113,7 @@ def test_tasks_write_and_delete_nothing_behind_a_link(sites, share, folder, link
 
 def test_a_copy_tells_no_names_behind_a_link(sites, share, folder, linked):
     ada = sites.person("ada")
-    copy = TransferData(share, share, deadline=datetime.now(UTC) + timedelta(seconds=3))
+    copy = TransferData(share, share, deadline=datetime.now(UTC) + timedelta(seconds=8))
     copy.add_item(f"{linked}/other/", f"{linked}/got/", recursive=True)
     task = ada.submit_transfer(copy)["task_id"]
     assert wait_until(lambda: ended(ada, task)) == "FAILED"
