@@ -21,7 +21,7 @@ class ImportsView(APIView):
     def post(self, request: Request) -> Response:
         """Import descriptions as drafts: `record` (a file, or text in JSON), `format` (empty: guessed); `dry_run` only looks.
 
-        Formats: datacite-json, datacite-xml, schema.org. 200 says what became of each record and what of it has no place
+        Formats: datacite-json, datacite-xml, schema.org, dcat, iso19115. 200 says what became of each record and what of it has no place
         here; 400 lists all that is wrong, and nothing is changed. A record that was imported before changes its draft.
         """
         registering.check_may_register(request.user)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from datasets.readers import datacite, schema_org
+from datasets.readers import datacite, dcat, iso, schema_org
 from datasets.readers.described import Described
 from datasets.readers.parsing import LONGEST, local_name, parse_json, parse_xml, refusal, text_of
 
@@ -54,6 +54,15 @@ READ = {
             looks_so=schema_org.is_record,
             records_of=schema_org.records_of,
             read=schema_org.read,
+        ),
+        ReadFormat("dcat", "DCAT (JSON-LD)", is_xml=False, looks_so=dcat.is_record, records_of=dcat.records_of, read=dcat.read),
+        ReadFormat(
+            "iso19115",
+            "ISO 19115 (19115-3 or 19139)",
+            is_xml=True,
+            looks_so=lambda root: bool(iso.records_of(root)),
+            records_of=iso.records_of,
+            read=iso.read,
         ),
     )
 }

@@ -33,7 +33,7 @@ def records_of(value: Any) -> list[Any]:
     nodes = [_plain(one) for outer in many(value) for one in (many(outer["@graph"]) if "@graph" in mapping(outer) else [outer])]
     by_id = {text(one["@id"]): one for one in nodes if isinstance(one, dict) and "@id" in one}
     found = [one for one in nodes if "Dataset" in many(mapping(one).get("@type"))]
-    return [{name: _filled(child, by_id) for name, child in one.items()} for one in found]
+    return [{name: filled(child, by_id) for name, child in one.items()} for one in found]
 
 
 def is_record(value: Any) -> bool:
@@ -52,10 +52,10 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
-def _filled(value: Any, by_id: dict[str, Any]) -> Any:
+def filled(value: Any, by_id: dict[str, Any]) -> Any:
     """A bare reference as the node that it names."""
     if isinstance(value, list):
-        return [_filled(one, by_id) for one in value]
+        return [filled(one, by_id) for one in value]
     return by_id.get(text(value["@id"]), value) if isinstance(value, dict) and set(value) == {"@id"} else value
 
 
@@ -68,7 +68,7 @@ def read(given: dict[str, Any]) -> Described:
     for at, licence in enumerate(many(given.get("license"))):
         one = mapping(licence)
         found.state_licence(f"license.{at}", one.get("@id"), one.get("url"), text(licence), one.get("name"))
-    _read_conditions(text(given.get("conditionsOfAccess")), found)
+    read_conditions(text(given.get("conditionsOfAccess")), found)
     _read_keywords(given, found)
     _read_funding(given, found)
     _read_related(given, found)
@@ -115,7 +115,7 @@ def _body(value: Any) -> dict[str, str]:
     return {"name": text(value), "ror": next((other for other in known if "ror.org/" in other), "")}
 
 
-def _read_conditions(words: str, found: Described) -> None:
+def read_conditions(words: str, found: Described) -> None:
     """Our own writer's words; others' are a note on access."""
     for begun, policy in ((SIGNED_IN, "registered"), (CLOSED, "restricted"), ("Open to everybody.", "public")):
         if words.startswith(begun):
