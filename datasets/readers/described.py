@@ -167,8 +167,8 @@ def licence_of(told: str) -> str:
         key = f"cc-{found[1]}-{found[2]}" if found[1] else "cc0-1.0" if found[3].lower() == "zero" else "cc-pdm-1.0"
         return LICENCE_BY_KEY.get(key.lower(), "")
     if found := IN_WORDS.search(told):
-        letters = {"non": "nc", "no": "nd", "share": "sa"}
-        terms = [letters[word] for word in re.findall("non|no|share", found["rest"].lower())]
+        capitals = "".join(re.findall("[A-Z]", found["rest"])).lower()  # NonCommercial-ShareAlike
+        terms = [capitals[at : at + 2] for at in range(0, len(capitals), 2)]
         return LICENCE_BY_KEY.get("-".join(("cc-by", *terms, found["version"])), "")
     return next((licence for part, licence in BY_ADDRESS.items() if part in told.lower()), "")
 

@@ -16,7 +16,8 @@ from datasets.readers.schema_org import read_conditions
 
 CREATING = {"author", "coAuthor", "principalInvestigator", "originator", "collaborator"}
 FUNDING = {"funder", "sponsor"}
-RELATIONS = {code: relation for relation, code in reversed(ASSOCIATIONS.items())} | {"crossReference": "References"}
+# What has no code of its own here is a reference.
+RELATIONS = {code: relation for relation, code in reversed(ASSOCIATIONS.items())}
 # About the record itself, or said anew by the archive from the files and at publication.
 OUR_OWN = {
     "fileIdentifier", "metadataIdentifier", "language", "characterSet", "defaultLocale", "otherLocale", "locale", "hierarchyLevel",
