@@ -41,7 +41,7 @@ INDEX = ("create index on load_item (key)", "create index on load_item (line)", 
 
 REPEATED = """
     select line, key from (select line, key, row_number() over (partition by key order by line) as nth from load_item) seen
-    where nth > 1 order by line limit %(most)s
+    where nth > 1 and key <> '' order by line limit %(most)s
 """
 VALID = "fi.first_version <= %(version)s and (fi.last_version is null or fi.last_version >= %(version)s)"
 FILES = f"""
@@ -154,7 +154,7 @@ def _start(cursor: Any, columns: Sequence[ItemColumn]) -> None:
 def _rows(
     table: Iterable[str], columns: Sequence[ItemColumn], loaded: LoadedItems, most_rows: int | None
 ) -> Iterator[tuple[list[Any], list[tuple[Any, ...]]]]:
-    """(row of load_item, rows of load_path) of each line that is right; what is wrong goes to `loaded`."""
+    """(row of load_item, rows of load_path) of each line; what is wrong goes to `loaded`."""
     csv.field_size_limit(LONGEST_CELL)
     reader = csv.reader(_without_mark(table), strict=True)
     by_name = {column.name: column for column in columns}
@@ -173,9 +173,7 @@ def _rows(
             if len(cells) > len(header):
                 loaded.add(reader.line_num, "", "It has more cells than the header has columns. Quote a cell that holds a comma.")
                 continue
-            row = _read_row(reader.line_num, {name: cells[n].strip() for name, n in at.items() if n < len(cells)}, columns, loaded)
-            if row is not None:
-                yield row
+            yield _read_row(reader.line_num, {name: cells[n].strip() for name, n in at.items() if n < len(cells)}, columns, loaded)
     except csv.Error as error:
         raise InvalidError(fields={"table": [f"Line {reader.line_num} is not CSV: {error}."]}) from error
 
@@ -199,15 +197,17 @@ def _check_header(header: Sequence[str], columns: Mapping[str, ItemColumn]) -> N
 
 def _read_row(
     line: int, cells: Mapping[str, str], columns: Sequence[ItemColumn], loaded: LoadedItems
-) -> tuple[list[Any], list[tuple[Any, ...]]] | None:
-    before, key = loaded.n_wrong, cells.get("item", "")
+) -> tuple[list[Any], list[tuple[Any, ...]]]:
+    """What is right of a line is staged even so: what only the whole table and the files tell of it is told in the same run."""
+    key = cells.get("item", "")
     if not key or len(key) > LONGEST_KEY:
         loaded.add(line, "item", f"Name the item, in up to {LONGEST_KEY} characters.")
     paths = split_paths(cells.get("files", ""))
     if not paths:
         loaded.add(line, "files", "Name one file at least, by its path in the version.")
-    if bad := next((path for path in paths if any(part in {".", ".."} for part in path.split("/")) or "//" in path), None):
-        loaded.add(line, "files", f"{bad[:100]!r} is no path: no empty, . or .. parts.")
+    if bad := [path for path in paths if any(part in {".", ".."} for part in path.split("/")) or "//" in path]:
+        loaded.add(line, "files", f"{bad[0][:100]!r} is no path: no empty, . or .. parts.")
+        paths = [path for path in paths if path not in bad]
     values: list[Any] = []
     for column in columns:
         cell, value = cells.get(column.name, ""), None
@@ -216,8 +216,6 @@ def _read_row(
         except ValueReadError as error:
             loaded.add(line, column.name, str(error))
         values.append(value)
-    if loaded.n_wrong > before:
-        return None
     slots = sorted((column.slot, str(value)) for column, value in zip(columns, values, strict=True) if value is not None)
     signature = hashlib.sha256(repr((slots, sorted(set(paths)))).encode()).hexdigest()[:32]
     words = [key, *(str(value) for column, value in zip(columns, values, strict=True) if column.kind in {"text", "choice"} and value)]

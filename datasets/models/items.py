@@ -72,7 +72,7 @@ class ItemColumn(models.Model):
     @property
     def title(self) -> str:
         """As a table's head says it, with the unit."""
-        return f"{self.label or self.name.replace('_', ' ')}{f' ({self.unit})' if self.unit else ''}"
+        return f"{self.label or self.name.replace('_', ' ').capitalize()}{f' ({self.unit})' if self.unit else ''}"
 
     @property
     def definition(self) -> tuple[Any, ...]:

@@ -131,7 +131,8 @@ cast-3,/2015/cast-03.nc,,,,a,b
 """
     found = load(version, ben, wrong, is_dry_run=True)
     assert [(one.line, one.column) for one in found.wrong] == [
-        (2, "depth"), (2, "instrument"), (2, "item"), (2, "started"), (3, "depth"), (3, "files"), (4, "depth"), (6, "files"), (7, ""),
+        (2, "depth"), (2, "instrument"), (2, "item"), (2, "started"), (3, "depth"), (3, "files"), (4, "depth"), (4, "files"), (4, "files"),
+        (6, "files"), (6, "item"), (7, ""),
     ]  # fmt: skip
     whole = "item,files\na,/2015/no.nc|/1999/\nb,/notes.txt\nb,/notes.txt\n"
     assert {(one.line, one.column) for one in load(version, ben, whole).wrong} == {(2, "files"), (4, "item")}
