@@ -10,7 +10,20 @@ from django.http import HttpRequest
 from datasets import granting, ingesting, publishing, scanning
 from datasets.errors import RefusedError
 from datasets.indexing import index_dataset
-from datasets.models import Alarm, Dataset, DatasetEvent, GlobusCollection, Grant, ScanRun, Terms, TermsAcceptance, Version, Watch
+from datasets.models import (
+    Alarm,
+    Dataset,
+    DatasetEvent,
+    GlobusCollection,
+    Grant,
+    Link,
+    ScanRun,
+    Terms,
+    TermsAcceptance,
+    Version,
+    Vocabulary,
+    Watch,
+)
 
 
 def each(request: HttpRequest, rows: QuerySet[Any], verb: Callable[[Any], object], done: str) -> None:
@@ -165,3 +178,18 @@ class DatasetEventAdmin(LookOnlyAdmin):
     list_filter = ("act",)
     search_fields = ("dataset__slug",)
     list_select_related = ("dataset", "actor")
+
+
+@admin.register(Vocabulary)
+class VocabularyAdmin(LookOnlyAdmin):
+    list_display = ("name", "use", "edition", "is_whole", "loaded_at")
+    list_filter = ("use",)
+    search_fields = ("slug", "name")
+
+
+@admin.register(Link)
+class LinkAdmin(LookOnlyAdmin):
+    list_display = ("url", "dataset", "is_dead", "words", "checked_at", "due_at")
+    list_filter = ("is_dead",)
+    search_fields = ("url", "dataset__slug")
+    list_select_related = ("dataset",)
