@@ -45,7 +45,7 @@ def test_services_that_are_not_there_say_so(service):
 
 
 def test_commands_that_ask_no_service(service, ada):
-    assert "Globus CLI" in service("version").text or "version" in service("version").text.lower()
+    assert re.match(r"Installed Version: \d+\.\d+", service("version").text)
     assert service("cli-profile-list").errors == ""
     assert "No Globus Connect Personal installation found" in ada("endpoint", "local-id", status=1).text
 
@@ -81,7 +81,7 @@ def test_personal_collection_is_made_changed_shared_and_deleted(sites, ada, cy):
     assert "success" in ada("gcp", "set-subscription-id", host, "null").text
     assert "BadRequest" in ada("gcp", "set-subscription-id", host, uuid.uuid4(), status=1).errors
     assert "BadRequest" in ada("gcp", "set-subscription-admin-verified", host, "true", status=1).errors
-    assert "gcs collection show" not in ada("gcs", "collection", "show", host, status=3).text
+    assert "Globus Connect Personal" in ada("gcs", "collection", "show", host, status=3).errors
     assert "PermissionDenied" in cy("endpoint", "delete", host, status=1).errors
     assert "success" in ada("endpoint", "delete", host).text
     assert "EndpointNotFound" in ada("endpoint", "show", host, status=1).errors
@@ -198,6 +198,6 @@ def test_invitations_are_declined_and_requests_rejected(service, ada, cy):
     service("group", "set-policies", group, "--visibility", "authenticated", "--join-requests")
     cy("group", "join", "--request", group)
     assert service("group", "member", "reject", group, CY).record["Rejected User Username"] == CY
-    assert service("group", "get-by-subscription", uuid.uuid4(), status=1).errors
-    assert service("group", "set-subscription-admin-verified", group, uuid.uuid4(), status=1).errors
+    assert "SUBSCRIPTION_NOT_FOUND" in service("group", "get-by-subscription", uuid.uuid4(), status=1).errors
+    assert "FORBIDDEN" in service("group", "set-subscription-admin-verified", group, uuid.uuid4(), status=1).errors
     service("group", "delete", group)

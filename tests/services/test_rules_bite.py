@@ -36,7 +36,7 @@ def take_away(sites, rule):
 
     def take():
         sites.service("demo").delete_endpoint_acl_rule(sites.collection("share"), rule)
-        time.sleep(KEPT_S)
+        time.sleep(KEPT_S)  # what a node keeps is of the past then
 
     return take
 
@@ -85,5 +85,5 @@ def test_the_right_given_again_lets_it_go_on(sites, folder, ada, address, take_a
     take_away()
     assert ada.get(address, headers={"Range": "bytes=0-9"}).status_code == 403
     grant(sites, folder)
-    time.sleep(KEPT_S)
+    time.sleep(KEPT_S)  # a rule that is added is known as soon as one that is gone
     assert ada.get(address, headers={"Range": "bytes=0-9"}).status_code == 206

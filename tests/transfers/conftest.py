@@ -254,7 +254,7 @@ def run_until(request: DataRequest, *statuses: str, seconds: float = 90) -> Data
         STEPS[steps.STEPS[(Kind(request.kind), Status(request.status))]](str(request.pk))
         request.refresh_from_db()
         if request.status in {"copying", "sending", "expiring", "cancelling"}:
-            time.sleep(0.1)
+            time.sleep(0.1)  # Globus works on it meanwhile
     return request
 
 

@@ -54,7 +54,7 @@ def test_the_rule_appears_when_the_embargo_lifts_and_not_before(world, publish_r
     deadline = time.monotonic() + 90
     while https_status(world, version) != 200:  # a rule is known to the node within a second
         assert time.monotonic() < deadline
-        time.sleep(0.1)
+        time.sleep(0.1)  # polled: there is no event to wait for
     requesting.check_wanted(ada, everything(version))
 
 

@@ -48,7 +48,7 @@ class S3Server:
             with socket.socket() as probe:
                 if probe.connect_ex((HOST, self.port)) == 0:
                     return
-            time.sleep(0.05)
+            time.sleep(0.05)  # polled: there is no event to wait for
         raise AssertionError("the S3 server does not listen")
 
     def order_fault(self, method, word, *, status=None, code=None, times=1):

@@ -185,7 +185,7 @@ class ScriptedControl:
         while not condition():
             if time.monotonic() > end:
                 raise AssertionError(f"did not happen in {timeout_s} s: {describe()}")
-            time.sleep(0.01)
+            time.sleep(0.01)  # polled: there is no event to wait for
 
     def results(self, order_id):
         return [result for _, batch in sorted(self.batches[order_id].items()) for result in batch["results"]]

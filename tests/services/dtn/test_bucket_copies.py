@@ -317,12 +317,12 @@ def test_random_kills_of_either_node_deliver_everything_once(control, archive, v
     source, destination = ((archive.url, on_disk), in_bucket) if into_bucket else ((vault.url, in_bucket), on_disk)
     order = control.order(source, destination, [("/set/", "/copy/", True)])
     for _ in range(20):
-        time.sleep(chance.uniform(0.05, 1.5))
+        time.sleep(chance.uniform(0.05, 1.5))  # the moment is the point
         if order in control.finished:
             break
         killed = chance.choice([archive, vault])
         killed.kill()
-        time.sleep(chance.uniform(0, 0.5))
+        time.sleep(chance.uniform(0, 0.5))  # how long it is away, too
         killed.start()
     assert control.wait_for_end(order, 240)["status"] == "SUCCEEDED"
     check_results(control, order, files)

@@ -264,10 +264,10 @@ def test_a_disk_that_is_full(places, tmp_path, small_disk, two_servers):
 
 
 def test_silence_is_told_of_the_end_that_is_silent(places, tmp_path, two_servers, monkeypatch):
-    monkeypatch.setattr("services.dtn.gridftp_transfers.REPLY_S", 3.0)
     _, _, pair = two_servers(places / "write")
     listener = Listener(nothing, nothing, nothing)
     pair.copy(f"{places}/read/file", f"{places}/write/first", size=4, done={}, listener=listener)
+    monkeypatch.setattr("services.dtn.gridftp_transfers.REPLY_S", 6.0)  # instead of a minute, which nobody waits for
     for pid, _ in grid_servers(tmp_path / "target"):
         os.kill(pid, signal.SIGSTOP)  # what the source sends on the connection that is there waits in the kernel
     with pytest.raises(TransferError) as caught:

@@ -218,7 +218,7 @@ def test_swapping_a_folder_for_a_link_while_reading_never_shows_the_outside(root
         while not stopped.is_set():
             for old, new in (("swap", "kept"), ("link", "swap"), ("swap", "link"), ("kept", "swap")):
                 (root.folder / old).rename(root.folder / new)
-                time.sleep(0)
+                time.sleep(0)  # let the reader go on between any two
 
     thread = threading.Thread(target=swap)
     thread.start()

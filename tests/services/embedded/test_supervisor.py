@@ -32,7 +32,7 @@ def wait_until(look: Callable[[], object]) -> None:
     deadline = time.monotonic() + 90
     while not look():
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(0.02)  # polled: there is no event to wait for
 
 
 class Told(list):

@@ -92,7 +92,7 @@ def file_server(tmp_path, monkeypatch):
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
-        time.sleep(0.01)
+        time.sleep(0.01)  # polled: there is no event to wait for
     served.url = f"https://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     yield served
     server.should_exit = True

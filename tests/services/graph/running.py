@@ -85,7 +85,7 @@ class Running:
             document = self.call("GET", path, token=token, status=200)
             if document["status"] in until:
                 return document
-            time.sleep(0.05)
+            time.sleep(0.05)  # polled: there is no event to wait for
         raise AssertionError(f"{path} is still {document['status']}: {(self.folder.parent / 'worker.log').read_text()[-2000:]}")
 
     def source(self, dataset: str, file: str, **more: str) -> dict:
@@ -172,5 +172,5 @@ def wait_until(is_true, *, timeout_s: float = 120):
         with suppress(httpx.TransportError):
             if is_true():
                 return
-        time.sleep(0.1)
+        time.sleep(0.1)  # polled: there is no event to wait for
     raise AssertionError("it did not happen")

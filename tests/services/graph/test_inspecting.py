@@ -209,7 +209,7 @@ def test_a_file_without_right_is_refused_in_words(file_server, place):
 
 def test_an_untrusted_certificate_is_refused(file_server, monkeypatch, place):
     monkeypatch.setenv("GLOBUS_SDK_VERIFY_SSL", "true")
-    monkeypatch.setattr(reading, "ATTEMPTS", 1)
+    monkeypatch.setattr(reading, "ATTEMPTS", 1)  # what is refused is refused each time
     with open_client(None) as opened, pytest.raises(SourceUnavailableError):
         inspect(opened, file_server.url, place("SOI_Darwin.nc"))
 

@@ -80,7 +80,7 @@ def test_the_band_and_the_map_are_extremes_and_time_means_of_the_cells(open_samp
 def test_small_slabs_give_the_same_numbers(open_sample, monkeypatch):
     dataset = open_sample("ostia_monthly.nc")
     whole = summarise([dataset], "surface_temperature")
-    monkeypatch.setattr(summarising, "SLAB_BYTES", 8 * 18 * 432 * 7)
+    monkeypatch.setattr(summarising, "SLAB_BYTES", 8 * 18 * 432 * 7)  # no file of these tests has more than one otherwise
     steps = []
     pieces = summarise([dataset], "surface_temperature", report=lambda done, total: steps.append((done, total)))
     np.testing.assert_allclose(pieces.mean, whole.mean, rtol=1e-12)

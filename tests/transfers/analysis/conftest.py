@@ -102,5 +102,5 @@ def run_until(job, *statuses, seconds=90):
         AnalysisJob.objects.filter(pk=job.pk).update(due_at=timezone.now())
         STEPS[graphs.STEPS[job.status]](str(job.pk))
         job.refresh_from_db()
-        time.sleep(0.05)
+        time.sleep(0.05)  # polled: there is no event to wait for
     return job

@@ -19,7 +19,7 @@ def draw(look, *statuses):
         QuickLook.objects.filter(pk=look.pk).update(due_at=timezone.now())
         quick_looks.draw(look.pk)
         look.refresh_from_db()
-        time.sleep(0.05)
+        time.sleep(0.05)  # polled: there is no event to wait for
     return look
 
 

@@ -43,7 +43,7 @@ def wait_for_task(client: SearchClient, task_id: str) -> Any:
     until = time.monotonic() + 90
     while (task := client.get_task(task_id))["state"] == "PENDING":
         assert time.monotonic() < until, task
-        time.sleep(0.02)
+        time.sleep(0.02)  # polled: there is no event to wait for
     return task
 
 

@@ -131,7 +131,7 @@ def wait_until(condition: Callable[[], object], *, timeout_s: float = 90) -> obj
     while time.monotonic() < until:
         if value := condition():
             return value
-        time.sleep(0.05)
+        time.sleep(0.05)  # polled: there is no event to wait for
     raise AssertionError("it did not happen in time")
 
 
