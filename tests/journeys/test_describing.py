@@ -1,4 +1,4 @@
-"""A steward describes a dataset in a real browser: a box drawn by mouse and by keys, words suggested, fields checked when they were left."""
+"""A steward describes a dataset in a real browser: a box drawn by mouse and by keys, words suggested, fields checked as they are left."""
 
 import re
 
