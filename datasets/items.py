@@ -74,7 +74,8 @@ def list_items(version: Version, asked: ItemFilter, *, after: str = "", limit: i
     """The items that fit, from the one that follows `after` on. Raises InvalidError for what the schema does not take."""
     columns = columns_of(version)
     rows = list(_page(version, asked, columns, after, limit + 1, FILES_SHOWN))
-    n_items, is_more = count_up_to(version, asked)
+    is_all = not after and len(rows) <= limit
+    n_items, is_more = (len(rows), False) if is_all else count_up_to(version, asked)
     return ItemListing(columns, rows[:limit], n_items, is_more, rows[limit - 1].key if len(rows) > limit else "")
 
 
