@@ -28,6 +28,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     **{name: tuple(part.name for part in parts) for name, parts in entries.LISTS.items()},
     "variables": VARIABLE,
 }
+# Parts that the form chooses beforehand: a row with nothing else is empty.
+CHOSEN = {"keywords": {"scheme"}}
 # Fields whose rules span others: what is wrong with any of them is told when one changes.
 TOGETHER = {**dict.fromkeys((*SIDES, *POINT), SIDES), "temporal_start": ("temporal_start", "temporal_end")}
 MOST_ROWS = 3_000
@@ -74,7 +76,8 @@ def read(asked: QueryDict) -> Typed:
         if not numbers and f"{name}.shown" not in asked:
             continue
         rows = [{part: str(asked.get(f"{name}.{at}.{part}", "")).strip() for part in (*parts, "order", "drop")} for at in numbers]
-        kept = [(at, row) for at, row in zip(numbers, rows, strict=True) if not row["drop"] and any(row[part] for part in parts)]
+        typing = [part for part in parts if part not in CHOSEN.get(name, ())]
+        kept = [(at, row) for at, row in zip(numbers, rows, strict=True) if not row["drop"] and any(row[part] for part in typing)]
         kept.sort(key=lambda one: float(one[1]["order"]) if re.fullmatch(r"\d{1,4}", one[1]["order"]) else 10_000)
         typed.numbers[name] = [at for at, _ in kept]
         typed.rows[name] = [{part: row[part] for part in parts} for _, row in kept]

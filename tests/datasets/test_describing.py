@@ -6,6 +6,7 @@ import re
 import pytest
 
 from datasets import bulk, describing, publishing, registering
+from datasets.demo import load_demo_vocabularies
 from datasets.errors import InvalidError
 from datasets.formats import FORMATS
 from datasets.models import Dataset, Version
@@ -199,6 +200,11 @@ def test_sending_the_form_as_it_is_changes_nothing(whole, browser, ben):
     client = browser(ben)
     before = publishing.snapshot(whole)
     assert client.post("/steward/datasets/sea/describe/", form_of(client)).status_code == 302
+    assert publishing.snapshot(Dataset.objects.get(pk=whole.pk)) == before
+    load_demo_vocabularies()
+    form = form_of(client)
+    assert "gcmd-science-keywords" in form.values(), "the empty row of a keyword has a vocabulary chosen"
+    assert client.post("/steward/datasets/sea/describe/", form).status_code == 302
     assert publishing.snapshot(Dataset.objects.get(pk=whole.pk)) == before
 
 
