@@ -7,17 +7,20 @@ from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from datasets import granting, ingesting, publishing, scanning
+from datasets import granting, ingesting, locking, publishing, scanning
 from datasets.errors import RefusedError
 from datasets.indexing import index_dataset
 from datasets.models import (
     Alarm,
     Dataset,
     DatasetEvent,
+    Editing,
     GlobusCollection,
     Grant,
     Link,
     ScanRun,
+    Series,
+    SeriesSteward,
     Terms,
     TermsAcceptance,
     Version,
@@ -193,3 +196,30 @@ class LinkAdmin(LookOnlyAdmin):
     list_filter = ("is_dead",)
     search_fields = ("url", "dataset__slug")
     list_select_related = ("dataset",)
+
+
+@admin.register(Series)
+class SeriesAdmin(LookOnlyAdmin):
+    list_display = ("slug", "title", "parent", "n_listed")
+    search_fields = ("slug", "title")
+    list_select_related = ("parent",)
+
+
+@admin.register(SeriesSteward)
+class SeriesStewardAdmin(LookOnlyAdmin):
+    list_display = ("series", "principal_type", "label", "principal", "appointed_by", "appointed_at")
+    search_fields = ("series__slug", "label", "principal")
+    list_select_related = ("series", "appointed_by")
+
+
+@admin.register(Editing)
+class EditingAdmin(LookOnlyAdmin):
+    list_display = ("dataset", "editor", "is_holder", "since", "until", "kept_at")
+    search_fields = ("dataset__slug", "editor__username")
+    list_select_related = ("dataset", "editor")
+    hidden = ("unsaved",)
+    actions = ("end_lock",)
+
+    @admin.action(description="End the edit lock")
+    def end_lock(self, request: HttpRequest, rows: QuerySet[Editing]) -> None:
+        each(request, rows, lambda one: locking.release(one.dataset, user=one.editor), "the lock is ended, what was typed is kept")

@@ -44,16 +44,19 @@ class Saved:
     conflict: ConflictError | None = None
 
 
-@transaction.atomic
 def save(dataset: Dataset, *, user: Visitor, form: Form, fields: Mapping[str, Any], is_take_over: bool = False) -> Dataset:
-    """Write the description, end the edit lock and forget what was kept. Raises as `registering.describe` does; then nothing changes."""
+    """Write the description, end the edit lock and forget what was kept.
+
+    Raises as `registering.describe` does; then nothing changes but the holder of the lock, where she takes it over.
+    """
     check_curator(user, dataset)
-    if is_take_over:
+    if is_take_over:  # for good: she goes on with what is refused for another reason
         locking.take(dataset, user=user, key=form.key, is_take_over=True)
-    row = Dataset.objects.select_for_update().get(pk=dataset.pk)
-    registering.describe(dataset, user=user, revision=_base(row, user, form), **fields)
-    locking.release(dataset, user=user)
-    discard(dataset, user=user)
+    with transaction.atomic():
+        row = Dataset.objects.select_for_update().get(pk=dataset.pk)
+        registering.describe(dataset, user=user, revision=_base(row, user, form), **fields)
+        locking.release(dataset, user=user)
+        discard(dataset, user=user)
     return dataset
 
 

@@ -89,6 +89,15 @@ def test_the_desk_takes_the_lock_and_the_second_sees_who_has_it(sea, ben, dee, b
     assert "Dee is editing this description" in page(browser(ben).post(LOCK, headers=LIVE))
 
 
+def test_an_operator_ends_a_lock_in_the_administration(sea, ben, dee, browser):
+    held = locking.take(sea, user=ben)
+    editing.keep(sea, user=ben, typed="title=Mine+alone")
+    assert "Mine" not in page(browser(dee).get(f"/admin/datasets/editing/{held.pk}/change/")), "what she typed is hers"
+    browser(dee).post("/admin/datasets/editing/", {"action": "end_lock", "_selected_action": [held.pk]})
+    assert locking.holder_of(sea) is None
+    assert editing.kept_by(sea, ben)
+
+
 def test_looking_at_the_form_changes_nothing(sea, ben, browser):
     page(browser(ben).get(DESCRIBE))
     assert not Editing.objects.exists()
@@ -209,6 +218,18 @@ def test_in_review_autosave_keeps_and_says_why(sea, ben, browser):
 def test_without_scripts_the_form_works_as_before(sea, ben, browser):
     assert browser(ben).post(DESCRIBE, {"title": "Plain"}).status_code == 302
     assert fresh(sea).title == "Plain"
+
+
+def test_who_takes_over_what_was_changed_sees_it_and_saves_the_second_time(sea, ben, dee, browser):
+    mine = opened(browser(dee), title="The sea of Dee")
+    locking.take(sea, user=ben)
+    registering.describe(sea, user=ben, title="The sea of Ben")
+    html = page(browser(dee).post(DESCRIBE, {**mine, "take_over": "1"}), 412)
+    assert "<dt>Title</dt><dd>The sea of Ben</dd>" in html
+    assert locking.holder_of(sea).editor == dee
+    revision = re.search(r'name="revision" id="revision" value="(\d+)"', html).group(1)
+    assert browser(dee).post(DESCRIBE, {**mine, "revision": revision}).status_code == 302
+    assert fresh(sea).title == "The sea of Dee"
 
 
 @pytest.mark.long

@@ -86,6 +86,14 @@ def test_only_an_empty_series_is_deleted(tree, draft, ben, dee):
     assert SeriesEvent.objects.filter(slug="ice", act="deleted", actor=dee).exists()
 
 
+def test_operators_look_at_the_tree_in_the_administration(tree, dee, ben, browser):
+    appoint(tree["ice"], ben, dee)
+    client = browser(dee)
+    assert "Ocean" in page(client.get("/admin/datasets/series/?q=ice"))
+    assert ben.username in page(client.get("/admin/datasets/seriessteward/"))
+    assert page(client.get(f"/admin/datasets/series/{tree['ice'].pk}/change/"))
+
+
 def test_wrong_fields_are_named(tree, dee):
     with pytest.raises(InvalidError) as refused:
         series.create(user=dee, slug="No good", title="x")
