@@ -21,8 +21,8 @@ class ImportsView(APIView):
     def post(self, request: Request) -> Response:
         """Import descriptions as drafts: `record` (a file, or text in JSON), `format` (empty: guessed); `dry_run` only looks.
 
-        Formats: datacite-json, datacite-xml, schema.org, dcat, iso19115. 200 says what became of each record and what of it has no place
-        here; 400 lists all that is wrong, and nothing is changed. A record that was imported before changes its draft.
+        Formats: datacite-json, datacite-xml, schema.org, dcat, iso19115, dublin-core. 200 says what became of each record and what of it
+        has no place here; 400 lists all that is wrong, and nothing is changed. A record that was imported before changes its draft.
         """
         registering.check_may_register(request.user)
         given = request.data if isinstance(request.data, dict) else {}
@@ -31,6 +31,6 @@ class ImportsView(APIView):
             record = text_of(file.read(4 * LONGEST + 1))
         if not isinstance(record, str) or not isinstance(format_name, str):
             raise InvalidError(fields={"record": ["Send the record as text, or as a file in this field."]})
-        run = importing.preview if given.get("dry_run") not in {None, "", "0", "false", False} else importing.import_records
+        run = importing.preview if str(given.get("dry_run") or "").lower() not in {"", "0", "false"} else importing.import_records
         imported = run(record, user=request.user, format_name=format_name)
         return Response(asdict(imported), status=400 if imported.n_wrong else 200)

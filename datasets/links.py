@@ -1,4 +1,4 @@
-"""The gateway to addresses that descriptions name: whether something is still there. Bodies are not read.
+"""The gateway to addresses that people name: whether something is still there (`look`, bodies are not read), or what it says (`fetch`).
 
 Addresses come from people, so the portal must not be led into its own network: every host is resolved here, only public addresses (and
 those of `CAUSEWAY_LINK_NETWORKS`) are called, the very address that was looked at is the one that is called, and the same holds for each
@@ -7,6 +7,9 @@ redirect. HEAD first, GET where a server does not like HEAD (RFC 9110, section 9
 
 import ipaddress
 import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
@@ -14,10 +17,12 @@ import certifi
 import urllib3
 from django.conf import settings
 
+from datasets.errors import UnavailableError
 from datasets.identifiers import WEB
 
 TIMEOUT = urllib3.Timeout(connect=4, read=6)
 MOST_REDIRECTS = 5
+LONGEST_FETCH_S = 60
 # Refusals that say nothing about whether the page is there: sign-in, rate, bots.
 CLOSED = frozenset({401, 402, 403, 405, 406, 407, 408, 421, 425, 429, 451})
 
@@ -60,7 +65,46 @@ def _follow(url: str) -> int:
 
 
 def _ask(method: str, url: str) -> tuple[int, str]:
-    """(status, Location) of one request, sent to an address that was looked at first."""
+    """(status, Location) of one request."""
+    with _asked(method, url) as answer:
+        return answer.status, answer.headers.get("Location", "")
+
+
+def fetch(url: str, *, most_bytes: int) -> bytes:
+    """What an address says, at most so much within a minute. Raises UnavailableError in words where it says nothing, or too much."""
+    try:
+        return _fetch(url, most_bytes, time.monotonic() + LONGEST_FETCH_S)
+    except _NotAskedError as error:
+        raise UnavailableError(f"{url[:200]} {error}.") from error
+
+
+def _fetch(url: str, most_bytes: int, until: float) -> bytes:
+    for _ in range(MOST_REDIRECTS + 1):
+        with _asked("GET", url) as answer:
+            location = answer.headers.get("Location", "")
+            if answer.status not in {301, 302, 303, 307, 308} or not location:
+                return _body(answer, most_bytes, until)
+        url = urljoin(url, location)
+    raise _NotAskedError(f"has more than {MOST_REDIRECTS} redirects")
+
+
+def _body(answer: urllib3.BaseHTTPResponse, most_bytes: int, until: float) -> bytes:
+    """The bytes as they are sent: nothing is unpacked, so nothing grows."""
+    if answer.status != 200:
+        raise _NotAskedError(f"answers {answer.status}")
+    if answer.headers.get("Content-Encoding", "identity") != "identity":
+        raise _NotAskedError("answers compressed, which was not asked for")
+    read = bytearray()
+    while piece := answer.read1(65_536, decode_content=False):  # what is there, so that the clock is looked at whatever drips
+        read += piece
+        if len(read) > most_bytes or time.monotonic() > until:
+            raise _NotAskedError(f"says more than {most_bytes:,} bytes, or takes longer than {LONGEST_FETCH_S} s")
+    return bytes(read)
+
+
+@contextmanager
+def _asked(method: str, url: str) -> Iterator[urllib3.BaseHTTPResponse]:
+    """The answer to one request, sent to an address that was looked at first; closed at the end."""
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").encode("idna").decode(), parts.port or (443 if parts.scheme == "https" else 80)
@@ -69,7 +113,7 @@ def _ask(method: str, url: str) -> tuple[int, str]:
     if not WEB.fullmatch(url) or not host:
         raise _NotAskedError("leads to an address that is none of the web")
     address = _address_of(host, port)
-    headers = {"Host": parts.netloc.rpartition("@")[2], "User-Agent": f"Causeway link check (+{settings.BASE_URL})", "Accept": "*/*"}
+    headers = {"Host": parts.netloc.rpartition("@")[2], "User-Agent": f"Causeway (+{settings.BASE_URL})", "Accept": "*/*"}
     pool: urllib3.HTTPConnectionPool
     if parts.scheme == "https":
         pool = urllib3.HTTPSConnectionPool(
@@ -79,8 +123,10 @@ def _ask(method: str, url: str) -> tuple[int, str]:
         pool = urllib3.HTTPConnectionPool(address, port, timeout=TIMEOUT, retries=False)
     try:
         answer = pool.request(method, urllib3.util.parse_url(url).request_uri, headers=headers, redirect=False, preload_content=False)
-        answer.close()
-        return answer.status, answer.headers.get("Location", "")
+        try:
+            yield answer
+        finally:
+            answer.close()
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise _NotAskedError(f"does not answer: {type(error).__name__}") from error
     finally:

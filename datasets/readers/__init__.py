@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from datasets.readers import datacite, dcat, iso, schema_org
+from datasets.readers import datacite, dcat, dublin_core, iso, schema_org
 from datasets.readers.described import Described
 from datasets.readers.parsing import LONGEST, local_name, parse_json, parse_xml, refusal, text_of
 
@@ -63,6 +63,14 @@ READ = {
             looks_so=lambda root: bool(iso.records_of(root)),
             records_of=iso.records_of,
             read=iso.read,
+        ),
+        ReadFormat(
+            "dublin-core",
+            "Dublin Core (oai_dc)",
+            is_xml=True,
+            looks_so=lambda root: bool(dublin_core.records_of(root)),
+            records_of=dublin_core.records_of,
+            read=dublin_core.read,
         ),
     )
 }

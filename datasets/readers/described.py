@@ -40,7 +40,7 @@ class Described:
     def leave(self, path: str, words: object) -> None:
         """Report what has no place."""
         if len(self.unmapped) < MOST_UNMAPPED:
-            self.unmapped.append(Unmapped(path[:200], quoted(words)))
+            self.unmapped.append(Unmapped(clean(path)[:200], quoted(words)))
         elif len(self.unmapped) == MOST_UNMAPPED:
             self.unmapped.append(Unmapped("", f"And more: only the first {MOST_UNMAPPED} are listed."))
 

@@ -185,6 +185,7 @@ def test_what_breaks_a_rule_is_left_out_and_the_rest_is_kept(db, ben):
         "subjects": ["s" * 200, {"subject": {"a": ["b"]}}, 5],
         "relatedIdentifiers": {"relationType": []},
         "descriptions": "nothing",
+        "\ud800\u0000odd": "x",
     }  # fmt: skip
     (outcome,) = importing.import_records(json.dumps(bad), user=ben).records
     assert (outcome.act, outcome.wrong) == ("new", [])
@@ -256,6 +257,8 @@ def test_by_api_a_dry_run_looks_and_an_import_does(db, browser, ben):
     assert (done.status_code, done.json()["is_done"], Dataset.objects.count()) == (200, True, 1)
     refused = client.post("/api/v1/imports", {"record": ["x"], "format": "x"}, content_type="application/json")
     assert (refused.status_code, list(refused.json()["fields"])) == (400, ["record"])
+    odd = {"record": json.dumps(SAMPLE["data"]["attributes"] | {"\ud800": "\udc00"}), "dry_run": ["x"]}
+    assert client.post("/api/v1/imports", odd, content_type="application/json").status_code == 200
     unknown = client.post("/api/v1/imports", {"record": "{}", "format": "x"}, content_type="application/json")
     assert list(unknown.json()["fields"]) == ["format"]
 

@@ -159,7 +159,7 @@ def test_what_a_writer_writes_its_reader_recognises(record, format_name):
     assert period == (str(written.start or ""), str(written.end or ""))
     assert hostile or [maker["name"] for maker in found.stated.get("creators", [])] == [maker.name for maker in written.makers]
     assert hostile or found.stated.get("licence", "") == ("" if format_name == "dcat" and not written.licence_url else written.licence)
-    if not hostile and format_name != "dcat":
+    if not hostile and format_name not in {"dcat", "dublin-core"}:
         assert [one["name"] for one in found.stated.get("funders", [])] == [one.name for one in written.funding]
         assert found.stated.get("places", []) == list(written.places)
 
