@@ -1,7 +1,7 @@
 import datetime as dt
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets import bounding, files
@@ -44,6 +44,7 @@ def test_sizes_are_read_with_their_units(text, size):
     assert read_size(text) == size
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**60))
 def test_a_size_in_words_is_that_size_when_it_is_read(size):
     assert read_size(size_text(size)) == size
