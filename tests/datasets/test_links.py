@@ -11,6 +11,15 @@ from datasets import checking, links, probing, publishing, registering
 from datasets.models import Link, Version
 
 
+class Server(ThreadingHTTPServer):
+    """Keeps what it was asked: method, path, host."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Site)
+        self.seen: list[tuple[str, str, str]] = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
 class Site(BaseHTTPRequestHandler):
     """/<status> answers so; /no-head likes GET alone; /to/<n> redirects n times."""
 
@@ -21,6 +30,7 @@ class Site(BaseHTTPRequestHandler):
         self.asked()
 
     def asked(self) -> None:
+        assert isinstance(self.server, Server)
         self.server.seen.append((self.command, self.path, self.headers["Host"]))
         name = self.path.strip("/").partition("?")[0]
         status = int(name) if name.isdecimal() else 501 if (name, self.command) == ("no-head", "HEAD") else 200
@@ -41,11 +51,9 @@ class Site(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def site(settings) -> Iterator[ThreadingHTTPServer]:
+def site(settings) -> Iterator[Server]:
     settings.LINK_NETWORKS = ["127.0.0.0/8"]
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    server.seen = []
-    server.url = f"http://127.0.0.1:{server.server_port}"
+    server = Server()
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server

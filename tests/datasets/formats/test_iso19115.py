@@ -9,7 +9,7 @@ from lxml import etree
 from datasets.formats import iso19115
 
 
-class Carried(etree.Resolver):
+class Carried(etree.Resolver):  # type: ignore[misc]  # lxml tells no types
     """Finds in the packages what the schemas import by its address."""
 
     def __init__(self, standards: Path) -> None:
