@@ -7,7 +7,7 @@ from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from datasets import granting, ingesting, locking, publishing, scanning
+from datasets import granting, ingesting, locking, publishing, pushing, scanning
 from datasets.errors import RefusedError
 from datasets.indexing import index_dataset
 from datasets.models import (
@@ -18,6 +18,7 @@ from datasets.models import (
     GlobusCollection,
     Grant,
     Link,
+    PushedRecord,
     ScanRun,
     Series,
     SeriesSteward,
@@ -159,6 +160,18 @@ class GrantAdmin(LookOnlyAdmin):
     @admin.action(description="Take access back")
     def revoke(self, request: HttpRequest, rows: QuerySet[Grant]) -> None:
         each(request, rows, lambda given: granting.revoke(given, revoked_by=request.user), "taken back")
+
+
+@admin.register(PushedRecord)
+class PushedRecordAdmin(LookOnlyAdmin):
+    list_display = ("__str__", "status", "is_present", "wanted", "told", "told_at", "due_at", "n_attempts", "error")
+    list_filter = ("status", "is_present")
+    search_fields = ("subject", "dataset_id")
+    actions = ("push_again",)
+
+    @admin.action(description="Push again")
+    def push_again(self, request: HttpRequest, rows: QuerySet[PushedRecord]) -> None:
+        each(request, rows, lambda row: pushing.push_again(row, user=request.user), "queued")
 
 
 @admin.register(Terms)

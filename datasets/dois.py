@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from datasets import datacite
+from datasets import datacite, pushing
 from datasets.access import Visitor, check_curator
 from datasets.describing import find_record
 from datasets.errors import ConflictError, NotClaimedError, RefusedError, StaleStateError, UnavailableError
@@ -104,6 +104,8 @@ def _write_down(doi: Doi, wanted: int) -> None:
         doi.record(due_at=timezone.now(), **facts)
     else:
         doi.move_to(DoiStatus.REGISTERED, due_at=None, **facts)
+    if row.registered_at is None:  # it is cited from now on
+        pushing.ask_for_push(doi.version.dataset)
 
 
 def _wait(n_attempts: int) -> dt.timedelta:

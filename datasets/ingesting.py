@@ -18,7 +18,7 @@ from django.db import connections, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from datasets import damaging, locating
+from datasets import damaging, locating, pushing
 from datasets.access import Visitor, check_curator
 from datasets.errors import ConflictError, NotClaimedError, NotReadyError, RefusedError, StaleStateError, UnavailableError
 from datasets.fileformats import format_of
@@ -267,6 +267,7 @@ def _finish(run: ScanRun) -> None:
         if run.found:
             complete_description(version.dataset, run.found)
         index_dataset(version.dataset)
+        pushing.ask_for_push(version.dataset)
     run.move_to(ScanStatus.DONE, finished_at=timezone.now(), step="", error="", **facts)
 
 

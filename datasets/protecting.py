@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from datasets import dois
+from datasets import dois, pushing
 from datasets.access import Visitor, check_curator
 from datasets.models import AccessPolicy, Classification, Dataset, DatasetEvent
 
@@ -84,6 +84,7 @@ def lift_embargo(dataset: Dataset, *, user: Visitor) -> None:
         row.save(update_fields=["embargo_ends_at", "embargo_lifted_at", "updated_at"])
         record_changes(before, row, user=user)
         dois.tell_anew(row)
+        pushing.ask_for_push(row)
     dataset.refresh_from_db()
 
 
@@ -99,7 +100,9 @@ def lift_ended() -> int:
         with transaction.atomic():
             if ended.filter(pk=pk).update(embargo_lifted_at=now, updated_at=now):
                 DatasetEvent.objects.create(dataset_id=pk, act="embargo lifted", note="its time is over")
-                dois.tell_anew(Dataset.objects.get(pk=pk))
+                ended_one = Dataset.objects.get(pk=pk)
+                dois.tell_anew(ended_one)
+                pushing.ask_for_push(ended_one)
                 n_lifted += 1
     return n_lifted
 

@@ -10,7 +10,7 @@ from django.core.validators import URLValidator
 from django.db import transaction
 from django.utils import timezone
 
-from datasets import checking, damaging, dois, items
+from datasets import checking, damaging, dois, items, pushing
 from datasets.access import Visitor, check_curator
 from datasets.errors import ConflictError, InvalidError, NotReadyError
 from datasets.indexing import index_dataset
@@ -81,6 +81,7 @@ def publish(version: Version, *, user: Visitor, note: str = "") -> Version:
         dataset.save(update_fields=["published_at", "withdrawn_at"])
     index_dataset(dataset)
     dois.ask_for_registration(version)
+    pushing.ask_for_push(dataset)
     damaging.note_replacement(version)
     version.dataset = dataset
     return version
@@ -106,6 +107,7 @@ def withdraw(version: Version, *, user: Visitor, reason: str, forward_url: str =
         dataset.save(update_fields=["withdrawn_at", "updated_at"])
         index_dataset(dataset)
     dois.tell_anew(dataset)
+    pushing.ask_for_push(dataset)
     damaging.assess(dataset)
     version.dataset = dataset
     return version

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.text import slugify
 
-from datasets import dois, probing, stating
+from datasets import dois, probing, pushing, stating
 from datasets.access import Visitor, check_curator
 from datasets.errors import ConflictError, ForbiddenError, InvalidError
 from datasets.indexing import index_dataset
@@ -91,6 +91,7 @@ def describe(
     probing.note_links(row)
     index_dataset(dataset)
     dois.tell_anew(dataset)
+    pushing.ask_for_push(dataset)
     return dataset
 
 

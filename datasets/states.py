@@ -1,4 +1,4 @@
-"""The states of a version, of a scan and of a DOI, and the only moves between them.
+"""The states of a version, of a scan, of a DOI and of a pushed record, and the only moves between them.
 
 A version:
 
@@ -36,7 +36,19 @@ A DOI (reserved for a draft; pending while DataCite is to be told something; fai
     failed -> pending
     registered -> pending
 
-A test compares these drawings with `VERSION_MOVES`, `SCAN_MOVES` and `DOI_MOVES`.
+The record of a dataset in a Globus Search index (sent when Search took it as a task, told when that task is done; failed when Search
+refused it; what was never sent needs no removal):
+
+    pending -> sent
+    pending -> told
+    pending -> failed
+    sent -> pending
+    sent -> told
+    sent -> failed
+    told -> pending
+    failed -> pending
+
+A test compares these drawings with `VERSION_MOVES`, `SCAN_MOVES`, `DOI_MOVES` and `PUSH_MOVES`.
 """
 
 from collections.abc import Mapping
@@ -70,6 +82,13 @@ class DoiStatus(TextChoices):
     FAILED = "failed", "Refused"
 
 
+class PushStatus(TextChoices):
+    PENDING = "pending", "Waiting"
+    SENT = "sent", "Sent"
+    TOLD = "told", "Up to date"
+    FAILED = "failed", "Refused"
+
+
 Moves = Mapping[str, frozenset[str]]
 
 VERSION_MOVES: Moves = {
@@ -98,7 +117,15 @@ DOI_MOVES: Moves = {
     DoiStatus.FAILED: frozenset({DoiStatus.PENDING}),
 }
 
+PUSH_MOVES: Moves = {
+    PushStatus.PENDING: frozenset({PushStatus.SENT, PushStatus.TOLD, PushStatus.FAILED}),
+    PushStatus.SENT: frozenset({PushStatus.PENDING, PushStatus.TOLD, PushStatus.FAILED}),
+    PushStatus.TOLD: frozenset({PushStatus.PENDING}),
+    PushStatus.FAILED: frozenset({PushStatus.PENDING}),
+}
+
 VERSION_OPEN = frozenset({VersionStatus.DRAFT, VersionStatus.REVIEW})
 SCAN_WORKING = frozenset({ScanStatus.QUEUED, ScanStatus.RUNNING})
 """Those that a worker has, or will have by itself."""
 SCAN_OPEN = SCAN_WORKING | {ScanStatus.PAUSED, ScanStatus.REPORTED}
+PUSH_WORKING = frozenset({PushStatus.PENDING, PushStatus.SENT})

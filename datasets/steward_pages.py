@@ -25,6 +25,7 @@ from datasets import (
     probing,
     protecting,
     publishing,
+    pushing,
     registering,
     series_pages,
     terms,
@@ -34,7 +35,7 @@ from datasets.access import check_curator, check_staff
 from datasets.errors import ConflictError, InvalidError, NotFoundError
 from datasets.files import FileQuery, measure
 from datasets.finding import find_dataset, whole_number
-from datasets.models import Dataset, Doi, PrincipalType, ScanRun, TermsAcceptance, Version
+from datasets.models import Dataset, Doi, PrincipalType, PushedRecord, ScanRun, TermsAcceptance, Version
 from datasets.moments import end_of_day
 from datasets.recounting import n_without_checksum
 from datasets.scan_pages import watch_context
@@ -221,6 +222,14 @@ def _check_links(request: HttpRequest, dataset: Dataset) -> str:
     return f"{n_links} links are looked at again." if n_links else "The description names no link."
 
 
+def _push_record(request: HttpRequest, dataset: Dataset) -> str:
+    row = PushedRecord.objects.filter(pk=dataset.pk).first()
+    if row is None:
+        raise NotFoundError
+    pushing.push_again(row, user=request.user)
+    return "The record is pushed to Globus Search again."
+
+
 def _withdraw(request: HttpRequest, dataset: Dataset) -> str:
     asked = request.POST
     version = dataset.versions.published().filter(number=whole_number(asked.get("number", "")) or 0).first()
@@ -293,6 +302,7 @@ ACTS: dict[str, Callable[[HttpRequest, Dataset], str]] = {
     "withdraw": _withdraw,
     "reserve-doi": _reserve_doi,
     "register-doi": _register_doi,
+    "push-record": _push_record,
     "draft": _open_draft,
     "discard": _discard,
     "grant": _grant,
@@ -326,6 +336,7 @@ def _show_desk(
         "links": list(dataset.links.all()),
         "doi": version.own_doi if version else None,
         "refused_dois": Doi.objects.filter(version__dataset=dataset, status=DoiStatus.FAILED).select_related("version"),
+        "pushed": PushedRecord.objects.filter(pk=dataset.pk).first() if settings.SEARCH_INDEX else None,
         "blocked": any(finding.must for finding in findings),
         "has_datacite": datacite.is_configured(),
         "needs_second": settings.TWO_PERSON_RULE,

@@ -7,20 +7,21 @@ import logging
 from celery import current_app, shared_task
 from django.utils import timezone
 
-from datasets import alarming, deleting, dois, fixity, probing, protecting, watching
+from datasets import alarming, deleting, dois, fixity, probing, protecting, pushing, watching
 from datasets.models import ScanRun
 
 logger = logging.getLogger(__name__)
 
-INGEST_TASK, VERIFY_TASK = (
+INGEST_TASK, VERIFY_TASK, PUSH_TASK = (
     "transfers.ingest",
     "transfers.ingest_verify",
-)  # joins a scan with Globus and the graph service; named, not imported: that layer stands above this one
+    "transfers.push_records",
+)  # join with Globus and the graph service; named, not imported: that layer stands above this one
 
 
 @shared_task(name="datasets.sweep")
 def sweep() -> int:
-    """Send a hint for each scan and each DOI that is due, write down ended embargoes. Safe to repeat: the claim lets one worker in."""
+    """Send a hint for what is due: scans, DOIs, pushes; write down ended embargoes. Safe to repeat: the claim lets one worker in."""
     protecting.lift_ended()
     watching.request_due_rescans()
     alarming.mail_alarms()
@@ -34,4 +35,6 @@ def sweep() -> int:
         dois.register.apply_async(args=(doi_id,), expires=60)
     if probing.is_due():
         probing.check_links.apply_async(expires=10)
+    if pushing.is_due():
+        current_app.send_task(PUSH_TASK, queue="catalogue", expires=60)
     return len(due)

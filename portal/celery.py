@@ -21,6 +21,7 @@ TASK_MODULES = (
     "datasets.saving",
     "datasets.sweeping",
     "transfers.ingesting",
+    "transfers.pushing",
     "transfers.sharing",
     "transfers.sending",
     "transfers.reconciling",
@@ -53,6 +54,7 @@ app.conf.update(
     task_routes={
         "datasets.*": {"queue": "catalogue"},
         "transfers.ingest*": {"queue": "catalogue"},
+        "transfers.push_records": {"queue": "catalogue"},
         "transfers.analysis.*": {"queue": "analysis"},
     },
     # A hint is not worth waiting for: the sweep finds what is due.

@@ -21,6 +21,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from datasets import pushing
+
 TIMEOUT_S = 3
 KEPT_S = 5
 HEARTBEAT_KEY = "causeway.heartbeat"
@@ -106,6 +108,30 @@ def asks(address: str, without: str) -> Check:
     return check
 
 
+def check_search_index() -> Verdict:
+    try:
+        found = pushing.outbox()
+    except DatabaseError:
+        return "attention", "Unknown", "The database does not answer."
+    finally:
+        connection.close()
+    return search_verdict(found)
+
+
+def search_verdict(found: pushing.Outbox) -> Verdict:
+    if found.n_refused:
+        return (
+            "attention",
+            "Refuses",
+            f"Records refused: {found.n_refused}; the administration says why. Searching here knows all.",
+        )
+    if found.n_late:
+        return "attention", "Late", f"Records that wait and are tried again: {found.n_waiting}. Searching here knows all."
+    if found.n_waiting:
+        return "ok", "Follows", f"Records on their way: {found.n_waiting}."
+    return "ok", "Up to date", ""
+
+
 def globus_checks() -> dict[str, Check]:
     return {
         "Globus Auth": asks(
@@ -121,9 +147,12 @@ def globus_checks() -> dict[str, Check]:
 
 def checks() -> dict[str, Check]:
     own: dict[str, Check] = {"Database": check_database, "Broker and cache": check_broker, "Worker": check_worker}
+    found = own | globus_checks()
     if settings.GRAPH_URL:
-        return own | globus_checks() | {"Graph service": asks(f"{settings.GRAPH_URL}/livez", "Graphs wait.")}
-    return own | globus_checks()
+        found |= {"Graph service": asks(f"{settings.GRAPH_URL}/livez", "Graphs wait.")}
+    if settings.SEARCH_INDEX:
+        found |= {"Globus Search": check_search_index}
+    return found
 
 
 def run_checks(asked: dict[str, Check]) -> list[Finding]:

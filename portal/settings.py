@@ -8,6 +8,7 @@ here only to say where the Globus web app is and whether a stand-in plays Globus
 import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+from uuid import UUID
 
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
@@ -40,6 +41,15 @@ def number(name: str, default: int) -> int:
 
 def words(name: str) -> list[str]:
     return [word.strip() for word in text(name).split(",") if word.strip()]
+
+
+def uuid_text(name: str) -> str:
+    value = text(name)
+    try:
+        return str(UUID(value)) if value else ""
+    except ValueError as error:
+        message = f"{name} must be a UUID, not {value!r}"
+        raise ImproperlyConfigured(message) from error
 
 
 def secret(name: str, laptop: str, *, is_needed: bool = True) -> str:
@@ -78,6 +88,7 @@ STORAGE_COLLECTION = text("CAUSEWAY_STORAGE_COLLECTION")
 RESULTS_COLLECTION = text("CAUSEWAY_RESULTS_COLLECTION")
 CAMPUS_COLLECTION = text("CAUSEWAY_CAMPUS_COLLECTION")
 GCS_ADDRESS = text("CAUSEWAY_GCS_ADDRESS")
+SEARCH_INDEX = uuid_text("CAUSEWAY_SEARCH_INDEX")  # empty: nothing is pushed
 GRAPH_URL = text("CAUSEWAY_GRAPH_URL").rstrip("/")
 GRAPH_SCOPE = text("CAUSEWAY_GRAPH_SCOPE")
 API_SCOPE = text("CAUSEWAY_API_SCOPE", f"https://auth.globus.org/scopes/{GLOBUS_CLIENT_ID}/api")

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,23 @@ class TaskProgress:
     @property
     def is_finished(self) -> bool:
         return self.status != "active"
+
+
+@dataclass(frozen=True)
+class SearchTask:
+    """A task of Globus Search. `status` is pending, succeeded or failed."""
+
+    status: str
+    message: str
+
+
+@dataclass(frozen=True)
+class IndexedEntry:
+    """An entry of an index of Globus Search."""
+
+    subject: str
+    entry_id: str
+    content: Any
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from datasets.models.items import ColumnKind, Item, ItemColumn, ItemFile
 from datasets.models.link import Link
 from datasets.models.origin import Origin
 from datasets.models.principal import PrincipalType
+from datasets.models.pushed import PushedRecord
 from datasets.models.savedsearch import SavedSearch
 from datasets.models.scan import ChangeKind, ScanChange, ScanPurpose, ScanRun
 from datasets.models.searchterm import SearchTerm
@@ -58,6 +59,7 @@ __all__ = [
     "LocationKind",
     "Origin",
     "PrincipalType",
+    "PushedRecord",
     "SavedSearch",
     "ScanChange",
     "ScanPurpose",

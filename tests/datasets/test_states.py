@@ -5,16 +5,19 @@ import pytest
 from datasets import states
 from datasets.errors import IllegalMoveError, StaleStateError
 from datasets.models import ScanRun, Version
-from datasets.states import DOI_MOVES, SCAN_MOVES, VERSION_MOVES, DoiStatus, ScanStatus, VersionStatus
+from datasets.states import DOI_MOVES, PUSH_MOVES, SCAN_MOVES, VERSION_MOVES, DoiStatus, PushStatus, ScanStatus, VersionStatus
 
 
 def test_the_drawings_say_what_the_dicts_say():
     drawn = set(re.findall(r"^ {4}(\w+) -> (\w+)$", states.__doc__, flags=re.MULTILINE))
-    moves = {(str(old), str(new)) for table in (VERSION_MOVES, SCAN_MOVES, DOI_MOVES) for old, news in table.items() for new in news}
+    moves = {
+        (str(old), str(new)) for table in (VERSION_MOVES, SCAN_MOVES, DOI_MOVES, PUSH_MOVES) for old, news in table.items() for new in news
+    }
     assert drawn == moves
     assert set(VERSION_MOVES) == set(VersionStatus)
     assert set(SCAN_MOVES) == set(ScanStatus)
     assert set(DOI_MOVES) == set(DoiStatus)
+    assert set(PUSH_MOVES) == set(PushStatus)
 
 
 def test_a_move_that_is_not_drawn_is_refused_and_leaves_no_event(draft):

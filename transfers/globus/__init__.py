@@ -1,4 +1,4 @@
-"""The gateway to Globus: Transfer, the GCS Manager, and the tokens of Auth. Plain functions, our words in and out.
+"""The gateway to Globus: Transfer, the GCS Manager, Search, and the tokens of Auth. Plain functions, our words in and out.
 
 Every call has a time-out and turns the SDK's errors into ours: `GlobusUnavailableError` (try again), `GlobusRefusedError` (do not),
 `ConsentNeededError` (ask the person). `token=None` acts as the portal itself, otherwise as the person whose token it is.
@@ -20,6 +20,7 @@ from transfers.globus.collections import (
 )
 from transfers.globus.folders import delete_files, delete_folder, list_folder, make_folder, stat
 from transfers.globus.rules import add_rule, find_rule, list_rules, remove_rule
+from transfers.globus.search import delete_subjects, find_entries, ingest_entries, list_entries, search_task
 from transfers.globus.tasks import (
     cancel_task,
     new_submission_id,
@@ -46,11 +47,15 @@ __all__ = [
     "delete_files",
     "delete_folder",
     "delete_guest_collection",
+    "delete_subjects",
     "file_manager_link",
+    "find_entries",
     "find_guest_collection",
     "find_rule",
     "https_server",
     "https_url",
+    "ingest_entries",
+    "list_entries",
     "list_folder",
     "list_rules",
     "make_folder",
@@ -62,6 +67,7 @@ __all__ = [
     "role_command",
     "roles_link",
     "search_collections",
+    "search_task",
     "skipped_files",
     "stat",
     "submit_transfer",

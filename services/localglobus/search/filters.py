@@ -1,13 +1,14 @@
 """Filters of a query document: which entries count, by the values of their fields.
 
 `match_any`, `match_all`, `range`, `exists`, `like`, `geo_bounding_box`, and `not`, `and`, `or` of other filters
-(https://docs.globus.org/api/search/reference/post_query/). Shapes (`geo_shape`) are refused.
+(https://docs.globus.org/api/search/reference/post_query/). A shape counts as its box.
 """
 
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from services.localglobus.errors import ApiError
@@ -16,6 +17,7 @@ from services.localglobus.search import fields
 Test = Callable[[Any], bool]
 """Whether an entry's content matches."""
 MOST_DEEP = 10
+POINT = re.compile(r"\s*(-?\d{1,3}(?:\.\d+)?)\s*,\s*(-?\d{1,3}(?:\.\d+)?)\s*")
 MOST_FILTERS, MOST_RANGES, MOST_VALUES = 100, 100, 10_000
 """Of one query, those in other filters counted too; of one filter."""
 BOUNDS = ("from", "to", "gte", "gt", "lte", "lt")
@@ -142,17 +144,43 @@ def _box(asked: dict[str, Any], path: tuple[str, ...]) -> Test:
     (north, west), (south, east) = (corner for corner in corners if corner is not None)
 
     def test(content: Any) -> bool:
-        found = [point for each in fields.values(content, path) if (point := _point(each)) is not None]
-        return any(
-            south <= latitude <= north and (west <= longitude <= east if west <= east else longitude >= west or longitude <= east)
-            for latitude, longitude in found
-        )
+        return any(meets(area) for each in fields.values(content, path) for area in _areas(each))
+
+    def meets(area: tuple[float, float, float, float]) -> bool:
+        low, bottom, high, top = area
+        return bottom <= north and top >= south and (low <= east and high >= west if west <= east else high >= west or low <= east)
 
     return test
 
 
+def _areas(value: Any) -> list[tuple[float, float, float, float]]:
+    """(west, south, east, north) in degrees of a point, or of each part of a GeoJSON shape: its box stands for a polygon."""
+    point = _point(value)
+    if point is not None:
+        return [(point[1], point[0], point[1], point[0])]
+    if not isinstance(value, dict) or "coordinates" not in value:
+        return []
+    parts = value["coordinates"] if str(value.get("type")).startswith("Multi") else [value["coordinates"]]
+    found = [list(_pairs(part)) for part in parts] if isinstance(parts, list) else []
+    return [(min(x for x, _ in p), min(y for _, y in p), max(x for x, _ in p), max(y for _, y in p)) for p in found if p]
+
+
+def _pairs(value: Any) -> Iterator[tuple[float, float]]:
+    """Every (longitude, latitude) of GeoJSON coordinates, however deep."""
+    if not isinstance(value, list):
+        return
+    if len(value) >= 2 and all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in value[:2]):
+        yield value[0], value[1]
+        return
+    for each in value:
+        yield from _pairs(each)
+
+
 def _point(value: Any) -> tuple[float, float] | None:
-    """(latitude, longitude) in degrees of `{"lat", "lon"}`."""
+    """(latitude, longitude) in degrees of `{"lat", "lon"}`, or of the text "lat, lon"."""
+    if isinstance(value, str):
+        match = POINT.fullmatch(value)
+        return (float(match[1]), float(match[2])) if match else None
     if not isinstance(value, dict):
         return None
     pair = value.get("lat"), value.get("lon")

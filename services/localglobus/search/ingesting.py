@@ -18,6 +18,7 @@ MAX_DOCUMENT_BYTES = 10 * 2**20  # https://docs.globus.org/api/search/limits/
 SUBJECT_LENGTH = 512
 MOST_DEEP = 50
 MOST_INTEGER = 2**64
+GEO_TYPES = ("geo_point", "geo_shape")
 
 
 def read_ingest(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -25,10 +26,17 @@ def read_ingest(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     kind, found = asked.get("ingest_type"), asked.get("ingest_data")
     if asked.get("@datatype", "GIngest") != "GIngest" or kind not in ("GMetaEntry", "GMetaList") or not isinstance(found, dict):
         raise refuse("a GIngest document has an ingest_type, GMetaEntry or GMetaList, and ingest_data")
+    _check_mapping(asked.get("field_mapping"))
     entries = [found] if kind == "GMetaEntry" else found.get("gmeta")
     if not isinstance(entries, list) or not entries:
         raise refuse("a GMetaList has a list gmeta of at least one entry")
     return [read_entry(each) for each in entries]
+
+
+def _check_mapping(asked: Any) -> None:
+    """Which fields are points and shapes: https://docs.globus.org/api/search/guides/geo_search/. Here they are told by their form."""
+    if asked is not None and (not isinstance(asked, dict) or not all(kind in GEO_TYPES for kind in asked.values())):
+        raise refuse("field_mapping names for each field one of geo_point and geo_shape")
 
 
 def read_entry(asked: Any) -> dict[str, Any]:

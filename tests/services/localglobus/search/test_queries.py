@@ -5,10 +5,26 @@ from globus_sdk import AccessTokenAuthorizer, GlobusAPIError, SearchClient, Sear
 
 from tests.services.localglobus.search.conftest import make_index
 
+HERE = {"type": "geo_bounding_box", "field_name": "area"}
+SQUARE = {"type": "Polygon", "coordinates": [[[-5, 50], [2, 50], [2, 56], [-5, 56], [-5, 50]]]}
 PORTRAITS = {
-    "ada": {"name": "Ada Lovelace", "born": "1815-12-10", "works": 3, "tags": ["poet", "maths"], "place": {"lat": 51.5, "lon": -0.1}},
+    "ada": {
+        "name": "Ada Lovelace",
+        "born": "1815-12-10",
+        "works": 3,
+        "tags": ["poet", "maths"],
+        "place": {"lat": 51.5, "lon": -0.1},
+        "area": SQUARE,
+    },
     "mary": {"name": "Mary Somerville", "born": "1780-12-26", "works": 7, "tags": ["maths", "physics"], "is_fellow": True},
-    "grace": {"name": "Grace Hopper", "born": "1906-12-09", "works": 12, "tags": ["compilers"], "place": {"lat": 40.7, "lon": -74.0}},
+    "grace": {
+        "name": "Grace Hopper",
+        "born": "1906-12-09",
+        "works": 12,
+        "tags": ["compilers"],
+        "place": {"lat": 40.7, "lon": -74.0},
+        "area": "40.7, -74.0",
+    },
     "emil": {"name": "Émilie du Châtelet", "born": "1706-12-17", "works": 5, "tags": ["physics"], "note": {"a.b": "about Ada, too"}},
 }
 
@@ -105,6 +121,9 @@ def test_wrong_advanced_query_is_refused(portraits, q):
             },
             ["ada"],
         ),
+        ({**HERE, "top_left": {"lat": 60, "lon": 1}, "bottom_right": {"lat": 52, "lon": 10}}, ["ada"]),
+        ({**HERE, "top_left": {"lat": 41, "lon": -75}, "bottom_right": {"lat": 40, "lon": -73}}, ["grace"]),
+        ({**HERE, "top_left": {"lat": 49, "lon": 170}, "bottom_right": {"lat": 30, "lon": -80}}, []),
         ({"type": "match_any", "field_name": r"note.a\.b", "values": ["about Ada, too"]}, ["emil"]),
     ],
 )
