@@ -12,6 +12,8 @@ from datasets.errors import InvalidError
 from datasets.readers import MOST_RECORDS, READ, text_of
 from datasets.readers.parsing import LONGEST
 
+MOST_KEPT = 2_000_000  # what a field of a form may bring back: Django's DATA_UPLOAD_MAX_MEMORY_SIZE is 2.5 MiB
+
 
 @never_cache
 @login_required
@@ -32,8 +34,10 @@ def import_records(request: HttpRequest) -> HttpResponse:
             imported = run(record, user=request.user, format_name=format_name)
         except InvalidError as error:
             errors = error.fields
+    is_large = len(record.encode(errors="replace")) > MOST_KEPT
     context = {
-        "record": record,
+        "record": "" if is_large else record,
+        "is_large": is_large,
         "format": format_name,
         "formats": [(one.name, one.words) for one in READ.values()],
         "imported": imported,

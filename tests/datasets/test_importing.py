@@ -241,6 +241,8 @@ def test_by_page_a_file_is_previewed_then_imported(db, browser, ben):
     assert "/steward/datasets/lacs-geles/" in done
     assert Dataset.objects.get().title == "Lacs gelés"
     assert client.post("/steward/import/", {"record": "{", "act": "import"}).status_code == 400
+    large = SimpleUploadedFile("large.json", json.dumps(SAMPLE | {"padding": "x" * 2_100_000}).encode())
+    assert "Choose it again to import it" in client.post("/steward/import/", {"file": large, "act": "preview"}).content.decode()
     assert client.post("/steward/import/", {"record": text, "format": "datacite-json"}).status_code == 400
 
 
