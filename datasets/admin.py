@@ -7,9 +7,11 @@ from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from datasets import granting, ingesting, locking, publishing, pushing, scanning
+from datasets.access import granting
+from datasets.curation import publishing
+from datasets.description import locking
 from datasets.errors import RefusedError
-from datasets.indexing import index_dataset
+from datasets.metadata import pushing
 from datasets.models import (
     Alarm,
     Dataset,
@@ -28,6 +30,8 @@ from datasets.models import (
     Vocabulary,
     Watch,
 )
+from datasets.scans import ingesting, scanning
+from datasets.search.indexing import index_dataset
 
 
 def each(request: HttpRequest, rows: QuerySet[Any], verb: Callable[[Any], object], done: str) -> None:

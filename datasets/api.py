@@ -16,31 +16,22 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from datasets import (
-    bin_api,
-    checking,
-    deleting,
-    dois,
-    editing_api,
-    files,
-    granting,
-    ingesting,
-    manifests,
-    probing,
-    publishing,
-    registering,
-    search,
-    series,
-    series_api,
-)
-from datasets.access import check_curator, check_may_list, decide
-from datasets.bounding import bounded
-from datasets.differences import changes, count_changes
+from datasets import dois, files, search, series
+from datasets.access import check_curator, check_may_list, decide, granting
+from datasets.access.terms import current_terms
+from datasets.curation import bin_api, checking, deleting, publishing, registering
+from datasets.description import api as editing_api
+from datasets.description import probing
+from datasets.description.snapshots import description_changes
 from datasets.errors import InvalidError, NotFoundError
-from datasets.filters import FileFilter
+from datasets.files import manifests
+from datasets.files.bounding import bounded
+from datasets.files.differences import changes, count_changes
+from datasets.files.filters import FileFilter
 from datasets.finding import find_dataset, find_version, whole_number
 from datasets.models import Grant, Series, Version
-from datasets.searchquery import SearchQuery
+from datasets.scans import ingesting
+from datasets.search.query import SearchQuery
 from datasets.serializers import (
     DatasetSerializer,
     DatasetWriteSerializer,
@@ -56,8 +47,7 @@ from datasets.serializers import (
     VersionSerializer,
     WithdrawalWriteSerializer,
 )
-from datasets.snapshots import description_changes
-from datasets.terms import current_terms
+from datasets.series import api as series_api
 
 PAGE = 100
 MOST = 1_000

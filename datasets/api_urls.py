@@ -2,7 +2,15 @@
 
 from django.urls import re_path
 
-from datasets import access_api, api, bin_api, editing_api, import_api, items_api, locations_api, scans_api, series_api, waiting_api
+from datasets import api
+from datasets.access import api as access_api
+from datasets.curation import bin_api, waiting_api
+from datasets.description import api as editing_api
+from datasets.importing import api as import_api
+from datasets.items import api as items_api
+from datasets.preservation import api as locations_api
+from datasets.scans import api as scans_api
+from datasets.series import api as series_api
 
 app_name = "datasets-api"
 

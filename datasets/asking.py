@@ -6,9 +6,9 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 
 from datasets.access import Visitor, is_signed_in
+from datasets.access.stewarding import addresses_of
 from datasets.errors import ConflictError, InvalidError, SignInFirstError
 from datasets.models import Dataset, DatasetEvent
-from datasets.stewarding import addresses_of
 
 LONGEST = 4_000
 

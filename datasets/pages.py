@@ -11,20 +11,22 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from datasets import differences, files, machine_pages, search
+from datasets import files, search
 from datasets.access import check_may_list, decide, is_curator, may_list
+from datasets.access.terms import current_terms
 from datasets.asking import ask_steward
-from datasets.citing import cite
-from datasets.entries import words_apart
+from datasets.description.entries import words_apart
+from datasets.description.snapshots import description_changes
 from datasets.errors import InvalidError, NotFoundError
+from datasets.files import differences
 from datasets.finding import find_dataset
 from datasets.identifiers import licence_words, resolution_words
+from datasets.metadata import pages as machine_pages
+from datasets.metadata.citing import cite
 from datasets.models import Dataset
-from datasets.searchquery import FACETS, SIDES, SORTS, SearchQuery
+from datasets.search.query import FACETS, SIDES, SORTS, SearchQuery
 from datasets.series import lineage_of
 from datasets.showing import Chip, dataset_and_version, https_route, marked, remember, route
-from datasets.snapshots import description_changes
-from datasets.terms import current_terms
 
 TITLES = {name: name.capitalize() for name in FACETS}
 CHANGES_ON_A_PAGE = 200

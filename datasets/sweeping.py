@@ -7,8 +7,13 @@ import logging
 from celery import current_app, shared_task
 from django.utils import timezone
 
-from datasets import alarming, deleting, dois, fixity, probing, protecting, pushing, watching
+from datasets import dois
+from datasets.access import protecting
+from datasets.curation import deleting
+from datasets.description import probing
+from datasets.metadata import pushing
 from datasets.models import ScanRun
+from datasets.preservation import alarming, fixity, watching
 
 logger = logging.getLogger(__name__)
 

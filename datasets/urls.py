@@ -2,25 +2,21 @@
 
 from django.urls import path
 
-from datasets import (
-    bin_pages,
-    browsing_pages,
-    damage_pages,
-    description_pages,
-    editing_pages,
-    file_pages,
-    import_pages,
-    item_pages,
-    location_pages,
-    machine_pages,
-    oai,
-    pages,
-    scan_pages,
-    seeing_pages,
-    series_pages,
-    steward_pages,
-    terms_pages,
-)
+from datasets import pages
+from datasets.access import seeing_pages, terms_pages
+from datasets.curation import bin_pages
+from datasets.curation import pages as steward_pages
+from datasets.description import editing_pages
+from datasets.description import pages as description_pages
+from datasets.files import pages as file_pages
+from datasets.importing import pages as import_pages
+from datasets.items import pages as item_pages
+from datasets.metadata import oai
+from datasets.metadata import pages as machine_pages
+from datasets.preservation import damage_pages, location_pages
+from datasets.scans import pages as scan_pages
+from datasets.search import pages as browsing_pages
+from datasets.series import pages as series_pages
 
 app_name = "datasets"
 

@@ -16,9 +16,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 TASK_MODULES = (
     "portal.tasks",
     "datasets.dois",
-    "datasets.ingesting",
-    "datasets.probing",
-    "datasets.saving",
+    "datasets.scans.ingesting",
+    "datasets.description.probing",
+    "datasets.search.saving",
     "datasets.sweeping",
     "transfers.ingesting",
     "transfers.pushing",

@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from datasets import pushing
+from datasets.metadata import pushing
 
 TIMEOUT_S = 3
 KEPT_S = 5

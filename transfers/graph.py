@@ -15,7 +15,7 @@ import requests
 from django.conf import settings
 
 from datasets.errors import NotFoundError, RefusedError, UnavailableError
-from datasets.inspecting import Inspected
+from datasets.scans.inspecting import Inspected
 from transfers import globus
 from transfers.errors import ConsentNeededError
 

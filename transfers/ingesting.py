@@ -9,11 +9,12 @@ from uuid import UUID
 from celery import shared_task
 from django.conf import settings
 
-from datasets import fixity, ingesting, storage
 from datasets.errors import NotReadyError
-from datasets.inspecting import Inspect, Inspected
-from datasets.listing import Entry, ListFolder
 from datasets.models import Location, ScanRun
+from datasets.preservation import fixity
+from datasets.scans import ingesting, storage
+from datasets.scans.inspecting import Inspect, Inspected
+from datasets.scans.listing import Entry, ListFolder
 from transfers import globus
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from datasets import files, terms
-from datasets.access import check_may_have, check_offered
+from datasets import files
+from datasets.access import check_may_have, check_offered, terms
 from datasets.models import Version
 from transfers import globus, manifests
 from transfers.errors import ForbiddenError, NotFoundError

@@ -13,10 +13,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from datasets import files, filters, terms
-from datasets.access import check_may_list, may_list
+from datasets import files
+from datasets.access import check_may_list, may_list, terms
 from datasets.addresses import is_local
-from datasets.files import FileQuery
+from datasets.files import FileQuery, filters
 from datasets.finding import find_version, whole_number
 from datasets.models import Dataset, Version
 from transfers import acts, globus, linking, mail, manifests, requesting, selecting, sending, sharing, snippets
@@ -92,7 +92,7 @@ def basket(request: HttpRequest) -> HttpResponse:
 @require_POST
 def add_to_basket(request: HttpRequest) -> HttpResponse:
     """Put files into the basket. Fields: `dataset` (slug), `version` (number), `folder`, `glob`, `file` (repeat) or `everything`, the
-    bounds of `datasets.filters`, `item` (repeats), `next`.
+    bounds of `datasets.files.filters`, `item` (repeats), `next`.
 
     A form with nothing ticked takes nothing, and says so where it was sent from.
     """

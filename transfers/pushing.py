@@ -1,4 +1,4 @@
-"""Pushing the records of published datasets to a Globus Search index, from the outbox that `datasets.pushing` fills. Read `push_due` first.
+"""Pushing the records of published datasets to a Globus Search index, from the outbox that `metadata.pushing` fills. Read `push_due` first.
 
 Rows are claimed in batches and sent as one document; Search takes it as a task, which is followed to its end. Search being out keeps rows
 waiting, longer each time; what is sent twice replaces itself. A batch that is refused is sent again one by one, so that one record that
@@ -16,8 +16,8 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from datasets.describing import current_record, with_description
 from datasets.formats import globus_search
+from datasets.metadata.describing import current_record, with_description
 from datasets.models import Dataset, PushedRecord
 from datasets.models.moving import claim_end
 from datasets.states import PushStatus

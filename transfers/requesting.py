@@ -16,8 +16,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from datasets import files, terms
-from datasets.access import check_may_have, check_offered
+from datasets import files
+from datasets.access import check_may_have, check_offered, terms
 from datasets.models import Classification, Version
 from transfers import manifests, steps
 from transfers.errors import (

@@ -7,8 +7,8 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import QuerySet
 
-from datasets.describing import current_record, with_description
 from datasets.formats import globus_search
+from datasets.metadata.describing import current_record, with_description
 from datasets.models import Dataset
 from transfers import globus
 from transfers.words import IndexedEntry

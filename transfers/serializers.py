@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from datasets.errors import InvalidError
 from datasets.files import FileQuery
-from datasets.filters import NAMES, FileFilter
+from datasets.files.filters import NAMES, FileFilter
 from datasets.models import Dataset, Version
 from transfers import acts, globus, requesting
 from transfers.errors import GlobusRefusedError, GlobusUnavailableError

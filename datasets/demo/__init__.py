@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from datasets.access import Visitor
-from datasets.loading import load_keywords, load_standard_names
+from datasets.curation.registering import register
+from datasets.description.loading import load_keywords, load_standard_names
 from datasets.models import Dataset, Version, Vocabulary
-from datasets.registering import register
 
 KEYWORDS = ("gcmd-science-keywords.csv", "gcmd-instruments.csv", "gcmd-platforms.csv")
 DESCRIPTIONS = Path(__file__).with_name("datasets.toml")

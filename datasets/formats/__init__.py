@@ -1,6 +1,6 @@
 """The formats in which a version describes itself to machines: pure functions from a `Record` to text, one module each.
 
-`record` says what they are written from, `FORMATS` below which there are; `datasets.describing` reads the record from the database.
+`record` says what they are written from, `FORMATS` below which there are; `metadata.describing` reads the record from the database.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What every format is written from: one published version of a dataset, described. `datasets.describing` alone makes it.
+"""What every format is written from: one published version of a dataset, described. `datasets.metadata.describing` alone makes it.
 
 All addresses are absolute. What the archive does not know is empty here and stays out of every format. `files` is None where the list is
 not told: restricted datasets, and versions with more files than a metadata record should carry.

@@ -128,7 +128,7 @@ class Dataset(models.Model):
     temporal_end = models.DateField(null=True, blank=True)
     temporal_resolution = models.CharField(max_length=40, blank=True, db_default="", help_text="ISO 8601 duration, such as PT6H or P1M")
 
-    # Lists that are read and written as a whole; their shapes and rules are in datasets/entries.py.
+    # Lists that are read and written as a whole; their shapes and rules are in datasets/description/entries.py.
     places = models.JSONField(default=list, db_default=Value([], models.JSONField()), blank=True)
     funders = models.JSONField(default=list, db_default=Value([], models.JSONField()), blank=True)
     related = models.JSONField(default=list, db_default=Value([], models.JSONField()), blank=True)

@@ -49,7 +49,7 @@ class Version(Moving):
     number = models.PositiveIntegerField()
     status = models.CharField(max_length=12, choices=VersionStatus.choices, default=VersionStatus.DRAFT)
     reason = models.TextField(blank=True, help_text="What is new against the version before")
-    description = models.JSONField(null=True, blank=True, help_text="The description as it was at publication (datasets/snapshots.py)")
+    description = models.JSONField(null=True, blank=True, help_text="The description as it was at publication")
     submitted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     published_at = models.DateTimeField(null=True, blank=True)

@@ -1,4 +1,4 @@
-"""What a reader makes of one record: a description in the words of `datasets.stating`, and what it found no place for."""
+"""What a reader makes of one record: a description in the words of `datasets.description.stating`, and what it found no place for."""
 
 import re
 from collections.abc import Iterable

@@ -15,9 +15,10 @@ from django.http import QueryDict
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from datasets import counting, matching, search
+from datasets import search
 from datasets.models import Dataset
-from datasets.searchquery import SearchQuery
+from datasets.search import counting, matching
+from datasets.search.query import SearchQuery
 from services.embedded.bench.rows import Row, alone, figure, noted, skipped
 from tests.bench import rivals
 from tests.bench.loading import load_datasets

@@ -12,9 +12,12 @@ from pathlib import Path
 import httpx
 from django.db import connection
 
-from datasets import differences, files, ingesting, publishing, registering
-from datasets.listing import Entry
+from datasets import files
+from datasets.curation import publishing, registering
+from datasets.files import differences
 from datasets.models import Dataset, File, Folder, Version
+from datasets.scans import ingesting
+from datasets.scans.listing import Entry
 from portal.models import RoleGrant, User
 from services.embedded.bench.rows import Row, figure, noted
 from tests.bench.catalogue import fetch, limit, timed

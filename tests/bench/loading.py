@@ -1,4 +1,4 @@
-"""Filling a catalogue: rows are written in batches; what searches find and count, `datasets.indexing` writes, as for any other dataset."""
+"""Filling a catalogue: rows are written in batches; what searches find and count, `search.indexing` writes, as for any other dataset."""
 
 import datetime as dt
 import hashlib
@@ -9,8 +9,8 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from datasets.indexing import index_datasets
 from datasets.models import Creator, Dataset, File, Folder, FolderState, Subject, Variable, Version
+from datasets.search.indexing import index_datasets
 from tests.bench.synthesis import Described, describe
 
 BATCH = 2_000

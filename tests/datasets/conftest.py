@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from datasets import ingesting, publishing, registering
-from datasets.inspecting import Inspected
-from datasets.listing import Entry
+from datasets.curation import publishing, registering
 from datasets.models import Dataset, DeletedRecord, SearchTerm, Subject, Version
+from datasets.scans import ingesting
+from datasets.scans.inspecting import Inspected
+from datasets.scans.listing import Entry
 from portal.models import LinkedIdentity, RoleGrant, User
 
 COLLECTION = uuid.UUID("7d5a4f1e-0000-4000-8000-000000000002")

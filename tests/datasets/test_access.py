@@ -5,8 +5,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 
-from datasets import granting
-from datasets.access import Reason, decide, may_list
+from datasets.access import Reason, decide, granting, may_list
 from datasets.errors import ForbiddenError, InvalidError
 from datasets.models import Dataset, Version
 from portal.models import GroupMembership, RoleGrant

@@ -1,8 +1,9 @@
 import pytest
 
-from datasets import granting, ingesting
+from datasets.access import granting
 from datasets.errors import RefusedError
 from datasets.models import Alarm, GlobusCollection, Watch
+from datasets.scans import ingesting
 
 
 @pytest.mark.parametrize("noun", ["dataset", "version", "scanrun", "watch", "alarm", "globuscollection", "grant", "datasetevent"])

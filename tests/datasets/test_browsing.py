@@ -8,10 +8,11 @@ from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from datasets import comparing, publishing, registering, saving
+from datasets.curation import publishing, registering
 from datasets.errors import ConflictError, InvalidError, NotFoundError
 from datasets.models import SavedSearch
-from datasets.searchquery import SearchQuery
+from datasets.search import comparing, saving
+from datasets.search.query import SearchQuery
 
 OCEAN = {"subjects": ["Ocean"], "variables": [{"name": "tos", "units": "K"}]}
 

@@ -3,7 +3,7 @@
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from datasets import bulk, publishing
+from datasets.curation import bulk, publishing
 from datasets.errors import ForbiddenError, InvalidError
 from datasets.models import Dataset, DatasetEvent
 from tests.datasets.conftest import COLLECTION

@@ -6,9 +6,10 @@ import pytest
 from django.db import connection
 from django.http import QueryDict
 
-from datasets import publishing, registering, search
+from datasets import search
+from datasets.curation import publishing, registering
 from datasets.models import Dataset, FacetValue, SearchTerm
-from datasets.searchquery import SearchQuery
+from datasets.search.query import SearchQuery
 from tests.datasets.test_search import NOBODY, archive, find, made
 
 __all__ = ["archive", "made"]

@@ -5,9 +5,11 @@ import pytest
 from django.core import mail
 from django.utils import timezone
 
-from datasets import alarming, ingesting, publishing, scanning, watching
-from datasets.damaging import in_words, list_damaged
+from datasets.curation import publishing
 from datasets.models import Alarm, Damage, ScanRun, Watch
+from datasets.preservation import alarming, watching
+from datasets.preservation.damaging import in_words, list_damaged
+from datasets.scans import ingesting, scanning
 from datasets.sweeping import sweep
 from tests.datasets.conftest import scan
 

@@ -6,11 +6,14 @@ from html import unescape
 import pytest
 from django.utils import timezone
 
-from datasets import deleting, ingesting, locking, publishing, registering, series
+from datasets import series
+from datasets.curation import deleting, publishing, registering
+from datasets.description import locking
 from datasets.errors import BeingEditedError, ConflictError, ForbiddenError, InvalidError, NotFoundError
 from datasets.models import Dataset, DatasetEvent, File, Folder, Series, Version
+from datasets.scans import ingesting
 from datasets.search import search
-from datasets.searchquery import SearchQuery
+from datasets.search.query import SearchQuery
 from datasets.sweeping import sweep
 from tests.datasets.conftest import COLLECTION
 

@@ -5,12 +5,13 @@ import re
 
 import pytest
 
-from datasets import bulk, describing, publishing, registering
+from datasets.curation import bulk, publishing, registering
 from datasets.demo import load_demo_vocabularies
+from datasets.description.snapshots import description_changes
 from datasets.errors import InvalidError
 from datasets.formats import FORMATS
+from datasets.metadata import describing
 from datasets.models import Dataset, Version
-from datasets.snapshots import description_changes
 
 WHOLE = {
     "title": "Sea",

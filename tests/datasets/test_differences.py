@@ -1,8 +1,8 @@
 import pytest
 
-from datasets import publishing
-from datasets.differences import changes
+from datasets.curation import publishing
 from datasets.errors import InvalidError
+from datasets.files.differences import changes
 from datasets.models import Location
 from tests.datasets.conftest import scan
 

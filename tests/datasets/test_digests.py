@@ -68,7 +68,7 @@ def test_the_database_computes_what_the_file_list_gives(published, disk, ben):
 
 
 def test_the_digest_follows_a_change_and_leaves_untouched_folders_alone(published, disk, ben):
-    from datasets import publishing
+    from datasets.curation import publishing
     from tests.datasets.conftest import scan
 
     first = published(files={"/a/1.nc": "1", "/b/2.nc": "2", "/b/c/3.nc": "3"})

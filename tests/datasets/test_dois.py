@@ -6,10 +6,11 @@ import pytest
 from datacite import schema45
 from django.utils import timezone
 
-from datasets import datacite as gateway
-from datasets import dois, publishing, registering
-from datasets.describing import find_record
+from datasets import dois
+from datasets.curation import publishing, registering
+from datasets.dois import datacite as gateway
 from datasets.errors import ConflictError, ForbiddenError
+from datasets.metadata.describing import find_record
 from datasets.models import Doi, Version
 from datasets.sweeping import sweep
 from portal.celery import app

@@ -8,7 +8,8 @@ import pytest
 from django.http import QueryDict
 from django.utils import timezone
 
-from datasets import editing, locking, publishing, registering
+from datasets.curation import publishing, registering
+from datasets.description import editing, locking
 from datasets.errors import BeingEditedError, ChangedMeanwhileError, ForbiddenError
 from datasets.models import Dataset, Editing
 

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets import files, publishing
+from datasets import files
+from datasets.curation import publishing
 from datasets.errors import InvalidError
 from datasets.files import FileQuery
-from datasets.globs import matches
+from datasets.files.globs import matches
 from datasets.models import File, Location, Version
 from tests.datasets.conftest import scan
 

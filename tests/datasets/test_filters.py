@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets import bounding, files
-from datasets.bounding import bounded
+from datasets import files
 from datasets.errors import InvalidError
-from datasets.files import FileQuery
-from datasets.filters import FileFilter, read_size, size_text
+from datasets.files import FileQuery, bounding
+from datasets.files.bounding import bounded
+from datasets.files.filters import FileFilter, read_size, size_text
 from datasets.models import Version
 from tests.datasets.test_api import DATASETS, problem
 from tests.datasets.test_pages import page
@@ -119,7 +119,7 @@ def test_the_page_keeps_a_search_in_its_address_and_puts_it_into_its_form(versio
 
 
 def test_further_rows_come_alone_and_without_scripts_as_a_page(version, browser, monkeypatch):
-    monkeypatch.setattr("datasets.file_pages.FILES_ON_A_PAGE", 2)
+    monkeypatch.setattr("datasets.files.pages.FILES_ON_A_PAGE", 2)
     client, seen, address = browser(), [], "/datasets/sieved/files/?max_size=4000"
     while address:
         html = page(client.get(address, headers={"HX-Request": "true"}))

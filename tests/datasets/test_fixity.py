@@ -5,11 +5,12 @@ import os
 import pytest
 from django.utils import timezone
 
-from datasets import fixity, publishing, watching
-from datasets.damaging import list_damaged
+from datasets.curation import publishing
 from datasets.errors import UnavailableError
-from datasets.inspecting import Inspected
 from datasets.models import File, Watch
+from datasets.preservation import fixity, watching
+from datasets.preservation.damaging import list_damaged
+from datasets.scans.inspecting import Inspected
 from tests.datasets.conftest import scan
 
 

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.core.management import CommandError, call_command
 
-from datasets import gathering
 from datasets.errors import ForbiddenError, InvalidError, UnavailableError
+from datasets.importing import gathering
 from datasets.models import Dataset
 
 OAI = '<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/">{}</OAI-PMH>'

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datasets.errors import InvalidError
-from datasets.globs import matches, to_regex
+from datasets.files.globs import matches, to_regex
 
 CASES = [
     ("*.nc", "/a.nc", True),

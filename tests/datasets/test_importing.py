@@ -6,12 +6,14 @@ from dataclasses import replace
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from datasets import deleting, describing, importing, registering
+from datasets import importing
+from datasets.curation import deleting, registering
+from datasets.description.snapshots import snapshot
 from datasets.errors import ForbiddenError, InvalidError
 from datasets.formats import FORMATS
+from datasets.metadata import describing
 from datasets.models import Dataset, DatasetEvent, Origin
 from datasets.readers import READ
-from datasets.snapshots import snapshot
 from tests.datasets.test_describing import WHOLE
 
 FULL = WHOLE | {

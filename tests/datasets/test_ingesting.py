@@ -6,13 +6,14 @@ import uuid
 import pytest
 from django.utils import timezone
 
-from datasets import ingesting, publishing
+from datasets.curation import publishing
 from datasets.errors import ForbiddenError, NotClaimedError, NotReadyError, RefusedError, UnavailableError
 from datasets.files import FileQuery, iterate, measure
-from datasets.inspecting import Inspected
-from datasets.listing import Entry, walk
+from datasets.files.recounting import n_without_checksum
 from datasets.models import File, ScanRun
-from datasets.recounting import n_without_checksum
+from datasets.scans import ingesting
+from datasets.scans.inspecting import Inspected
+from datasets.scans.listing import Entry, walk
 from datasets.states import ScanStatus
 from datasets.sweeping import sweep
 from tests.datasets.conftest import scan

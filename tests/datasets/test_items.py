@@ -5,11 +5,14 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 
-from datasets import checking, files, itemloading, items, itemschema, publishing
+from datasets import files, items
+from datasets.curation import checking, publishing
 from datasets.errors import ConflictError, ForbiddenError, InvalidError
 from datasets.files import FileQuery
-from datasets.filters import FileFilter
-from datasets.itemfilters import ItemFilter, columns_of
+from datasets.files.filters import FileFilter
+from datasets.items import loading as itemloading
+from datasets.items import schema as itemschema
+from datasets.items.filters import ItemFilter, columns_of
 from datasets.models import Item, ItemColumn, Version
 from tests.datasets.conftest import scan
 from tests.datasets.test_api import DATASETS

@@ -7,7 +7,8 @@ from threading import Thread
 import pytest
 from django.utils import timezone
 
-from datasets import checking, links, probing, publishing, registering
+from datasets.curation import checking, publishing, registering
+from datasets.description import links, probing
 from datasets.models import Link, Version
 
 

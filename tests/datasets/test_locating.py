@@ -3,11 +3,13 @@ import uuid
 
 import pytest
 
-from datasets import ingesting, locating, publishing, registering, watching
-from datasets.damaging import list_damaged
+from datasets.curation import publishing, registering
 from datasets.errors import ConflictError, ForbiddenError, InvalidError
 from datasets.models import Version
-from datasets.scanning import list_changes
+from datasets.preservation import locating, watching
+from datasets.preservation.damaging import list_damaged
+from datasets.scans import ingesting
+from datasets.scans.scanning import list_changes
 from tests.datasets.conftest import COLLECTION, scan
 
 ELSEWHERE = uuid.UUID("7d5a4f1e-0000-4000-8000-00000000000e")

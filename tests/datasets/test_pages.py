@@ -5,8 +5,9 @@ from html import unescape
 import pytest
 from django.core import mail
 
-from datasets import granting, ingesting
+from datasets.access import granting
 from datasets.models import Dataset
+from datasets.scans import ingesting
 from tests.datasets.conftest import COLLECTION
 
 

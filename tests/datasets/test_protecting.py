@@ -7,11 +7,11 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from datasets import granting, protecting, registering
-from datasets.access import Reason, decide, may_list
-from datasets.describing import find_record
+from datasets.access import Reason, decide, granting, may_list, protecting
+from datasets.curation import registering
 from datasets.errors import AssuranceNeededError, ForbiddenError, InvalidError
 from datasets.formats import datacite, dublin_core
+from datasets.metadata.describing import find_record
 from datasets.models import Dataset
 from portal.assurance import mark_present
 

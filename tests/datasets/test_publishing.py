@@ -2,10 +2,11 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from datasets import ingesting, publishing, registering
+from datasets.curation import publishing, registering
 from datasets.errors import ConflictError, ForbiddenError, IllegalMoveError, InvalidError, NotReadyError
 from datasets.identifiers import check_orcid
 from datasets.models import Dataset, File, Folder, FolderState, SearchTerm, Version
+from datasets.scans import ingesting
 from portal.models import RoleGrant
 from tests.datasets.conftest import COLLECTION, scan
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from datasets import checking, ingesting, publishing, registering
+from datasets.curation import checking, publishing, registering
 from datasets.errors import ConflictError, ForbiddenError, InvalidError, NotReadyError
 from datasets.models import File
+from datasets.scans import ingesting
 from tests.datasets.conftest import COLLECTION
 
 COMPLETE = {

@@ -5,11 +5,13 @@ import resource
 import pytest
 from django.utils import timezone
 
-from datasets import ingesting, publishing, registering, scanning, watching
+from datasets.curation import publishing, registering
 from datasets.errors import ConflictError, ForbiddenError, IllegalMoveError
 from datasets.files import FileQuery, iterate, measure
+from datasets.files.recounting import n_without_checksum, root_state
 from datasets.models import ScanRun
-from datasets.recounting import n_without_checksum, root_state
+from datasets.preservation import watching
+from datasets.scans import ingesting, scanning
 from datasets.states import ScanStatus
 from tests.datasets.conftest import COLLECTION
 

@@ -8,7 +8,7 @@ from django.http import QueryDict
 from datasets import search
 from datasets.errors import InvalidError
 from datasets.models import Dataset
-from datasets.searchquery import SearchQuery
+from datasets.search.query import SearchQuery
 from tests.datasets.conftest import Curator
 
 NOBODY = AnonymousUser()
@@ -262,7 +262,7 @@ def test_a_page_costs_few_statements_whatever_it_shows(archive, django_assert_ma
 
 
 def test_the_catalogue_row_follows_the_description(archive, ben):
-    from datasets import registering
+    from datasets.curation import registering
 
     dataset = Dataset.objects.get(slug="airports")
     registering.describe(dataset, user=ben, title="Aerodrome weather", subjects=["Aviation"])

@@ -2,7 +2,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import QueryDict
 
 from datasets import search
-from datasets.searchquery import SearchQuery
+from datasets.search.query import SearchQuery
 
 
 def find(asked: str):

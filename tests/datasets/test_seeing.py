@@ -6,7 +6,8 @@ import uuid
 import pytest
 from django.utils import timezone
 
-from datasets import granting, publishing, registering, seeing
+from datasets.access import granting, seeing
+from datasets.curation import publishing, registering
 from datasets.errors import ForbiddenError, InvalidError
 from datasets.models import Dataset, Grant
 from portal import signin

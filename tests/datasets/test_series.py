@@ -9,8 +9,10 @@ from django.core import mail
 from django.db import connection
 from django.db.models import ProtectedError
 
-from datasets import publishing, registering, seeing, series
+from datasets import series
+from datasets.access import seeing
 from datasets.asking import ask_steward
+from datasets.curation import publishing, registering
 from datasets.errors import ConflictError, ForbiddenError, InvalidError
 from datasets.models import Dataset, Series, SeriesEvent
 from portal.models import GroupMembership, RoleGrant, User
@@ -213,7 +215,7 @@ def test_a_series_without_published_datasets_is_for_its_stewards(tree, draft, be
 
 @pytest.mark.long
 def test_datasets_of_a_series_come_by_keyset_pages(tree, published, dee, browser, monkeypatch, django_assert_max_num_queries):
-    monkeypatch.setattr("datasets.series_pages.DATASETS_ON_A_PAGE", 2)  # a size: the real one says the same of more rows
+    monkeypatch.setattr("datasets.series.pages.DATASETS_ON_A_PAGE", 2)  # a size: the real one says the same of more rows
     for number in range(5):
         series.put(published(f"d{number}", title=f"Same {number // 3}").dataset, user=dee, series=tree["ice"])
     client, url, found = browser(), "/series/ice/", []

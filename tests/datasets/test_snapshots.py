@@ -1,8 +1,8 @@
 """The description is kept with each version, and any two versions can be held side by side."""
 
-from datasets import publishing, registering
+from datasets.curation import publishing, registering
+from datasets.description.snapshots import description_changes
 from datasets.models import Version
-from datasets.snapshots import description_changes
 from tests.datasets.conftest import scan
 
 

@@ -3,7 +3,7 @@
 import pytest
 from django.contrib.auth.models import AnonymousUser
 
-from datasets import terms
+from datasets.access import terms
 from datasets.errors import ConflictError, ForbiddenError, InvalidError, SignInFirstError, TermsNeededError
 from datasets.models import TermsAcceptance
 

@@ -75,7 +75,7 @@ def test_the_digest_alone_tells_a_change_and_a_forged_manifest(version, copy, li
 
 
 def test_files_whose_checksum_was_not_known_count_by_name_and_size(draft, disk, tmp_path_factory, ben):
-    from datasets import publishing
+    from datasets.curation import publishing
     from datasets.models import File
 
     unknown = draft(files=FILES)

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from datasets import registering, vocabularies
+from datasets.curation import registering
 from datasets.demo import load_demo_vocabularies
+from datasets.description import vocabularies
+from datasets.description.loading import load_keywords, load_standard_names
 from datasets.errors import InvalidError
-from datasets.loading import load_keywords, load_standard_names
 from datasets.models import Dataset, Term, Vocabulary
 
 SST = "EARTH SCIENCE > OCEANS > OCEAN TEMPERATURE > SEA SURFACE TEMPERATURE"

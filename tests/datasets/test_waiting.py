@@ -6,9 +6,11 @@ from html import unescape
 import pytest
 from django.utils import timezone
 
-from datasets import deleting, editing, ingesting, publishing
+from datasets.curation import deleting, publishing
+from datasets.curation.waiting import queues_of
+from datasets.description import editing
 from datasets.models import Dataset, Doi, ScanRun
-from datasets.waiting import queues_of
+from datasets.scans import ingesting
 
 
 def kinds(user):

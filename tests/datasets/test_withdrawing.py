@@ -4,12 +4,13 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.http import QueryDict
 
-from datasets import harvesting, publishing
 from datasets.access import Reason, decide
+from datasets.curation import publishing
 from datasets.errors import ForbiddenError, IllegalMoveError, InvalidError
+from datasets.metadata import harvesting
 from datasets.models import Dataset
 from datasets.search import search, suggest
-from datasets.searchquery import SearchQuery
+from datasets.search.query import SearchQuery
 from tests.datasets.conftest import scan
 
 WHY = "Two sensors were swapped."

@@ -9,8 +9,9 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from datasets import ingesting, publishing, registering
+from datasets.curation import publishing, registering
 from datasets.models import Version
+from datasets.scans import ingesting
 from portal.models import RoleGrant, User
 
 CAST = {

@@ -14,9 +14,10 @@ import httpx
 import pytest
 from django.utils import timezone
 
-from datasets import ingesting, publishing, registering
+from datasets.curation import publishing, registering
 from datasets.files import FileQuery
 from datasets.models import Version
+from datasets.scans import ingesting
 from portal.models import RoleGrant, User
 from services.embedded.stack import Stack
 from services.embedded.visitor import FormReader

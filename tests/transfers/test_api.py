@@ -54,7 +54,7 @@ def test_what_is_wrong_is_named(as_ada, publish, body, field):
 
 
 def test_draft_cannot_be_named(as_ada, publish, dee):
-    from datasets import publishing
+    from datasets.curation import publishing
 
     version = publish()
     publishing.open_draft(version.dataset, user=dee)

@@ -10,7 +10,8 @@ import pytest
 from django.core.cache import cache
 from django.utils import timezone
 
-from datasets import granting, publishing, registering, terms
+from datasets.access import granting, terms
+from datasets.curation import publishing, registering
 from datasets.models import Dataset
 from portal.assurance import mark_present
 from tests.transfers.conftest import everything, run_until

@@ -12,9 +12,10 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from datasets import publishing, registering, sweeping
+from datasets import sweeping
+from datasets.curation import publishing, registering
+from datasets.metadata.pushing import outbox
 from datasets.models import Dataset, PushedRecord, Version
-from datasets.pushing import outbox
 from portal import health
 from transfers import globus, pushing
 from transfers.errors import GlobusRefusedError

@@ -3,7 +3,7 @@
 import pytest
 from django.core.cache import cache
 
-from datasets import granting
+from datasets.access import granting
 from tests.transfers.conftest import everything, run_until
 from transfers import revoking, sharing
 from transfers.models import DataRequest

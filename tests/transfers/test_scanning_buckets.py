@@ -6,10 +6,11 @@ import uuid
 
 import pytest
 
-from datasets import ingesting as scans
-from datasets import publishing, registering, scanning, storage
+from datasets.curation import publishing, registering
 from datasets.errors import NotReadyError
 from datasets.files import FileQuery, iterate
+from datasets.scans import ingesting as scans
+from datasets.scans import scanning, storage
 from tests.services.dtn.s3_server import KEYS, S3Server
 from transfers import ingesting
 

@@ -7,7 +7,7 @@ import pytest
 from django.core.cache import cache
 from django.utils import timezone
 
-from datasets import publishing
+from datasets.curation import publishing
 from datasets.errors import ConflictError, RefusedError
 from datasets.files import FileQuery
 from datasets.models import Version

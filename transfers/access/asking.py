@@ -10,8 +10,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from datasets import granting, terms
-from datasets.access import Reason, check_curator, decide
+from datasets.access import Reason, check_curator, decide, granting, terms
 from datasets.errors import ConflictError, InvalidError, NotFoundError, TermsNeededError
 from datasets.models import Dataset, PrincipalType, TermsAcceptance
 from transfers.access import following

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 
-from datasets.stewarding import addresses_of
+from datasets.access.stewarding import addresses_of
 from transfers import mail
 from transfers.access.models import AccessRequest
 from transfers.access.states import Act

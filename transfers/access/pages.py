@@ -13,11 +13,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from datasets.access import check_staff, decide, is_curator
+from datasets.access.terms import current_terms, lacking_terms
 from datasets.errors import ConflictError, InvalidError, NotFoundError
 from datasets.finding import find_dataset, whole_number
 from datasets.models import Dataset
 from datasets.moments import end_of_day
-from datasets.terms import current_terms, lacking_terms
 from transfers.access import asking
 from transfers.access.models import AccessRequest
 from transfers.access.states import ACCESS_UNDECIDED, AccessStatus

@@ -6,10 +6,11 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from datasets import access, files, terms
+from datasets import access, files
+from datasets.access import terms
 from datasets.errors import InvalidError
 from datasets.files import FileQuery
-from datasets.globs import matches
+from datasets.files.globs import matches
 from datasets.models import AccessPolicy, Dataset, Variable, Version
 
 MOST_FILES = 400

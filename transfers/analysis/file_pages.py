@@ -12,13 +12,13 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from datasets import items, terms
-from datasets.access import check_may_list, decide
+from datasets import items
+from datasets.access import check_may_list, decide, terms
 from datasets.errors import NotFoundError, RefusedError
 from datasets.files import FileQuery, FileRow
 from datasets.finding import find_version
-from datasets.itemfilters import columns_of
-from datasets.itemvalues import value_text
+from datasets.items.filters import columns_of
+from datasets.items.values import value_text
 from datasets.models import Dataset, Version
 from transfers import graph, linking, snippets
 from transfers.analysis import previews

@@ -15,8 +15,8 @@ from celery import shared_task
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from datasets import files, terms
-from datasets.access import check_may_have, check_may_list
+from datasets import files
+from datasets.access import check_may_have, check_may_list, terms
 from datasets.errors import ConflictError, NotFoundError, RefusedError, StaleStateError, UnavailableError
 from datasets.files import FileRow
 from datasets.models import Location, Version

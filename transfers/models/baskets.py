@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from datasets.files import FileQuery
-from datasets.filters import FileFilter
+from datasets.files.filters import FileFilter
 from datasets.models import Version
 from transfers.models.requests import DataRequest
 
@@ -44,7 +44,7 @@ class Selection(models.Model):
     folders = models.JSONField(default=list, blank=True)
     globs = models.JSONField(default=list, blank=True)
     files = models.JSONField(default=list, blank=True)
-    filters = models.JSONField(default=dict, blank=True, help_text="Bounds beside the names (datasets/filters.py)")
+    filters = models.JSONField(default=dict, blank=True, help_text="Bounds beside the names (datasets/files/filters.py)")
     n_files = models.PositiveBigIntegerField(default=0)
     size_bytes = models.PositiveBigIntegerField(default=0)
     added_at = models.DateTimeField(auto_now_add=True)

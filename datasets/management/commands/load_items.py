@@ -6,8 +6,8 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from datasets import itemloading
 from datasets.errors import RefusedError
+from datasets.items import loading as itemloading
 from datasets.models import Version
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from datasets.description.loading import load_standard_names
 from datasets.errors import InvalidError
-from datasets.loading import load_standard_names
 
 
 class Command(BaseCommand):

@@ -13,10 +13,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Sum
 
-from datasets import ingesting, publishing, registering
+from datasets.curation import publishing, registering
 from datasets.demo import describe_demo
 from datasets.errors import RefusedError
 from datasets.models import ScanRun, Version
+from datasets.scans import ingesting
 from datasets.states import ScanStatus
 from portal import auth, signin
 from portal.models import User

@@ -11,9 +11,9 @@ from signposting.linkheader import find_signposting_http_link
 from signposting.linkset import find_signposting_linkset
 from usp.tree import sitemap_from_str
 
-from datasets import publishing, registering
+from datasets.curation import publishing, registering
 from datasets.formats import FORMATS
-from datasets.machine_pages import SERVED, preferred
+from datasets.metadata.pages import SERVED, preferred
 from datasets.models import Dataset, DeletedRecord, Version
 
 SITE = "http://127.0.0.1:8000"
@@ -156,7 +156,7 @@ def test_a_draft_of_a_published_dataset_is_not_told(browser, ben):
 
 
 def test_many_files_are_not_named_but_their_list_is(browser, monkeypatch):
-    monkeypatch.setattr("datasets.describing.MOST_FILES", 19)  # a size: the real one says the same of more rows
+    monkeypatch.setattr("datasets.metadata.describing.MOST_FILES", 19)  # a size: the real one says the same of more rows
     told = json.loads(browser().get("/datasets/many/?format=schema.org").content)
     assert [one["contentUrl"] for one in told["distribution"]] == [f"{SITE}/api/v1/datasets/many/versions/1/files"]
     assert browser().get("/api/v1/datasets/many/versions/1/files/").status_code == 200
@@ -200,7 +200,7 @@ def test_signposting_level_2_names_every_file(by_requests):
 
 
 def test_sitemaps_list_what_is_published(browser, monkeypatch):
-    monkeypatch.setattr("datasets.machine_pages.ADDRESSES_IN_A_SITEMAP", 2)  # a size: the real one says the same of more rows
+    monkeypatch.setattr("datasets.metadata.pages.ADDRESSES_IN_A_SITEMAP", 2)  # a size: the real one says the same of more rows
     index = etree.fromstring(browser().get("/sitemap.xml").content)
     assert [one.text for one in index.iter("{*}loc")] == [f"{SITE}/sitemaps/1.xml", f"{SITE}/sitemaps/2.xml"]
     pages = []

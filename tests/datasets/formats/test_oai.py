@@ -8,7 +8,8 @@ import pytest
 from django.db import connection
 from lxml import etree
 
-from datasets import harvesting, publishing, registering
+from datasets.curation import publishing, registering
+from datasets.metadata import harvesting
 from datasets.models import Dataset, DeletedRecord, Subject, Version
 
 with warnings.catch_warnings():
@@ -64,7 +65,7 @@ def test_identify_tells_what_the_protocol_asks_for(harvester):
 @pytest.mark.parametrize("size", [1, 3, 7])
 @pytest.mark.parametrize("verb", LIST_VERBS)
 def test_a_list_is_whole_however_it_is_cut(archive, harvester, monkeypatch, verb, size):
-    monkeypatch.setattr("datasets.oai.RECORDS_ON_A_PAGE", size)  # a size: the real one says the same of more rows
+    monkeypatch.setattr("datasets.metadata.oai.RECORDS_ON_A_PAGE", size)  # a size: the real one says the same of more rows
     found = list(getattr(harvester, verb)(metadataPrefix="oai_dc"))
     headers = found if verb == "ListIdentifiers" else [one.header for one in found]
     assert [one.identifier for one in headers] == archive
@@ -73,7 +74,7 @@ def test_a_list_is_whole_however_it_is_cut(archive, harvester, monkeypatch, verb
 
 
 def test_tokens_tell_the_size_of_the_list_and_end_empty(archive, harvester, monkeypatch):
-    monkeypatch.setattr("datasets.oai.RECORDS_ON_A_PAGE", 3)  # a size: the real one says the same of more rows
+    monkeypatch.setattr("datasets.metadata.oai.RECORDS_ON_A_PAGE", 3)  # a size: the real one says the same of more rows
     tokens = []
     parameters = {"metadataPrefix": "oai_dc"}
     while True:
@@ -87,7 +88,7 @@ def test_tokens_tell_the_size_of_the_list_and_end_empty(archive, harvester, monk
 
 
 def test_sets_are_paged_and_name_no_draft(harvester, monkeypatch):
-    monkeypatch.setattr("datasets.oai.SETS_ON_A_PAGE", 2)  # a size: the real one says the same of more rows
+    monkeypatch.setattr("datasets.metadata.oai.SETS_ON_A_PAGE", 2)  # a size: the real one says the same of more rows
     found = {one.setSpec: one.setName for one in harvester.ListSets()}
     assert found == {
         "access-public": "Access: Public",
@@ -213,7 +214,7 @@ def test_an_unknown_verb_is_a_bad_verb(browser, query):
 
 
 def test_a_token_is_good_for_its_verb_alone(archive, browser, monkeypatch):
-    monkeypatch.setattr("datasets.oai.RECORDS_ON_A_PAGE", 1)  # a size: the real one says the same of more rows
+    monkeypatch.setattr("datasets.metadata.oai.RECORDS_ON_A_PAGE", 1)  # a size: the real one says the same of more rows
     root = etree.fromstring(browser().post("/oai", {"verb": "ListIdentifiers", "metadataPrefix": "oai_dc"}).content)
     token = root.find(".//{*}resumptionToken").text
     for verb, code in (("ListIdentifiers", None), ("ListRecords", "badResumptionToken"), ("ListSets", "badResumptionToken")):

@@ -5,8 +5,7 @@ import datetime as dt
 import pytest
 from django.utils import timezone
 
-from datasets import granting, terms
-from datasets.access import Reason, decide
+from datasets.access import Reason, decide, granting, terms
 from datasets.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, TermsNeededError
 from portal.assurance import mark_present
 from portal.models import User
@@ -43,7 +42,7 @@ def test_whoever_has_access_or_cannot_get_it_by_asking_is_told_so(dataset, ada, 
 
 @pytest.fixture
 def draft_of_ben(ben):
-    from datasets import registering
+    from datasets.curation import registering
 
     return registering.register(user=ben, slug="hidden", title="Hidden").dataset
 

@@ -8,8 +8,7 @@ import pytest
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils import timezone
 
-from datasets import granting
-from datasets.access import decide
+from datasets.access import decide, granting
 from tests.transfers.access.conftest import body_of, work
 from transfers.access import asking, following
 from transfers.access.models import AccessMail, AccessRequest

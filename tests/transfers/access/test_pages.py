@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 from django.utils import timezone
 
-from datasets import terms
+from datasets.access import terms
 from tests.transfers.conftest import make_person
 from transfers.access import asking
 from transfers.access.models import AccessRequest

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from PIL import Image
 
-from datasets import granting
+from datasets.access import granting
 from datasets.errors import ConflictError, ForbiddenError
 from tests.transfers.analysis.conftest import SAMPLES
 from transfers.analysis import previews

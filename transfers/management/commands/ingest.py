@@ -7,10 +7,10 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from datasets import ingesting as scans
-from datasets import publishing, registering
+from datasets.curation import publishing, registering
 from datasets.errors import RefusedError
 from datasets.models import Dataset, ScanRun, Version
+from datasets.scans import ingesting as scans
 from datasets.states import ScanStatus
 from transfers import ingesting
 

@@ -7,8 +7,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from datasets.errors import RefusedError
+from datasets.metadata.pushing import ask_for, outbox
 from datasets.models import PushedRecord
-from datasets.pushing import ask_for, outbox
 from datasets.states import PushStatus
 from transfers import globus, pushing, searchdrift
 

@@ -1,0 +1,217 @@
+"""Finding datasets: one statement for a page of results, one for all counts, one more to forgive a typing error. Read `search` first.
+
+What a person may find is what `Dataset.objects.visible_to` says: published metadata, and drafts for those who curate them. Counts are exact
+and multi-select: the counts of a facet heed every filter but that facet's own. Data cover many years, so decades are counted, and a chosen
+decade opens to its years; `from` and `to` ask for any range.
+"""
+
+# ruff: noqa: S608  (statements are put together from this module's own constants; every value is a parameter)
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from datasets.access import Visitor
+from datasets.models import AccessPolicy, Dataset
+from datasets.search.counting import Counts, count, count_found
+from datasets.search.matching import LAST_WORD, TITLE, Matching, match, rows
+from datasets.search.query import FACETS, UNSTATED, SearchQuery
+
+MOST_RANKED = 2_000
+FEW = 20_000
+EXCERPT = 280
+MARK_START, MARK_END = "\x02", "\x03"  # around matching words; control characters cannot be part of an abstract's meaning
+WORD = re.compile(r"[^\W\d_]{4,}")
+
+ORDERS = {
+    "relevance": ("(ts_rank(d.search_vector, {tsquery}) * 1000000)::int", "desc", "int"),
+    "newest": ("d.listed_at", "desc", "timestamptz"),
+    "title": ("d.title", "asc", "text"),
+    "size": ("d.size_bytes", "desc", "bigint"),
+}
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One row of results; `excerpt` carries the matching words between `MARK_START` and `MARK_END`."""
+
+    dataset: Dataset
+    excerpt: str
+
+
+@dataclass(frozen=True)
+class FacetValue:
+    value: str
+    words: str
+    count: int
+    is_chosen: bool
+
+
+@dataclass(frozen=True)
+class Results:
+    """`corrected` is the spelling that was searched instead of the one typed, when that one found nothing.
+
+    `n_ranked` is set where only so many of the hits are ranked, and pages by best match end after them.
+    """
+
+    query: SearchQuery
+    hits: list[Hit]
+    total: int
+    facets: dict[str, list[FacetValue]]
+    next_cursor: str = ""
+    corrected: str = ""
+    n_ranked: int = 0
+    found_without: Mapping[str, int] = field(default_factory=dict)
+
+
+def search(query: SearchQuery, *, user: Visitor) -> Results:
+    """A page of what this person may find, with exact counts. Where nothing fits a misspelt word, the nearest spelling does."""
+    query.position()  # a forged cursor is told even where there is nothing to page
+    found = _search(query, user)
+    if found.total or not query.words or query.cursor or found.found_without.get("filters"):
+        return found
+    spelling = nearest_spelling(query.words)
+    if spelling == query.words:
+        return found
+    other = _search(replace(query, words=spelling), user)
+    if not other.total and not other.found_without.get("filters"):
+        return found
+    return replace(other, query=query, corrected=spelling)
+
+
+def find_newest(query: SearchQuery, *, user: Visitor, most: int) -> list[Dataset]:
+    """The newest of what a search finds for this person, without counts and without forgiving a misspelt word. Two statements."""
+    newest = replace(query, sort="newest", limit=most, cursor="")
+    asked = match(newest, user)
+    page = _page(newest, asked, total=count_found(asked, most=FEW + 1))[:most]
+    found = Dataset.objects.defer("search_vector", "search_terms").in_bulk([row[0] for row in page])
+    return [found[row[0]] for row in page if row[0] in found]
+
+
+def nearest_spelling(words: str) -> str:
+    """The words, each unknown one replaced by the most similar word of published descriptions; known and short ones as they are."""
+    tokens = sorted({token.lower() for token in WORD.findall(words)})
+    if not tokens:
+        return words
+    sql = """
+        select token, (select word from datasets_searchterm where word %% unaccent(token)
+            order by word = unaccent(token) desc, similarity(word, unaccent(token)) desc, n_datasets desc, word limit 1)
+        from unnest(%(tokens)s::text[]) as token
+        where to_tsvector('causeway', token) <> ''
+            and not exists (select 1 from datasets_searchterm where word like unaccent(token) || '%%')
+    """
+    nearest = {token: word for token, word in rows(sql, {"tokens": tokens}) if word}
+    return WORD.sub(lambda found: nearest.get(found.group().lower(), found.group()), words)
+
+
+def suggest(typed: str, *, most: int = 8) -> list[str]:
+    """Words of published descriptions that begin like the last one typed, or resemble it."""
+    last = LAST_WORD.search(typed.lower())
+    if not last:
+        return []
+    sql = """
+        select word from datasets_searchterm where word like unaccent(%(typed)s) || '%%' or word %% unaccent(%(typed)s)
+        order by (word like unaccent(%(typed)s) || '%%') desc, n_datasets desc, similarity(word, unaccent(%(typed)s)) desc, word
+        limit %(most)s
+    """
+    return [word for (word,) in rows(sql, {"typed": last.group(1), "most": most})]
+
+
+def _search(query: SearchQuery, user: Visitor) -> Results:
+    asked = match(query, user)
+    counts = count(query, asked)
+    found = _page(query, asked, total=counts.total) if counts.total else []
+    shown = found[: query.limit]
+    datasets = Dataset.objects.defer("search_vector", "search_terms").in_bulk([row[0] for row in shown])
+    next_cursor = query.cursor_after(shown[-1][1], shown[-1][0]) if len(found) > query.limit else ""
+    return Results(
+        query=query,
+        hits=[Hit(datasets[dataset_id], shortened(excerpt)) for dataset_id, _, excerpt in shown if dataset_id in datasets],
+        total=counts.total,
+        facets=_facets(query, counts.values),
+        next_cursor=next_cursor,
+        n_ranked=MOST_RANKED if query.order == "relevance" and counts.total > MOST_RANKED else 0,
+        found_without=_found_without(asked, counts),
+    )
+
+
+def _found_without(asked: Matching, counts: Counts) -> dict[str, int]:
+    """Where nothing is found: how much there is without one filter, and without them all."""
+    if counts.total or not asked.filters:
+        return {}
+    every = {"filters": count_found(asked), **counts.without}
+    return {name: n for name, n in every.items() if n}
+
+
+def _page(query: SearchQuery, asked: Matching, *, total: int) -> list[tuple[uuid.UUID, Any, str]]:
+    """(id, sort key, excerpt), one more than the page holds; of `total` datasets, which chooses the way to them."""
+    key, direction, kind = ORDERS[query.order]
+    key = key.format(tsquery=asked.tsquery)
+    parameters = {**asked.parameters, "limit": query.limit + 1}
+    beyond = "true"
+    if position := query.position():
+        beyond = f"({key}, d.id) {'<' if direction == 'desc' else '>'} (%(after_key)s::{kind}, %(after_id)s::uuid)"
+        parameters |= {"after_key": position[0], "after_id": position[1]}
+    excerpt = f"left(d.abstract, {EXCERPT})"
+    if query.words:
+        options = f"StartSel={MARK_START}, StopSel={MARK_END}, MaxFragments=1, MaxWords=45, MinWords=30"
+        excerpt = f"ts_headline('causeway', d.abstract, {asked.tsquery}, %(headline)s)"
+        parameters["headline"] = options
+    if query.order == "relevance" and total > MOST_RANKED:
+        source = f"({_candidates(asked)}) d where {beyond}"
+    elif total <= FEW and (asked.words or asked.filters):  # walking an index by the key might pass all datasets to find these
+        source = f"(select * from datasets_dataset d where {asked.fits} offset 0) d where {beyond}"
+    else:
+        source = f"datasets_dataset d where {asked.fits} and {beyond}"
+    sql = f"""
+        select page.id, page.key, {excerpt} from (
+            select d.id, {key} as key from {source} order by {key} {direction}, d.id {direction} limit %(limit)s
+        ) page join datasets_dataset d on d.id = page.id
+        order by page.key {direction}, page.id {direction}"""
+    return rows(sql, parameters)
+
+
+def _candidates(asked: Matching) -> str:
+    """Of very many hits, as many as are worth ranking: those whose title has the words, then others."""
+    titled = f"select d.* from datasets_dataset d where {asked.fits} and {TITLE} @@ {asked.tsquery} limit {MOST_RANKED}"
+    others = f"select d.* from datasets_dataset d where {asked.fits} and not {TITLE} @@ {asked.tsquery}"
+    return f"""
+        with titled as materialized ({titled})
+        select * from titled union all ({others} limit greatest(0, {MOST_RANKED} - (select count(*) from titled)))
+    """
+
+
+def shortened(excerpt: str) -> str:
+    """An abstract that was cut ends with its last whole word."""
+    return f"{excerpt.rpartition(' ')[0]} …" if len(excerpt) == EXCERPT else excerpt
+
+
+def _facets(query: SearchQuery, counts: Mapping[str, Mapping[str, int]]) -> dict[str, list[FacetValue]]:
+    """The values of each facet with words for people; a chosen value stays in the list when nothing fits it any more."""
+    facets: dict[str, list[FacetValue]] = {}
+    for name in FACETS:
+        chosen = query.facets.get(name, ())
+        counted = dict(counts[name])
+        counted |= {value: 0 for value in chosen if value not in counted}
+        values = [FacetValue(value, words_for(name, value), n, value in chosen) for value, n in counted.items()]
+        facets[name] = (
+            sorted(values, key=lambda one: int(one.value))
+            if name in {"decade", "year"}
+            else sorted(values, key=lambda one: (-one.count, one.words))
+        )
+    return facets
+
+
+def words_for(name: str, value: str) -> str:
+    """How a page names a facet value."""
+    if name == "access" and value == AccessPolicy.REGISTERED:
+        return "Sign-in needed"  # as its badge says
+    if name == "access":
+        return str(dict(AccessPolicy.choices).get(value, value))
+    if name == "decade":
+        return f"{value}s"
+    if value == UNSTATED:
+        return "Not stated"
+    return value.replace("_", " ") if name == "variable" else value

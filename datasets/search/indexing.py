@@ -1,0 +1,199 @@
+"""The catalogue row of a dataset: the text that searches find, the values that facets count, the words that suggestions know.
+
+It is written by the curating verbs in their own transaction, so there is no second store to drift. Drafts are indexed for their
+stewards' eyes; the words of suggestions, and the counts of the whole catalogue, come from what is published alone.
+"""
+
+# ruff: noqa: S608  (statements are put together from this module's own constants; every value is a parameter)
+
+import uuid
+from collections.abc import Sequence
+
+from django.db import connection, transaction
+
+from datasets.models import Dataset, FacetValue
+from datasets.search.query import UNSTATED
+
+MOST_DECADES = 60
+COUNTERS = 0x63617573  # the key of the advisory lock: whoever counts words and values in or out is alone until her transaction ends
+
+LISTED = "d.published_at is not null and d.withdrawn_at is null"
+
+# The formats that a version may hold: those of the one before, and those of its own rows. Its first version holds its own rows alone.
+FORMATS = """
+    select unnest(d.format_facet) as format where v.number > 1
+    union
+    select fi.format from datasets_folder f join datasets_file fi on fi.folder_id = f.id
+    where f.dataset_id = d.id and fi.format <> '' and (v.number = 1 or fi.first_version > 1 or fi.last_version is not null)
+        and fi.first_version <= v.number and (fi.last_version is null or fi.last_version >= v.number)
+"""
+HAS_FORMAT = """
+    select from datasets_folder f join datasets_file fi on fi.folder_id = f.id
+    where f.dataset_id = d.id and fi.format = candidate.format
+        and fi.first_version <= v.number and (fi.last_version is null or fi.last_version >= v.number)
+"""
+
+# What the description and the current version (the draft where none is published) say. `terms` are the words of what is published.
+DESCRIBED = f"""
+    select d.id, v.published_at, coalesce(root.n_files, 0) as n_files, coalesce(root.size_bytes, 0) as size_bytes,
+        made.creators, about.subjects, measured.variables, formats.names as formats, years.decades,
+        replace(concat_ws(' ', about.subjects_text, named.words, made.creators_text, measured.names), '_', ' ') as keywords, measured.names,
+        lesser.words as lesser
+    from datasets_dataset d
+    left join lateral (
+        select number, published_at from datasets_version where dataset_id = d.id order by status = 'published' desc, number desc limit 1
+    ) v on true
+    left join lateral (
+        select s.n_files, s.size_bytes from datasets_folder f join datasets_folderstate s on s.folder_id = f.id
+        where f.dataset_id = d.id and f.path = '/' and s.from_version <= v.number order by s.from_version desc limit 1
+    ) root on true
+    cross join lateral (
+        select coalesce(array_agg(name order by position), '{{}}') as creators, string_agg(name, ' ' order by position) as creators_text
+        from datasets_creator where dataset_id = d.id
+    ) made
+    cross join lateral (
+        select coalesce(array_agg(distinct name collate "C"), '{{}}') as subjects, string_agg(distinct name, ' ') as subjects_text
+        from (
+            select s.name from datasets_dataset_subjects l join datasets_subject s on s.id = l.subject_id where l.dataset_id = d.id
+            union all
+            select case when label = upper(label) and length(label) > 5 then left(label, 1) || lower(substr(label, 2)) else label end
+            from jsonb_array_elements(d.keywords) keyword, lateral (select keyword ->> 'label') one (label)
+        ) said (name)
+    ) about
+    cross join lateral (
+        select string_agg(word, ' ') as words from (
+            select replace(keyword ->> 'value', '>', ' ') from jsonb_array_elements(d.keywords) keyword
+            union all select device ->> 'name' from jsonb_array_elements(d.instruments || d.platforms) device
+            union all select jsonb_array_elements_text(d.places)
+        ) said (word)
+    ) named
+    cross join lateral (
+        select string_agg(word, ' ') as words from (
+            select body ->> 'name' from datasets_creator c, jsonb_array_elements(c.affiliations) body where c.dataset_id = d.id
+            union all select concat_ws(' ', funder ->> 'name', funder ->> 'award_number', funder ->> 'award_title')
+            from jsonb_array_elements(d.funders) funder
+            union all select work ->> 'title' from jsonb_array_elements(d.related) work
+        ) said (word)
+    ) lesser
+    cross join lateral (
+        select coalesce(array_agg(distinct (coalesce(nullif(standard_name, ''), name)) collate "C"), '{{}}') as variables,
+            string_agg(concat_ws(' ', name, standard_name, long_name), ' ') as names
+        from datasets_variable where dataset_id = d.id
+    ) measured
+    cross join lateral (
+        select coalesce(array_agg(format order by format collate "C"), '{{}}') as names from (
+            select format from ({FORMATS}) candidate where exists ({HAS_FORMAT})
+        ) one
+    ) formats
+    cross join lateral (
+        select coalesce(array_agg(decade), '{{}}') as decades from (
+            select generate_series(extract(year from coalesce(d.temporal_start, d.temporal_end))::int / 10 * 10,
+                extract(year from coalesce(d.temporal_end, d.temporal_start))::int, 10) as decade limit {MOST_DECADES}
+        ) one
+    ) years
+    where d.id = any(%(ids)s::uuid[])
+"""
+
+# Writes the rows; returns each word by how many more published datasets have it now.
+WRITE = f"""
+    with before as (select id, search_terms from datasets_dataset where id = any(%(ids)s::uuid[])),
+    one as materialized ({DESCRIBED}),
+    after as (
+        update datasets_dataset d set
+            listed_at = coalesce(one.published_at, d.created_at), updated_at = clock_timestamp(),
+            n_files = one.n_files, size_bytes = one.size_bytes, creator_names = one.creators, subject_facet = one.subjects,
+            variable_facet = one.variables, format_facet = one.formats, decade_facet = one.decades,
+            search_vector = setweight(to_tsvector('causeway', d.title || ' ' || replace(d.slug, '-', ' ')), 'A')
+                || setweight(to_tsvector('causeway', concat_ws(' ', one.keywords, one.names)), 'B')
+                || setweight(to_tsvector('causeway', d.abstract), 'C')
+                || setweight(to_tsvector('causeway', concat_ws(' ', d.provenance, d.source_name, one.lesser)), 'D'),
+            search_terms = case when {LISTED} then array(
+                select distinct word from regexp_split_to_table(
+                    lower(unaccent(concat_ws(' ', d.title, one.keywords, d.abstract))), '[^[:alpha:]]+') as word
+                where length(word) between 3 and 40 and to_tsvector('causeway', word) <> '' order by word
+            ) else '{{}}' end
+        from one where one.id = d.id returning d.search_terms
+    )
+    select word, sum(change)::int from (
+        select unnest(search_terms) as word, 1 as change from after union all select unnest(search_terms), -1 from before
+    ) changed group by word having sum(change) <> 0
+"""
+
+PAIRS = f"""
+    select d.id, pair.facet, pair.value from datasets_dataset d cross join lateral (
+        select 'subject' as facet, unnest(d.subject_facet) as value
+        union all select 'variable', unnest(d.variable_facet)
+        union all select 'format', unnest(d.format_facet)
+        union all select 'decade', unnest(d.decade_facet)::text
+        union all select 'licence', coalesce(nullif(d.licence, ''), '{UNSTATED}')
+        union all select 'access', d.access_policy
+        union all select '{FacetValue.ALL}', ''
+    ) pair where d.id = any(%(ids)s::uuid[])
+"""
+
+NAME_VALUES = f"""
+    insert into datasets_facetvalue (facet, value, n_datasets)
+    select distinct facet, value, 0 from ({PAIRS}) pair
+    where not exists (select from datasets_facetvalue known where known.facet = pair.facet and known.value = pair.value)
+"""
+
+# Writes the numbers of the values; returns each by how many more listed datasets have it now.
+WRITE_VALUES = f"""
+    with before as (select facet_ids from datasets_dataset where id = any(%(ids)s::uuid[]) and is_counted),
+    one as materialized (
+        select pair.id, array_agg(known.id order by known.id) as facet_ids from ({PAIRS}) pair
+        join datasets_facetvalue known on known.facet = pair.facet and known.value = pair.value group by pair.id
+    ),
+    after as (
+        update datasets_dataset d set facet_ids = one.facet_ids, is_counted = {LISTED} from one where one.id = d.id
+        returning d.facet_ids, d.is_counted
+    )
+    select id, sum(change)::int from (
+        select unnest(facet_ids) as id, 1 as change from after where is_counted union all select unnest(facet_ids), -1 from before
+    ) changed group by id having sum(change) <> 0
+"""
+
+COUNT_WORDS = """
+    insert into datasets_searchterm as known (word, n_datasets) select word, change from unnest(%(words)s::text[], %(changes)s::int[])
+        as one (word, change) where change > 0
+    on conflict (word) do update set n_datasets = known.n_datasets + excluded.n_datasets
+"""
+
+UNCOUNT_WORDS = """
+    with fewer as (
+        update datasets_searchterm known set n_datasets = known.n_datasets + change
+        from unnest(%(words)s::text[], %(changes)s::int[]) as one (word, change) where change < 0 and known.word = one.word
+            and known.n_datasets + change > 0
+    )
+    delete from datasets_searchterm known using unnest(%(words)s::text[], %(changes)s::int[]) as one (word, change)
+    where change < 0 and known.word = one.word and known.n_datasets + change <= 0
+"""
+
+COUNT_VALUES = """
+    update datasets_facetvalue known set n_datasets = known.n_datasets + change
+    from unnest(%(ids)s::int[], %(changes)s::int[]) as one (id, change) where known.id = one.id
+"""
+
+
+def index_dataset(dataset: Dataset) -> None:
+    """Write the catalogue row of a dataset from its description and its current version (the draft where none is published)."""
+    index_datasets([dataset.pk])
+    dataset.refresh_from_db()
+
+
+@transaction.atomic
+def index_datasets(ids: Sequence[uuid.UUID]) -> None:
+    """Write the catalogue rows of some datasets, in as many statements as for one. Safe to repeat."""
+    keys = {"ids": list(ids)}
+    with connection.cursor() as cursor:
+        cursor.execute("select from datasets_dataset where id = any(%(ids)s::uuid[]) order by id for update", keys)
+        cursor.execute("select pg_advisory_xact_lock(%s)", [COUNTERS])
+        cursor.execute(WRITE, keys)
+        if changed := cursor.fetchall():
+            words = {"words": [word for word, _ in changed], "changes": [change for _, change in changed]}
+            cursor.execute(COUNT_WORDS, words)
+            cursor.execute(UNCOUNT_WORDS, words)
+        cursor.execute(NAME_VALUES, keys)
+        cursor.execute(WRITE_VALUES, keys)
+        if counted := cursor.fetchall():
+            cursor.execute(COUNT_VALUES, {"ids": [number for number, _ in counted], "changes": [change for _, change in counted]})
