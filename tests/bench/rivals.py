@@ -77,7 +77,7 @@ def datasette(path: Path) -> Iterator[str]:
                 httpx.get(url, params={"_size": 1}, trust_env=False, timeout=60)
                 break
             except httpx.TransportError:
-                time.sleep(0.2)
+                time.sleep(0.2)  # it is not there yet; the loop ends at the deadline
         yield url
     finally:
         process.terminate()

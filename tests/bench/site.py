@@ -89,6 +89,6 @@ def _wait(url: str, log: Path) -> None:
             if httpx.get(f"{url}/livez", trust_env=False).status_code == 200:
                 return
         except httpx.TransportError:
-            time.sleep(0.1)
+            time.sleep(0.1)  # it is not there yet; the loop ends at the deadline
     message = f"the web server does not answer: {log.read_text()[-500:]}"
     raise SystemExit(message)

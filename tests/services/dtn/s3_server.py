@@ -88,67 +88,73 @@ def client_of(url):
     )
 
 
-def _handler(server):
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+def _handler(of):
+    """The handler of one server."""
+    return type("Handler", (_Handler,), {"of": of})
 
-        def forward(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            server.requests.append((self.command, self.path, {name.lower(): value for name, value in self.headers.items()}))
-            fault = server.take_fault(self.command, self.path)
-            if fault is not None and "act" in fault:
-                fault["act"]()
-                fault = None
-            if fault is not None and fault["status"]:
-                self.refuse(fault)
-                return
-            connection = http.client.HTTPConnection(HOST, server.port, timeout=60)
-            try:
-                connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-                for name, value in self.headers.items():
-                    if name.lower() != "expect":
-                        connection.putheader(name, value)
-                connection.endheaders(body)
-                answer = connection.getresponse()
-                if fault is None:
-                    self.give_back(answer)
-                else:
-                    answer.read()
-                    self.close_connection = True
-            except (OSError, http.client.HTTPException):
+
+class _Handler(BaseHTTPRequestHandler):
+    of: "S3Server"
+    protocol_version = "HTTP/1.1"
+
+    def forward(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.of.requests.append((self.command, self.path, {name.lower(): value for name, value in self.headers.items()}))
+        fault = self.of.take_fault(self.command, self.path)
+        if fault is not None and "act" in fault:
+            fault["act"]()
+            fault = None
+        if fault is not None and fault["status"]:
+            self.refuse(fault)
+            return
+        self.pass_on(body, is_answered=fault is None)
+
+    def pass_on(self, body, *, is_answered):
+        connection = http.client.HTTPConnection(HOST, self.of.port, timeout=60)
+        try:
+            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                if name.lower() != "expect":
+                    connection.putheader(name, value)
+            connection.endheaders(body)
+            answer = connection.getresponse()
+            if is_answered:
+                self.give_back(answer)
+            else:
+                answer.read()
                 self.close_connection = True
-            finally:
-                connection.close()
+        except (OSError, http.client.HTTPException):
+            self.close_connection = True
+        finally:
+            connection.close()
 
-        def give_back(self, answer):
-            self.send_response(answer.status)
-            content = None
-            if answer.getheader("Content-Length") is None and self.command != "HEAD":
-                content = answer.read()
-                self.send_header("Content-Length", str(len(content)))
-            for name, value in answer.getheaders():
-                if name.lower() not in HOP_FIELDS:
-                    self.send_header(name, value)
-            self.end_headers()
-            if self.command == "HEAD":
-                return
-            while chunk := content if content is not None else answer.read(1 << 18):
-                self.wfile.write(chunk)
-                content = b"" if content is not None else None
+    def give_back(self, answer):
+        self.send_response(answer.status)
+        content = None
+        if answer.getheader("Content-Length") is None and self.command != "HEAD":
+            content = answer.read()
+            self.send_header("Content-Length", str(len(content)))
+        for name, value in answer.getheaders():
+            if name.lower() not in HOP_FIELDS:
+                self.send_header(name, value)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        while chunk := content if content is not None else answer.read(1 << 18):
+            self.wfile.write(chunk)
+            content = b"" if content is not None else None
 
-        def refuse(self, fault):
-            error = f"<?xml version='1.0'?><Error><Code>{fault.get('code')}</Code><Message>ordered</Message></Error>"
-            words = fault.get("content", error).encode()
-            self.send_response(fault["status"])
-            self.send_header("Content-Type", "application/xml")
-            self.send_header("Content-Length", str(len(words)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(words)
+    def refuse(self, fault):
+        error = f"<?xml version='1.0'?><Error><Code>{fault.get('code')}</Code><Message>ordered</Message></Error>"
+        words = fault.get("content", error).encode()
+        self.send_response(fault["status"])
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(words)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(words)
 
-        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = forward  # noqa: N815  # the names that http.server asks for
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = forward  # noqa: N815  # the names that http.server asks for
 
-        def log_message(self, *args):
-            """Said by `requests`."""
-
-    return Handler
+    def log_message(self, *args):
+        """Said by `requests`."""
