@@ -20,7 +20,7 @@ COUNT_UNINSPECTED = """
     where f.dataset_id = %(dataset)s and fi.last_version is null and fi.sha256 is null
 """
 
-# First what is left of a folder, then the folders after it, as in files.py.
+# First what is left of a folder, then the folders after it, as in `files`.
 UNINSPECTED = """
     select f.path, page.* from datasets_folder f cross join lateral (
         select fi.name, fi.size_bytes, fi.collection_path from datasets_file fi

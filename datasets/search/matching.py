@@ -81,7 +81,8 @@ def rows(sql: str, parameters: Mapping[str, Any]) -> list[Any]:
     """What a statement answers.
 
     Where it compares words, the index of words is used whatever PostgreSQL thinks: its estimate leaves out that the words of a dataset lie
-    outside its row, so that reading them all takes several times as long. Both statements travel as one, and are one transaction.
+    outside its row, so that reading them all takes several times as long. Both statements travel as one, and are one
+    transaction; within another one the choice holds until its end.
     """
     with connection.cursor() as cursor:
         cursor.execute(f"{BY_INDEX if 'search_vector @@' in sql else ''}{sql}", parameters)
