@@ -10,7 +10,7 @@ r"""The digest of a folder, and so of a version: what it is computed from, byte 
 
 Entries are sorted by (kind, name), names as bytes. Folders that hold no file at any depth are left out. The digest of the root folder
 is the digest of the version: whoever has the files can compute it again with nothing but this page. Only folders with a change below
-them need to be computed anew. `recounting.py` computes the same in the database; tests hold both to the same vectors.
+them need to be computed anew. `files/recounting.py` computes the same in the database; tests hold both to the same vectors.
 """
 
 import hashlib

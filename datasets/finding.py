@@ -1,6 +1,8 @@
 """Looking up what a request names, among what the person may see."""
 
-from datasets.access import Visitor
+from typing import Any
+
+from datasets.access import Visitor, check_curator
 from datasets.errors import NotFoundError
 from datasets.models import Dataset, Version
 
@@ -10,6 +12,13 @@ def find_dataset(user: Visitor, slug: str) -> Dataset:
     dataset = Dataset.objects.visible_to(user).filter(slug=slug).first()
     if dataset is None:
         raise NotFoundError
+    return dataset
+
+
+def find_curated(user: Visitor, slug: str) -> Dataset:
+    """The dataset, when this person may change it; NotFoundError where she may not even see it, ForbiddenError where she may."""
+    dataset = find_dataset(user, slug)
+    check_curator(user, dataset)
     return dataset
 
 
@@ -27,3 +36,8 @@ def find_version(user: Visitor, slug: str, number: int | str) -> Version:
         raise NotFoundError
     version.dataset = dataset
     return version
+
+
+def is_on(value: Any) -> bool:
+    """Whether a switch of a form or of JSON says yes: absent, empty, 0 and false say no."""
+    return str(value or "").strip().lower() not in {"", "0", "false"}

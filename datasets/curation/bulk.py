@@ -58,6 +58,7 @@ def load(text: str, *, user: Visitor, is_dry_run: bool) -> Loaded:
     rows = read_rows(text)
     loaded, seen = Loaded(), set[str]()
     with transaction.atomic():
+        _lock([row["slug"] for _, row in rows], user)
         for line, row in rows:
             slug = row.get("slug", "")
             if slug in seen:
@@ -67,6 +68,11 @@ def load(text: str, *, user: Visitor, is_dry_run: bool) -> Loaded:
         loaded.is_done = not is_dry_run and not loaded.wrong
         transaction.set_rollback(not loaded.is_done)
     return loaded
+
+
+def _lock(slugs: list[str], user: Visitor) -> None:
+    """Hold all datasets that the table may change before the first is indexed: later, somebody who waits for the index might hold one."""
+    list(Dataset.objects.curated_by(user).filter(slug__in=slugs).order_by("pk").select_for_update(of=("self",)).values_list("pk"))
 
 
 def read_rows(text: str) -> list[tuple[int, dict[str, str]]]:
@@ -125,7 +131,7 @@ def _place(dataset: Dataset, row: Mapping[str, str], user: Visitor) -> None:
         return
     newest = dataset.versions.first()
     here = newest.primary_location if newest else None
-    if here is not None and (str(here.collection_id), here.base_path) == (row.get("collection_id"), row.get("base_path")):
+    if here is not None and (str(here.collection_id or ""), here.base_path) == (row.get("collection_id", ""), row.get("base_path", "")):
         return
     try:
         collection_id = uuid.UUID(row.get("collection_id", ""))

@@ -14,14 +14,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from datasets import dois
-from datasets.access import check_curator, check_staff, granting, protecting, terms
+from datasets.access import check_staff, granting, protecting, terms
 from datasets.curation import bulk, checking, publishing, registering, waiting
 from datasets.description import locking, probing
 from datasets.dois import datacite
 from datasets.errors import ConflictError, InvalidError, NotFoundError
 from datasets.files import FileQuery, measure
 from datasets.files.recounting import n_without_checksum
-from datasets.finding import find_dataset, whole_number
+from datasets.finding import find_curated, whole_number
 from datasets.metadata import pushing
 from datasets.models import Dataset, Doi, PrincipalType, PushedRecord, ScanRun, TermsAcceptance, Version
 from datasets.moments import end_of_day
@@ -115,7 +115,7 @@ def download_table(request: HttpRequest) -> HttpResponse:
 @require_safe
 def desk(request: HttpRequest, slug: str) -> HttpResponse:
     """`pages/steward_desk.html`: everything that a steward does to one dataset."""
-    return _show_desk(request, _curated(request, slug))
+    return _show_desk(request, find_curated(request.user, slug))
 
 
 @never_cache
@@ -123,7 +123,7 @@ def desk(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 def scan_progress(request: HttpRequest, slug: str) -> HttpResponse:
     """`pages/steward_scan.html`: the newest scan, polled while it runs."""
-    dataset = _curated(request, slug)
+    dataset = find_curated(request.user, slug)
     return render(request, "pages/steward_scan.html", {"dataset": dataset, "scan": _newest_scan(dataset), "poll_s": POLL_S})
 
 
@@ -132,7 +132,7 @@ def scan_progress(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def act(request: HttpRequest, slug: str, act: str) -> HttpResponse:
     """One act of the desk; what is wrong comes back beside its field."""
-    dataset = _curated(request, slug)
+    dataset = find_curated(request.user, slug)
     if act not in ACTS:
         raise NotFoundError
     try:
@@ -347,12 +347,6 @@ def _show_desk(
         **watch_context(dataset),
     }
     return render(request, "pages/steward_desk.html", context, status=status)
-
-
-def _curated(request: HttpRequest, slug: str) -> Dataset:
-    dataset = find_dataset(request.user, slug)
-    check_curator(request.user, dataset)
-    return dataset
 
 
 def _draft(dataset: Dataset) -> Version:

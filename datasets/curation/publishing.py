@@ -34,6 +34,8 @@ def submit(version: Version, *, user: Visitor, note: str = "") -> Version:
     BeingEditedError while somebody else edits the description.
     """
     check_curator(user, version.dataset)
+    Dataset.objects.select_for_update().get(pk=version.dataset_id)
+    version.refresh_from_db(fields=["status"])  # it may have been published while this waited
     check_free(version.dataset, user)
     recount(version)
     if missing := checking.missing(version):

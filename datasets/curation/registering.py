@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from datasets import dois
-from datasets.access import Visitor, check_curator
+from datasets.access import Visitor, check_curator, check_role_counts
 from datasets.access.protecting import protection_of, record_changes
 from datasets.curation.publishing import check_not_in_review
 from datasets.description import probing, stating
@@ -55,6 +55,7 @@ def register(*, user: Visitor, slug: str, title: str, **description: Any) -> Ver
 def check_may_register(user: Visitor) -> None:
     """Raise ForbiddenError unless the person is a steward or an operator."""
     if not (getattr(user, "is_steward", False) or getattr(user, "is_operator", False)):
+        check_role_counts(user)
         raise ForbiddenError("Only stewards and operators register datasets.")
 
 
@@ -74,9 +75,9 @@ def describe(
     BeingEditedError while somebody else edits it, ChangedMeanwhileError where the description has no more the `revision` that she read.
     """
     check_curator(user, dataset)
+    row = Dataset.objects.select_for_update().get(pk=dataset.pk)  # not the caller's copy: a stale one would take a publication back
     for version in dataset.versions.drafts():
         check_not_in_review(version)
-    row = Dataset.objects.select_for_update().get(pk=dataset.pk)  # not the caller's copy: a stale one would take a publication back
     check_free(row, user)
     if revision is not None:
         check_revision(row, revision)
@@ -119,6 +120,8 @@ def place(
     InvalidError for a path that is no folder.
     """
     check_curator(user, version.dataset)
+    Dataset.objects.select_for_update().get(pk=version.dataset_id)
+    version.refresh_from_db(fields=["status"])  # it may have been published while this waited
     if not version.is_draft:
         raise ConflictError("A published version stays where it is. Open a draft.")
     check_not_in_review(version)

@@ -7,11 +7,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from datasets.access import check_curator
 from datasets.description import locking
 from datasets.errors import ChangedMeanwhileError, InvalidError
-from datasets.finding import find_dataset, whole_number
-from datasets.models import Dataset, Editing
+from datasets.finding import find_curated, whole_number
+from datasets.models import Editing
 
 
 class EditLockView(APIView):
@@ -19,7 +18,7 @@ class EditLockView(APIView):
 
     def get(self, request: Request, slug: str) -> Response:
         """Who edits the description, since when and until when; null where nobody does. Its stewards and operators."""
-        dataset = _curated(request, slug)
+        dataset = find_curated(request.user, slug)
         return Response({"lock": _as_read(locking.holder_of(dataset))})
 
     def put(self, request: Request, slug: str) -> Response:
@@ -27,11 +26,11 @@ class EditLockView(APIView):
         asked = request.data.get("take_over", False) if isinstance(request.data, dict) else False
         if not isinstance(asked, bool):
             raise InvalidError(fields={"take_over": ["true or false."]})
-        return Response({"lock": _as_read(locking.take(_curated(request, slug), user=request.user, is_take_over=asked))})
+        return Response({"lock": _as_read(locking.take(find_curated(request.user, slug), user=request.user, is_take_over=asked))})
 
     def delete(self, request: Request, slug: str) -> Response:
         """Give the lock back."""
-        locking.release(_curated(request, slug), user=request.user)
+        locking.release(find_curated(request.user, slug), user=request.user)
         return Response(status=204)
 
 
@@ -54,12 +53,6 @@ def asked_revision(request: Request) -> int | None:
     if in_body not in {None, named}:
         raise InvalidError(fields={"revision": ["If-Match names another one."]})
     return named
-
-
-def _curated(request: Request, slug: str) -> Dataset:
-    dataset = find_dataset(request.user, slug)
-    check_curator(request.user, dataset)
-    return dataset
 
 
 def _as_read(held: Editing | None) -> dict[str, Any] | None:

@@ -75,6 +75,7 @@ def autosave(dataset: Dataset, *, user: Visitor, form: Form, fields: Mapping[str
         with transaction.atomic():
             locking.take(dataset, user=user, key=form.key)
             row = Dataset.objects.select_for_update().get(pk=dataset.pk)
+            is_public = row.is_published  # it may have been published while this waited
             base = _base(row, user, form)
             if base is not None:
                 locking.check_revision(row, base)

@@ -13,12 +13,11 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from datasets.access import check_curator
 from datasets.description import editing, locking
 from datasets.description import form as description_form
 from datasets.description.editing import Form
 from datasets.errors import BeingEditedError
-from datasets.finding import find_dataset, whole_number
+from datasets.finding import find_curated, whole_number
 from datasets.models import Dataset
 
 OURS = ("csrfmiddlewaretoken", "key", "revision", "take_over")  # of the form itself; never of the description
@@ -32,7 +31,7 @@ def hold(request: HttpRequest, slug: str) -> HttpResponse:
 
     A page that sends this as a plain form, as the button on the desk does, is led to the description.
     """
-    dataset = _curated(request, slug)
+    dataset = find_curated(request.user, slug)
     held = None
     with suppress(BeingEditedError):
         held = locking.take(dataset, user=request.user, key=form_of(request.POST).key, is_take_over="take_over" in request.POST)
@@ -46,7 +45,7 @@ def hold(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def autosave(request: HttpRequest, slug: str) -> HttpResponse:
     """`pages/steward_autosaved.html`: what stands in the form is saved as far as it is right, and kept where it is not."""
-    dataset = _curated(request, slug)
+    dataset = find_curated(request.user, slug)
     typed = description_form.read(own_fields(request.POST))
     fields = description_form.stated(typed)
     saved = editing.autosave(dataset, user=request.user, form=form_of(request.POST), fields=fields, wrong=typed.wrong)
@@ -58,7 +57,7 @@ def autosave(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def discard(request: HttpRequest, slug: str) -> HttpResponse:
     """Forget what was kept of the form, and end the lock; then the description stands in it as it is."""
-    dataset = _curated(request, slug)
+    dataset = find_curated(request.user, slug)
     editing.discard(dataset, user=request.user)
     locking.release(dataset, user=request.user)
     messages.success(request, "What you had typed is discarded.")
@@ -84,9 +83,3 @@ def own_fields(asked: QueryDict) -> QueryDict:
 def lock_context(dataset: Dataset) -> dict[str, object]:
     """What `pages/steward_edit_lock.html` shows."""
     return {"dataset": dataset, "held": locking.holder_of(dataset), "renewed_every_s": locking.RENEWED_EVERY_S}
-
-
-def _curated(request: HttpRequest, slug: str) -> Dataset:
-    dataset = find_dataset(request.user, slug)
-    check_curator(request.user, dataset)
-    return dataset

@@ -11,14 +11,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from datasets import identifiers
-from datasets.access import check_curator
 from datasets.description import editing, entries, vocabularies
 from datasets.description import form as description_form
 from datasets.description.editing_pages import form_of, lock_context, own_fields
 from datasets.description.form import Typed
 from datasets.errors import BeingEditedError, ChangedMeanwhileError, ConflictError, InvalidError
-from datasets.finding import find_dataset
-from datasets.models import AccessPolicy, Classification, Dataset, ShareVariant, VocabularyUse
+from datasets.finding import find_curated
+from datasets.models import AccessPolicy, Classification, ShareVariant, VocabularyUse
 
 BLANK_ROWS, MORE_ROWS = 1, 3
 
@@ -32,7 +31,7 @@ def describe(request: HttpRequest, slug: str) -> HttpResponse:
     POST with `more` (the name of a list) saves nothing and shows the same with further empty rows of that list. `kept` is what she typed
     earlier and was not saved; `changed` names what somebody else changed since this form was opened.
     """
-    dataset = _curated(request, slug)
+    dataset = find_curated(request.user, slug)
     present = description_form.shown(dataset)
     typed, form = present, form_of(request.POST)
     context: dict[str, Any] = {"errors": {}, "detail": "", "refusal": "", "kept": None, "key": form.key or uuid.uuid4(), "changed": {}}
@@ -70,7 +69,7 @@ def describe(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def check_field(request: HttpRequest, slug: str) -> HttpResponse:
     """`parts/told.html`: what is wrong with the field that `HX-Trigger-Name` (or `field`) names, as the form stands; nothing is saved."""
-    dataset = _curated(request, slug)
+    dataset = find_curated(request.user, slug)
     name = request.headers.get("HX-Trigger-Name", "") or request.POST.get("field", "")
     wrong, note = description_form.told_of(dataset, description_form.read(own_fields(request.POST)), name)
     return render(request, "parts/told.html", {"wrong": wrong, "note": note})
@@ -81,7 +80,7 @@ def check_field(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 def suggest(request: HttpRequest, slug: str) -> HttpResponse:
     """`parts/suggestions.html`: options for a field. Query: `use` (a use of vocabularies, or licence), `field` names what was typed."""
-    _curated(request, slug)
+    find_curated(request.user, slug)
     asked = request.GET
     field, use = asked.get("field", ""), asked.get("use", "")
     typed = asked.get(field, "")[:200]
@@ -122,9 +121,3 @@ def _numbered(typed: Typed, more: str) -> dict[str, list[tuple[int, dict[str, An
         blank = [(first + at, dict.fromkeys(parts, "")) for at in range(n_blank)]
         numbered[name] = [*zip(numbers, known, strict=True), *blank]
     return numbered
-
-
-def _curated(request: HttpRequest, slug: str) -> Dataset:
-    dataset = find_dataset(request.user, slug)
-    check_curator(request.user, dataset)
-    return dataset

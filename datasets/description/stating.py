@@ -157,12 +157,14 @@ def _variables(row: Dataset, given: Sequence[Mapping[str, Any]], wrong: Wrong) -
     made: list[Variable] = []
     asked: dict[str, Variable] = {}
     for at, row_given in enumerate(given):
-        one = dict(row_given)
+        one = {name: value if name == "dimensions" else entries.one_line(value) for name, value in row_given.items()}
         known = present.get(str(one.get("name", "")))
         kept = {"dimensions": known.dimensions, "example_path": known.example_path} if known else {}
         if not isinstance(one.get("dimensions", []), list | tuple):
             wrong[f"variables.{at}.dimensions"] = ["A list of names of dimensions."]
             del one["dimensions"]
+        elif "dimensions" in one:
+            one["dimensions"] = [entries.one_line(name) for name in one["dimensions"]]
         unknown = set(one) - {"name", "standard_name", "long_name", "units", "dimensions", "example_path"}
         variable = Variable(dataset=row, **kept | {name: value for name, value in one.items() if name not in unknown})
         troubles = _troubles(variable, {"dataset"}) | {name: ["There is no such part."] for name in unknown}

@@ -12,6 +12,7 @@ from datasets.description.entries import Entry, Wrong
 from datasets.models import Term, Vocabulary, VocabularyUse
 
 MOST_SUGGESTED = 12
+MOST_HELPED = 20  # wrong words beside which others are suggested
 WORDS = {"keywords": "value", "instruments": "name", "platforms": "name"}
 
 
@@ -61,9 +62,8 @@ def complete(name: str, kept: list[Entry], wrong: Mapping[str, Any]) -> tuple[li
         elif entry["scheme"] not in schemes:
             unknown[f"{name}.{at}.scheme"] = [f"No vocabulary {entry['scheme']!r} is loaded here. {_which(schemes.values())}"]
         elif term is None:
-            unknown[path] = [
-                _not_there(entry[part], schemes[entry["scheme"]], suggest(entry[part], use=use, scheme=entry["scheme"], most=3))
-            ]
+            near = suggest(entry[part], use=use, scheme=entry["scheme"], most=3) if len(unknown) < MOST_HELPED else []
+            unknown[path] = [_not_there(entry[part], schemes[entry["scheme"]], near)]
         elif term.instead:
             unknown[path] = [f"{term.path} was replaced: write {term.instead}."]
         else:
@@ -141,6 +141,6 @@ def check_standard_names(names: Mapping[str, str]) -> Wrong:
         if term is not None and term.instead:
             wrong[key] = [f"{term.path} is an old name: write {term.instead}."]
         elif term is None and vocabulary.is_whole:
-            near = suggest(name, use=VocabularyUse.STANDARD_NAMES, most=3)
+            near = suggest(name, use=VocabularyUse.STANDARD_NAMES, most=3) if len(wrong) < MOST_HELPED else []
             wrong[key] = [_not_there(name, vocabulary, near) + " Leave it empty if none fits."]
     return wrong

@@ -45,6 +45,8 @@ class FileFilter:
             wrong["max_size"] = ["The largest size is below the smallest."]
         if self.modified_from and self.modified_to and self.modified_from > self.modified_to:
             wrong["modified_to"] = ["The last day is before the first."]
+        if self.modified_to == dt.date.max:  # files are modified before the day after it
+            wrong["modified_to"] = [DAY_WORDS]
         if wrong:
             raise InvalidError(_joined(wrong), fields=wrong)
 

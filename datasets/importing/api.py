@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 from datasets import importing
 from datasets.curation import registering
 from datasets.errors import InvalidError
+from datasets.finding import is_on
 from datasets.readers import text_of
 from datasets.readers.parsing import LONGEST
 
@@ -32,6 +33,6 @@ class ImportsView(APIView):
             record = text_of(file.read(4 * LONGEST + 1))
         if not isinstance(record, str) or not isinstance(format_name, str):
             raise InvalidError(fields={"record": ["Send the record as text, or as a file in this field."]})
-        run = importing.preview if str(given.get("dry_run") or "").lower() not in {"", "0", "false"} else importing.import_records
+        run = importing.preview if is_on(given.get("dry_run")) else importing.import_records
         imported = run(record, user=request.user, format_name=format_name)
         return Response(asdict(imported), status=400 if imported.n_wrong else 200)

@@ -21,7 +21,7 @@ from datasets.models import ItemColumn, Version
 MOST_COUNTED = 1_000
 WALKED = 20_000
 FILES_SHOWN = 3
-BATCH = 2_000
+BATCH, PIECE = 200, 100_000  # items may have ten thousand files each
 FEW_FILES = 10_000
 ALL_FILES = 2_000_000_000
 
@@ -104,10 +104,10 @@ def export(version: Version, asked: ItemFilter, *, address: Callable[[str], str]
     kept = io.StringIO()
     writer = csv.writer(kept)
     writer.writerow(["item", *(column.name for column in columns), "files", "urls"])
-    for number, row in enumerate(iterate(version, asked), start=1):
+    for row in iterate(version, asked):
         values = [value_text(value) for value in row.values.values()]
         writer.writerow([row.key, *values, "|".join(map(escape_path, row.files)), "|".join(map(address, row.files))])
-        if number % BATCH == 0:
+        if kept.tell() > PIECE:
             yield kept.getvalue()
             kept.seek(0)
             kept.truncate()
@@ -146,9 +146,10 @@ def few_files(version: Version, asked: ItemFilter, most: int = FEW_FILES) -> tup
     where, parameters = asked.conditions(version)
     sql = f"""
         select l.folder_id, l.name from datasets_item i join datasets_itemfile l on l.item_id = i.id where {where} limit %(most)s"""
-    rows = set(_rows(sql, {**parameters, "most": most + 1}))
-    if len(rows) > most:
+    rows = _rows(sql, {**parameters, "most": most + 1})
+    if len(rows) > most:  # before what several items share is taken once: what was cut off is not known
         return None
+    rows = list(set(rows))
     return [folder for folder, _ in rows], [name for _, name in rows]
 
 

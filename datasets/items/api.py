@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpResponseBase, StreamingHttpResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.permissions import IsAuthenticatedOrReadOnly
 from rest_framework.request import Request
@@ -18,11 +18,12 @@ from datasets import items
 from datasets.access import check_curator, check_may_list
 from datasets.errors import InvalidError
 from datasets.files.bounding import bounded
-from datasets.finding import find_version
+from datasets.finding import find_version, is_on
 from datasets.items import loading as itemloading
 from datasets.items import schema as itemschema
 from datasets.items.filters import ItemFilter, columns_of
 from datasets.models import ItemColumn, Version
+from datasets.showing import https_route, route
 
 PAGE, MOST = 100, 1_000
 
@@ -88,7 +89,7 @@ class ItemsView(APIView):
             raise InvalidError(fields={"table": ["Send a CSV file in this field."]})
         named: Any = request.data
         loaded = itemloading.load(
-            version, lines_of(table), user=request.user, is_dry_run=bool(named.get("dry_run")), is_complete=bool(named.get("complete"))
+            version, lines_of(table), user=request.user, is_dry_run=is_on(named.get("dry_run")), is_complete=is_on(named.get("complete"))
         )
         return Response(asdict(loaded), status=400 if loaded.wrong else 200)
 
@@ -117,11 +118,8 @@ def table_response(version: Version, asked: ItemFilter) -> StreamingHttpResponse
 
 def _file_route(version: Version) -> str:
     """Where a file is got: at its node where it is read in place, else its page says how."""
-    name = "transfers:https" if version.dataset.is_read_in_place and not version.is_draft else "analysis:file"
-    try:
-        return reverse(name, args=[version.dataset.slug, version.number])
-    except NoReverseMatch:
-        return reverse("datasets:files", args=[version.dataset.slug])
+    place = [version.dataset.slug, version.number]
+    return https_route(version.dataset, version) or route("analysis:file", *place) or reverse("datasets:files", args=place[:1])
 
 
 def _column(column: ItemColumn) -> dict[str, Any]:

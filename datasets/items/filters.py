@@ -60,11 +60,14 @@ class ItemFilter:
             columns = body.get("columns") or {}
             bounds = [(str(name), str(kind), _texts(values)) for name, asked in columns.items() for kind, values in asked.items()]
             keys = _texts(body.get("keys") or ())
-        except (ValueError, AttributeError, TypeError) as error:
+            words = "".join(_texts(body.get("words") or ""))
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
             raise InvalidError(fields={"items": ["An object with words, keys and columns."]}) from error
+        if not all(values for _, _, values in bounds):
+            raise InvalidError(fields={"items": ["A bound names a value."]})
         if any(kind not in {"is", "from", "to"} for _, kind, _ in bounds):
             raise InvalidError(fields={"items": ["A column is asked for by is, from or to."]})
-        return cls(str(body.get("words") or ""), keys, tuple(bounds))
+        return cls(words, keys, tuple(bounds))
 
     @classmethod
     def from_parameters(cls, asked: QueryDict) -> Self:
@@ -170,7 +173,10 @@ def _test(columns: Mapping[str, ItemColumn], name: str, kind: str, values: Seque
         raise ValueReadError(f"{column.title} is asked for by its value, not from or to.")
     value = read_value(column, values[0])
     if kind == "to" and isinstance(value, dt.datetime) and DAY.fullmatch(values[0]):
-        return f"i.{column.slot} < {{place}}", value + dt.timedelta(days=1)
+        try:
+            return f"i.{column.slot} < {{place}}", value + dt.timedelta(days=1)
+        except OverflowError as error:
+            raise ValueReadError("Name an earlier day.") from error
     return f"i.{column.slot} {'>=' if kind == 'from' else '<='} {{place}}", value
 
 
@@ -182,7 +188,10 @@ def _pattern(value: str) -> str:
 
 def _texts(values: Any) -> tuple[str, ...]:
     if isinstance(values, (str, int, float)) and not isinstance(values, bool):
-        return (str(values),)
+        values = [values]
     if not isinstance(values, Iterable) or isinstance(values, Mapping):
         raise TypeError
-    return tuple(str(value) for value in values)
+    texts = tuple(str(value) for value in values)
+    if any("\0" in text for text in texts):  # written as an escape of JSON; PostgreSQL has no such character
+        raise ValueError
+    return texts

@@ -30,6 +30,7 @@ MOST_TOLD = 1_000
 MOST_FILES = 10_000
 LONGEST_CELL = 2_000_000
 CHUNK = 5_000
+NOTHING = "\\N"  # how COPY is told that there is no value
 
 STAGING = (
     "drop table if exists load_item, load_path, load_file, load_key",
@@ -118,8 +119,9 @@ def load(
 
     `table` are the lines of a CSV. Raises ForbiddenError, ConflictError for a version that is no draft, InvalidError for what is no table.
     """
-    check_draft(version, user)
     Dataset.objects.select_for_update().get(pk=version.dataset_id)
+    version.refresh_from_db(fields=["status"])  # it may have been published while this waited
+    check_draft(version, user)
     columns = columns_of(version)
     loaded = LoadedItems()
     keys: dict[str, Any] = {
@@ -200,8 +202,9 @@ def _read_row(
 ) -> tuple[list[Any], list[tuple[Any, ...]]]:
     """What is right of a line is staged even so: what only the whole table and the files tell of it is told in the same run."""
     key = cells.get("item", "")
-    if not key or len(key) > LONGEST_KEY:
+    if not key or key == NOTHING or len(key) > LONGEST_KEY:
         loaded.add(line, "item", f"Name the item, in up to {LONGEST_KEY} characters.")
+        key = "" if key == NOTHING else key
     paths = split_paths(cells.get("files", ""))
     if not paths:
         loaded.add(line, "files", "Name one file at least, by its path in the version.")
@@ -211,6 +214,8 @@ def _read_row(
     values: list[Any] = []
     for column in columns:
         cell, value = cells.get(column.name, ""), None
+        if cell == NOTHING:
+            loaded.add(line, column.name, "Leave the cell empty where there is no value.")
         try:
             value = read_value(column, cell) if cell else None
         except ValueReadError as error:
@@ -249,9 +254,9 @@ def _stage(cursor: Any, rows: Iterator[tuple[list[Any], list[tuple[Any, ...]]]],
 
 def _copy(cursor: Any, table: str, rows: Iterable[Sequence[Any]]) -> None:
     text = io.StringIO()
-    csv.writer(text).writerows([["\\N" if value is None else value for value in row] for row in rows])
+    csv.writer(text).writerows([[NOTHING if value is None else value for value in row] for row in rows])
     text.seek(0)
-    cursor.copy_expert(f"copy {table} from stdin with (format csv, null '\\N')", text)
+    cursor.copy_expert(f"copy {table} from stdin with (format csv, null '{NOTHING}')", text)
 
 
 def _check(cursor: Any, keys: Mapping[str, Any], loaded: LoadedItems) -> None:

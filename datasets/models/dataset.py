@@ -153,7 +153,7 @@ class Dataset(models.Model):
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="In the bin since then; deleting.py ends it")
     deleted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, editable=False, related_name="+")
 
-    # The catalogue row: copies that `indexing.py` alone writes, in the transaction that changes what they copy.
+    # The catalogue row: copies that `search/indexing.py` alone writes, in the transaction that changes what they copy.
     listed_at = models.DateTimeField(editable=False)
     n_files = models.BigIntegerField(default=0, editable=False)
     size_bytes = models.BigIntegerField(default=0, editable=False)

@@ -95,6 +95,7 @@ def learn_from_report(version: Version, scan_id: int, *, is_whole: bool) -> None
 
     For a draft: those of the version before it, which its location holds too.
     """
+    _lock(version.dataset_id)
     keys: dict[str, Any] = {"dataset": version.dataset_id, "scan": scan_id, "version": version.number - version.is_draft}
     with connection.cursor() as cursor:
         cursor.execute(REPORTED, keys)
@@ -106,6 +107,7 @@ def learn_from_report(version: Version, scan_id: int, *, is_whole: bool) -> None
 @transaction.atomic
 def learn_from_draft(version: Version) -> None:
     """Write down what a draft that was scanned at the published location found spoilt, and what it found whole."""
+    _lock(version.dataset_id)
     keys: dict[str, Any] = {"dataset": version.dataset_id, "version": version.number}
     with connection.cursor() as cursor:
         cursor.execute(SPOILT, keys)
@@ -119,6 +121,7 @@ def learn_from_reading(version: Version, *, same: list[str], other: list[str]) -
 
     Other bytes that fixity found stay so: what a scan is told may be a digest that the node remembers.
     """
+    _lock(version.dataset_id)
     Damage.objects.open().filter(file_id__in=_ids(version, same)).exclude(kind=DamageKind.CHECKSUM).update(healed_at=timezone.now())
     _insert(version.dataset, _ids(version, other), DamageKind.CHANGED)
     if same or other:
@@ -128,6 +131,7 @@ def learn_from_reading(version: Version, *, same: list[str], other: list[str]) -
 @transaction.atomic
 def learn_from_bytes(dataset: Dataset, *, same: list[int], other: list[int]) -> None:
     """Write down of which files (by the id of their rows) all bytes were read now: with the published checksum, and with another."""
+    _lock(dataset.pk)
     Damage.objects.open().filter(dataset=dataset, file_id__in=same).update(healed_at=timezone.now())
     _insert(dataset, other, DamageKind.CHECKSUM)
     if other or dataset.damages.exists():
@@ -142,6 +146,7 @@ def _insert(dataset: Dataset, ids: list[int], kind: DamageKind) -> None:
 @transaction.atomic
 def note_replacement(version: Version) -> None:
     """A new version does without the damaged files of those before it: their loss is known, and the alarm ends."""
+    _lock(version.dataset_id)
     held = Damage.objects.open().filter(dataset_id=version.dataset_id, file__last_version__lt=version.number)
     held.filter(replaced_at=None).update(replaced_at=timezone.now())
     assess(version.dataset)
@@ -150,6 +155,7 @@ def note_replacement(version: Version) -> None:
 @transaction.atomic
 def assess(dataset: Dataset) -> None:
     """Make the marks and alarms of every published version what the findings say. Safe to repeat."""
+    _lock(dataset.pk)
     with connection.cursor() as cursor:
         cursor.execute(COUNT, {"dataset": dataset.pk})
         counted = {row[0]: row[1:] for row in cursor.fetchall()}
@@ -159,6 +165,11 @@ def assess(dataset: Dataset) -> None:
         words = in_words(n_gone, n_changed)
         _mark(version, words)
         _alarm(version, words, is_alarming=n_alarming > 0 and not version.is_withdrawn)
+
+
+def _lock(dataset_id: Any) -> None:
+    """One who learns at a time: findings of two would count without each other. Before anything is written, or two would wait for ever."""
+    Dataset.objects.select_for_update().get(pk=dataset_id)
 
 
 def in_words(n_gone: int, n_changed: int) -> str:

@@ -53,6 +53,8 @@ def set_availability(location: Location, *, user: Visitor, is_online: bool, wait
     Copies and downloads start from a replica that is on line while the primary location is cold.
     """
     check_curator(user, location.version.dataset)
+    if location.version.is_draft:
+        raise ConflictError("Where the files of a draft are is said on its desk.")
     if wait_minutes is not None and not 0 < wait_minutes <= LONGEST_WAIT_MINUTES:
         raise InvalidError(fields={"wait_minutes": [f"Minutes, from 1 to {LONGEST_WAIT_MINUTES:,} (90 days)."]})
     same = _together(location)

@@ -152,11 +152,13 @@ BY_ADDRESS = {
     "opensource.org/licenses/mit": "MIT",
     "apache.org/licenses/license-2.0": "Apache-2.0",
 }
-IN_WORDS = re.compile(r"creative commons attribution[ -]*(?P<rest>[a-z -]*?)\s*(?P<version>\d\.\d)", re.IGNORECASE)
+LONGEST_LICENCE = 500
+IN_WORDS = re.compile(r"creative commons attribution[ -]?(?P<rest>[a-z -]*?) ?(?P<version>\d\.\d)", re.IGNORECASE)
 
 
 def licence_of(told: str) -> str:
     """The SPDX identifier of a licence that is told by itself, by its address or by its usual words; empty where it is none of them."""
+    told = " ".join(told.split())[:LONGEST_LICENCE]
     if known := LICENCE_BY_KEY.get(told.lower()):
         return known
     if told.startswith("LicenseRef-"):

@@ -27,7 +27,7 @@ def text_of(content: bytes) -> str:
     encoding = marked or (declared[1].decode() if declared else "utf-8")
     try:
         return content.decode(encoding)
-    except (UnicodeDecodeError, LookupError) as error:
+    except (UnicodeError, LookupError) as error:
         raise refusal(f"This is not text in {encoding}. Save the record as UTF-8.") from error
 
 

@@ -13,9 +13,9 @@ from django.db.models import Q
 
 from datasets.access import Visitor
 from datasets.models import Dataset, FacetValue
+from datasets.search.indexing import LISTED
 from datasets.search.query import SearchQuery
 
-LISTED = "d.published_at is not null and d.withdrawn_at is null"
 THERE = "d.deleted_at is null"
 LAST_WORD = re.compile(r"(?:^|(?<=\s))([^\W_]{2,})$")
 # What is covered by one day alone starts and ends in its year.

@@ -60,7 +60,7 @@ class Addresses:
 
 
 def free_port() -> int:
-    """A base port at which everything could listen now, and that no other process is given as long as this one lives.
+    """A base port at which everything could listen now, and that (on Linux) no other process is given as long as this one lives.
 
     Left to the system's chance: tests that run side by side seed `random` alike, and would all try the same port at once.
     """

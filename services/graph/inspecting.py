@@ -13,7 +13,7 @@ import xarray as xr
 
 from services.graph import grids, summarising, times
 from services.graph.errors import SourceError, SourceUnavailableError
-from services.graph.reading import RemoteFile, detect_format, file_url, is_hdf5_netcdf, offered_digest, open_source
+from services.graph.reading import MAY_PASS, RemoteFile, detect_format, file_url, is_hdf5_netcdf, offered_digest, open_source
 
 MOST_TEXT = 2000
 MOST_ATTRIBUTES = 100
@@ -65,6 +65,8 @@ def _read_digest(client: httpx.Client, url: str) -> str:
     digest = hashlib.sha256()
     try:
         with client.stream("GET", url) as answer:
+            if answer.status_code in MAY_PASS:
+                raise SourceUnavailableError(f"The data transfer node answered {answer.status_code}.")
             if not answer.is_success:
                 raise SourceError("The file cannot be read.")
             for piece in answer.iter_bytes(2**20):

@@ -111,7 +111,11 @@ def _zarr(file: RemoteFile, path: str) -> dict[str, Any]:
     inner = consolidated.get("metadata") if isinstance(consolidated, dict) else document.get("metadata")
     nodes = inner if isinstance(inner, dict) else {}
     own = "/" if path.endswith(("zarr.json", ".zarray")) else ""
-    listed = [(f"/{name.removesuffix('/.zarray').removesuffix('.zarray')}", node) for name, node in nodes.items() if _is_array(node)]
+    listed = [
+        (f"/{name.removesuffix('/.zarray').removesuffix('.zarray')}", node)
+        for name, node in nodes.items()
+        if not name.endswith(".zattrs") and _is_array(node)
+    ]
     listed += [(own, document)] if _is_array(document) else []
     entries = [_zarr_entry(name, node) for name, node in listed[:MOST_ENTRIES]]
     attributes = document.get("attributes") or nodes.get(".zattrs") or (document if path.endswith(".zattrs") else {})

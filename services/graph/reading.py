@@ -30,6 +30,8 @@ MOST_SERIES = 200
 UNSOUND = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError, EOFError, ArithmeticError)
 """What readers raise on broken or hostile files."""
 ATTEMPTS = 4
+MAY_PASS = frozenset({429, 500, 502, 503, 504})
+"""Answers of a data transfer node that may be others a moment later."""
 TIMEOUT = httpx.Timeout(30, connect=10)
 
 # What the first bytes say, from each format's own specification (pp: UM documentation paper F03, a Fortran record of 256 bytes).
@@ -173,7 +175,7 @@ def send(
         except httpx.TransportError as error:
             failure: Exception = error
             continue
-        if answer.status_code in {429, 500, 502, 503, 504}:
+        if answer.status_code in MAY_PASS:
             failure = SourceUnavailableError(f"The data transfer node answered {answer.status_code}.")
             continue
         _refuse(answer)

@@ -73,9 +73,10 @@ def against_datasette(client: httpx.Client, folder: Path, words: Sequence[str], 
     if not rivals.has_datasette():
         yield skipped(name, "datasette is not on the PATH", goal=goal, unit="searches/s")
         return
-    path = folder / "datasette.db"
+    path = folder / f"datasette-{n_datasets}.db"
     if not path.exists():
-        rivals.fill_datasette(path, n_datasets)
+        rivals.fill_datasette(path.with_suffix(".part"), n_datasets)
+        path.with_suffix(".part").rename(path)
     with rivals.datasette(path) as url, httpx.Client(trust_env=False, timeout=300) as other:
         for what, some in (("one value a dataset counted by the rival", words[:40]), ("all values counted by both", words[:5])):
             has_all_values = what.startswith("all")

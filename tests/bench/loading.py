@@ -19,6 +19,9 @@ BATCH = 2_000
 def load_datasets(n_datasets: int, *, told: Any = None) -> None:
     """Published datasets, a second apart; those that are there already are kept and counted."""
     present = Dataset.objects.filter(slug__startswith="made-").count()
+    if present > n_datasets:
+        message = f"{present:,} datasets are there already: take another folder with --data"
+        raise SystemExit(message)
     began = timezone.now() - dt.timedelta(seconds=2 * 10**6)
     for at, batch in enumerate(_batches(itertools.islice(describe(n_datasets), present, None), BATCH)):
         _load(batch, first=present + at * BATCH, began=began)

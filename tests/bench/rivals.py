@@ -77,7 +77,10 @@ def datasette(path: Path) -> Iterator[str]:
                 httpx.get(url, params={"_size": 1}, trust_env=False, timeout=60)
                 break
             except httpx.TransportError:
-                time.sleep(0.2)  # it is not there yet; the loop ends at the deadline
+                time.sleep(0.2)  # polled until the deadline: there is no event to wait for
+        else:
+            message = "datasette does not answer"
+            raise SystemExit(message)
         yield url
     finally:
         process.terminate()

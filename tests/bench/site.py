@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,10 +85,9 @@ def running(folder: Path) -> Iterator[Site]:
 def _wait(url: str, log: Path) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        try:
+        with suppress(httpx.TransportError):
             if httpx.get(f"{url}/livez", trust_env=False).status_code == 200:
                 return
-        except httpx.TransportError:
-            time.sleep(0.1)  # it is not there yet; the loop ends at the deadline
+        time.sleep(0.1)  # polled until the deadline: there is no event to wait for
     message = f"the web server does not answer: {log.read_text()[-500:]}"
     raise SystemExit(message)

@@ -120,6 +120,14 @@ def test_a_misspelt_search_has_no_news_of_another_spelling(three, published, ada
     assert saving.news_of(saved, user=ada) == []
 
 
+def test_drafts_of_a_steward_do_not_crowd_out_her_news(three, draft, published, ben, monkeypatch):
+    monkeypatch.setattr(saving, "MOST_NEWS", 1)  # twenty drafts would say the same, later
+    saved = saving.save(query("q=sea"), user=ben)
+    published("newer", title="A newer sea")
+    draft("secret", title="A secret sea")
+    assert [dataset.slug for dataset in saving.news_of(saved, user=ben)] == ["newer"]
+
+
 def test_news_hold_nothing_that_she_may_not_see(three, draft, ada, ben):
     saved = saving.save(query("q=sea"), user=ada)
     version = draft("secret", title="A secret sea")

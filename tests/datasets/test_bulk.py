@@ -3,7 +3,7 @@
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from datasets.curation import bulk, publishing
+from datasets.curation import bulk, publishing, registering
 from datasets.errors import ForbiddenError, InvalidError
 from datasets.models import Dataset, DatasetEvent
 from tests.datasets.conftest import COLLECTION
@@ -117,6 +117,14 @@ def test_what_is_downloaded_can_be_loaded_again_and_changes_nothing(published, b
     assert (loaded.changed, loaded.wrong, loaded.is_done) == (["sea"], [], True)
     assert publishing.snapshot(Dataset.objects.get()) == before
     assert version.dataset.versions.count() == 1
+
+
+def test_a_dataset_in_a_bucket_stays_where_it_is(db, ben):
+    version = registering.register(user=ben, slug="sea", title="Sea", abstract="Salt.")
+    registering.place(version, user=ben, bucket="archive", base_path="/sea/")
+    loaded = load(bulk.as_table(list(Dataset.objects.all())), ben)
+    assert (loaded.wrong, loaded.is_done) == ([], True)
+    assert version.locations.get().bucket == "archive"
 
 
 def test_by_page_a_table_is_checked_then_loaded(db, browser, ben):

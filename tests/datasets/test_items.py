@@ -304,3 +304,41 @@ def test_a_steward_defines_checks_and_loads_in_the_browser_and_over_the_api(draf
     table.write_text("item,files\nbad,/no\n")
     with pytest.raises(CommandError, match="1 things to mend"):
         call_command("load_items", "rows", str(table), username="ben@archive.example", stdout=io.StringIO(), stderr=io.StringIO())
+
+
+def test_files_that_items_share_hide_no_others(draft, ben):
+    version = draft("shared", FILES)
+    define(version, ben)
+    load(version, ben, "item,files\na,/notes.txt\nb,/notes.txt\nc,/notes.txt\nd,/2016/a.nc\n")
+    assert items.few_files(version, ItemFilter(), most=2) is None
+    found = items.few_files(version, ItemFilter(), most=10)
+    assert found is not None
+    assert sorted(found[1]) == ["a.nc", "notes.txt"]
+
+
+def test_what_was_published_meanwhile_keeps_its_items(draft, ben):
+    version = draft("meanwhile", FILES)
+    define(version, ben)
+    load(version, ben)
+    stale = Version.objects.get(pk=version.pk)
+    publishing.publish(version, user=ben)
+    with pytest.raises(ConflictError):
+        load(stale, ben, "item,files\nlate,/notes.txt\n")
+    with pytest.raises(ConflictError):
+        define(Version.objects.get(pk=version.pk), ben, COLUMNS[:1])
+    assert "late" not in keys(Version.objects.get(pk=version.pk))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"columns": {"depth": {"from": []}}},
+        {"keys": ["\0"]},
+        {"words": "\0"},
+        {"columns": {"comment": {"is": "\0"}}},
+        "[" * 5000,
+    ],
+)
+def test_a_filter_that_cannot_be_is_refused_in_words(asked):
+    with pytest.raises(InvalidError):
+        ItemFilter.read(asked)

@@ -23,6 +23,7 @@ from datasets.models import SavedSearch, Variable
 from tests.portal.routes import FILLED, TABLE, WHO
 from transfers import selecting, sharing
 from transfers.access import asking
+from transfers.analysis import previews
 from transfers.analysis.models import AnalysisJob, AnalysisSource, FilePreview, QuickLook
 from transfers.analysis.states import LookStatus, PreviewStatus
 from transfers.models import GlobusToken
@@ -69,14 +70,14 @@ def places(people, archive, settings, closed_address) -> dict[str, object]:
     series.put(archive["open"].dataset, user=people["dee"], series=seas)
     series.create(user=people["dee"], slug="empty", title="Empty", parent=seas)
     picture = {"kind": "image", "png": "", "width": 1, "height": 1}
-    preview = FilePreview.objects.create(
-        dataset=archive["closed"].dataset, key="a picture", collection_id=uuid.uuid4(), collection_path="/one.nc",
+    shown = previews.key_of(previews.find_file(archive["closed"], "/one.nc"), archive["closed"].primary_location)
+    FilePreview.objects.create(
+        dataset=archive["closed"].dataset, key=shown, collection_id=uuid.uuid4(), collection_path="/one.nc",
         status=PreviewStatus.READY, document=picture,
     )  # fmt: skip
     access = asking.request_access(archive["closed"].dataset, user=people["ada"], purpose="A study of seas.")
     saved = SavedSearch.objects.create(user=people["ada"], name="Seas", query="?q=sea")
     return {
-        "preview": preview.pk,
         "access": access.pk,
         "saved": saved.pk,
         "ada": people["ada"].pk,

@@ -19,10 +19,10 @@ from datasets.files import FileQuery, FileRow
 from datasets.finding import find_version
 from datasets.items.filters import columns_of
 from datasets.items.values import value_text
-from datasets.models import Dataset, Version
+from datasets.models import Version
 from transfers import graph, linking, snippets
 from transfers.analysis import previews
-from transfers.analysis.models import FilePreview, QuickLook, QuickLookQuerySet
+from transfers.analysis.models import QuickLook, QuickLookQuerySet
 from transfers.analysis.states import LookStatus, PreviewStatus
 from transfers.requesting import Wanted
 
@@ -107,15 +107,12 @@ def _facts(request: HttpRequest, version: Version, file: FileRow) -> dict[str, A
 
 @never_cache
 @require_safe
-def show_picture(request: HttpRequest, preview_id: int) -> HttpResponse:
-    """The small picture of an image, for those who may have the file."""
-    visible = Dataset.objects.visible_to(request.user)
-    preview = FilePreview.objects.select_related("dataset").filter(pk=preview_id, dataset__in=visible, status=PreviewStatus.READY).first()
-    if preview is None or preview.document.get("kind") != "image":
+def show_picture(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """The small picture of an image of a version, for those who may have its files. Query: `path`."""
+    version = find_version(request.user, slug, number)
+    previews.check_may_look(request.user, version)
+    preview = previews.find_preview(version, previews.find_file(version, request.GET.get("path", "")), user=request.user)
+    if preview is None or preview.status != PreviewStatus.READY or preview.document.get("kind") != "image":
         raise NotFoundError
-    newest = Version.objects.visible_to(request.user).filter(dataset=preview.dataset).select_related("dataset").first()
-    if newest is None:
-        raise NotFoundError
-    previews.check_may_look(request.user, newest)
     headers = {"Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-Type-Options": "nosniff"}
     return HttpResponse(base64.b64decode(preview.document["png"]), content_type="image/png", headers=headers)

@@ -55,7 +55,7 @@ def find_preview(version: Version, file: FileRow, *, user: Any) -> FilePreview |
     """The preview of a file, if somebody asked for it already. Raises as `check_may_look`."""
     check_may_look(user, version)
     location = version.primary_location
-    return FilePreview.objects.filter(dataset_id=version.dataset_id, key=_key(file, location)).first() if location else None
+    return FilePreview.objects.filter(dataset_id=version.dataset_id, key=key_of(file, location)).first() if location else None
 
 
 def request_preview(version: Version, file: FileRow, *, user: Any) -> FilePreview:
@@ -71,7 +71,7 @@ def request_preview(version: Version, file: FileRow, *, user: Any) -> FilePrevie
         raise ConflictError("Files of an object store are not read here.")
     if not location.is_online:
         raise ConflictError("Its files are not on line at the moment.")
-    known = FilePreview.objects.filter(dataset_id=version.dataset_id, key=_key(file, location)).first()
+    known = FilePreview.objects.filter(dataset_id=version.dataset_id, key=key_of(file, location)).first()
     if known is not None and known.status != PreviewStatus.FAILED:
         return known
     if FilePreview.objects.filter(status__in=PREVIEW_WORKING).count() >= MOST_WAITING:
@@ -80,7 +80,7 @@ def request_preview(version: Version, file: FileRow, *, user: Any) -> FilePrevie
     if known is not None:
         known.move_to(PreviewStatus.WAITING, actor=user, service_id="", reason="", **place)
     else:
-        known = _make(version, _key(file, location), place)
+        known = _make(version, key_of(file, location), place)
     transaction.on_commit(lambda: send_hint(TASK, known.pk))
     return known
 
@@ -93,7 +93,8 @@ def _make(version: Version, key: str, place: dict[str, Any]) -> FilePreview:
         return FilePreview.objects.get(dataset_id=version.dataset_id, key=key)
 
 
-def _key(file: FileRow, location: Location) -> str:
+def key_of(file: FileRow, location: Location) -> str:
+    """What a preview is kept under: the checksum, else where the file is and as which."""
     if file.sha256:
         return file.sha256
     told = repr((str(location.collection_id), file.collection_path, file.size_bytes, file.modified_at))

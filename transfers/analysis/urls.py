@@ -8,7 +8,7 @@ app_name = "analysis"
 
 urlpatterns = [
     path("datasets/<slug:slug>/versions/<int:number>/file/", file_pages.show_file, name="file"),
-    path("file-previews/<int:preview_id>.png", file_pages.show_picture, name="file-picture"),
+    path("datasets/<slug:slug>/versions/<int:number>/file.png", file_pages.show_picture, name="file-picture"),
     path("graphs/", pages.graphs, name="graphs"),
     path("graphs/new/", pages.new_graph, name="graph-new"),
     path("graphs/<uuid:job_id>/", pages.graph_page, name="graph"),

@@ -34,6 +34,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 MOST_FIELDS = 5000
+MOST = 10**9  # what a listing of Transfer goes on from
 
 see = auth_pages.see
 
@@ -121,4 +122,4 @@ def tell(request: Request, session: Session, words: str, *, address: str = "", l
 def number(request: Request, name: str, default: int = 0) -> int:
     """Returns a whole number of the query; the default for anything else."""
     found = read_whole(request.query_params.get(name, ""))
-    return default if found is None else found
+    return default if found is None or found > MOST else found

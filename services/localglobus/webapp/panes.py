@@ -143,7 +143,7 @@ def _read_pane(side: str, query: Mapping[str, str]) -> Pane:
         path=said("path"),
         order=order if order.removeprefix("-") in ORDERS else "name",
         filter=said("filter").strip(),
-        offset=read_whole(offset) or 0,
+        offset=found if (found := read_whole(offset) or 0) <= 10**9 else 0,
         is_hidden_shown=said("hidden") == "true",
         is_all_ticked=said("all") == "true",
     )

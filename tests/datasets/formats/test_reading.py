@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from datasets.errors import InvalidError
 from datasets.formats import FORMATS
-from datasets.readers import READ, read
+from datasets.readers import READ, read, text_of
 from datasets.readers.described import day, licence_of
 from tests.datasets.formats.conftest import RECORDS
 
@@ -183,3 +184,14 @@ def test_a_licence_is_known_by_its_name_and_address(told, licence):
 def test_years_and_months_are_their_first_and_last_days():
     assert [day("2004"), day("2004-02", is_end=True), day("2004", is_end=True)] == ["2004-01-01", "2004-02-29", "2004-12-31"]
     assert [day("2004-02-03T04:05Z"), day("2004-13"), day("20040203"), day("soon")] == ["2004-02-03", "2004-13", "", ""]
+
+
+def test_a_licence_in_words_may_be_of_any_length():
+    blanks, hyphens = " " * 50_000, "-" * 50_000
+    assert licence_of(f"Creative Commons{blanks}Attribution{blanks}4.0") == "CC-BY-4.0"
+    assert licence_of(f"Creative Commons Attribution{hyphens}4.0") == ""
+
+
+def test_an_encoding_that_is_none_is_told():
+    with pytest.raises(InvalidError):
+        text_of(b'<?xml version="1.0" encoding="undefined"?><a/>')

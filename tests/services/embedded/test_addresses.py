@@ -1,3 +1,4 @@
+import os
 import socket
 import subprocess
 import sys
@@ -38,5 +39,5 @@ def test_a_port_is_another_processs_only_when_this_one_has_ended():
     port = free_port()
     code = f"import sys; from services.embedded.addresses import _reserve; sys.exit(_reserve({port}))"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
-    code = code.replace(str(port), "1")
+    code = code.replace(str(port), str(10**6 + os.getpid()))
     assert [subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode for _ in range(2)] == [1, 1]

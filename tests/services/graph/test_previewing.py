@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import struct
+import zlib
 
 import h5py
 import numpy as np
@@ -110,8 +112,6 @@ def test_what_cannot_be_shown_says_why(look):
 
 def bomb():
     """A picture of 8,500 x 8,500 in a few bytes of header."""
-    import struct
-    import zlib
 
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

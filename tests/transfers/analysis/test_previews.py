@@ -9,6 +9,7 @@ from django.utils import timezone
 from PIL import Image
 
 from datasets.access import granting
+from datasets.curation import publishing
 from datasets.errors import ConflictError, ForbiddenError
 from tests.transfers.analysis.conftest import SAMPLES
 from transfers.analysis import previews
@@ -25,7 +26,7 @@ def read(preview, *statuses):
         FilePreview.objects.filter(pk=preview.pk).update(due_at=timezone.now())
         previews.read(preview.pk)
         preview.refresh_from_db()
-        time.sleep(0.05)
+        time.sleep(0.05)  # polled: there is no event to wait for
     return preview
 
 
@@ -108,7 +109,8 @@ def test_nothing_of_a_restricted_file_is_shown_to_who_may_not_have_it(service, p
     image = read(look(version, "/secret.png", ada), "ready")
     address = reverse("analysis:file", args=[version.dataset.slug, version.number]) + "?path=/secret.csv"
     api = f"/api/v1/datasets/{version.dataset.slug}/versions/1/preview?path=/secret.csv"
-    pictured = reverse("analysis:file-picture", args=[image.pk])
+    assert image.document["kind"] == "image"
+    pictured = reverse("analysis:file-picture", args=[version.dataset.slug, version.number]) + "?path=/secret.png"
     for person, status in ((None, 403), (cy, 403), (ada, 200)):
         if person:
             client.force_login(person)
@@ -116,6 +118,9 @@ def test_nothing_of_a_restricted_file_is_shown_to_who_may_not_have_it(service, p
             answer = client.get(place)
             assert answer.status_code == status, place
             assert (b"xyzzy" in answer.content) == (status == 200 and place != pictured)
+    draft = publishing.open_draft(version.dataset, user=dee)
+    of_the_draft = reverse("analysis:file-picture", args=[version.dataset.slug, draft.number]) + "?path=/secret.png"
+    assert client.get(of_the_draft).status_code == 404, "whoever may have a version may not look into the next one"
     granting.revoke(version.dataset.grants.get(), revoked_by=dee)
     for place in (address, api, pictured):
         assert client.get(place).status_code == 403

@@ -94,7 +94,7 @@ def test_task_document_has_every_key_of_the_recorded_one(sites, portal, folder):
     assert set(recorded) - set(task) == set()
     assert {name for name, value in recorded.items() if isinstance(value, int) and not isinstance(task[name], int)} == set()
     left = datetime.fromisoformat(task["deadline"]) - datetime.fromisoformat(task["request_time"])
-    assert left >= timedelta(hours=24)  # progress that was told in time has moved it: test_deadlines.py
+    assert timedelta(hours=24) <= left <= timedelta(days=3, minutes=10)  # progress that was told in time has moved it: test_deadlines.py
 
 
 def test_task_list_filters_and_orders(sites, portal, folder):
