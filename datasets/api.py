@@ -57,7 +57,9 @@ class DatasetsView(APIView):
     permission_classes = [IsAuthenticatedOrReadOnly]
 
     def get(self, request: Request) -> Response:
-        """Search the catalogue: `q`, facets, `from`, `to`, `bbox`, `series` (and below), `sort`, `limit`, `cursor`; exact counts.
+        """Search the catalogue: `q`, facets (repeat), `from`, `to`, `bbox`, `sort`, `limit`, `cursor`; exact counts.
+
+        Facets: subject, variable, format, licence, access, decade, year, series (a slug: with all below) and availability (online, cold).
 
         By best match of very many, pages end after the `ranked` best (else null); any other `sort` goes through all.
         """

@@ -1,5 +1,6 @@
 """The public pages of the catalogue: results, a dataset, its changes, a question to its stewards. GET shows, POST calls one verb."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlencode
 
@@ -28,6 +29,8 @@ from datasets.search.query import FACETS, SIDES, SORTS, SearchQuery
 from datasets.series import lineage_of
 from datasets.showing import Chip, dataset_and_version, https_route, marked, remember, route
 
+Facets = Mapping[str, Sequence[search.FacetValue]]
+
 TITLES = {name: name.capitalize() for name in FACETS}
 CHANGES_ON_A_PAGE = 200
 FIRST_YEAR, LAST_YEAR = 1850, 2100
@@ -52,10 +55,15 @@ def catalogue(request: HttpRequest) -> HttpResponse:
         "query": query,
         "results": results,
         "rows": [(hit.dataset, marked(hit.excerpt)) for hit in results.hits],
-        "facets": [(name, TITLES[name], _shown_values(results.facets[name])) for name in FACETS],
+        "facets": [(name, TITLES[name], _shown_values(results.facets[name])) for name in FACETS if name != "availability"],
+        "online": next((one for one in results.facets["availability"] if one.value == "online"), None),
         "decades": _decades(query, results.facets["decade"]),
-        "chips": _chips(query),
-        "drops": [(_filter_words(query, name), query.without(name).url(), count) for name, count in results.found_without.items() if count],
+        "chips": _chips(query, results.facets),
+        "drops": [
+            (_filter_words(query, name, results.facets), query.without(name).url(), count)
+            for name, count in results.found_without.items()
+            if count
+        ],
         "sorts": [(name, words) for name, words in SORTS.items() if name != "relevance" or query.words],
         "errors": errors,
         "next_url": query.url(with_cursor=results.next_cursor) if results.next_cursor else None,
@@ -160,15 +168,17 @@ def _unreadable(dataset: Dataset) -> list[str]:
     return [name for name in dataset.format_facet if name not in {"NetCDF", "CSV", "HDF5"}]
 
 
-def _chips(query: SearchQuery) -> list[Chip]:
+def _chips(query: SearchQuery, facets: Facets) -> list[Chip]:
     chips = [
-        Chip(f"{TITLES[name]}: {search.words_for(name, value)}", query.without(name, value).url())
-        for name, values in query.facets.items()
-        for value in values
+        Chip(f"{TITLES[name]}: {one.words}", query.without(name, one.value).url())
+        for name in query.facets
+        for one in facets[name]
+        if one.is_chosen
     ]
     if query.start or query.end:
-        chips.append(Chip(_filter_words(query, "time"), query.without("time").url()))
-    chips += [Chip(_filter_words(query, name), query.without(name).url()) for name in ("box", "series") if getattr(query, name)]
+        chips.append(Chip(_filter_words(query, "time", facets), query.without("time").url()))
+    if query.box:
+        chips.append(Chip(_filter_words(query, "box", facets), query.without("box").url()))
     return chips
 
 
@@ -186,8 +196,8 @@ def _decades(query: SearchQuery, values: list[search.FacetValue]) -> list[tuple[
 
 
 def _shown_values(values: list[search.FacetValue]) -> list[search.FacetValue]:
-    """The chosen values and the most frequent others; rarer ones are found by their words."""
-    if len(values) <= VALUES_SHOWN or values[0].value.isdecimal():
+    """The chosen values and the most frequent others; rarer ones are found by their words. Years and the tree of series stay whole."""
+    if len(values) <= VALUES_SHOWN or values[0].value.isdecimal() or values[0].depth:
         return values
     return [one for at, one in enumerate(values) if one.is_chosen or at < VALUES_SHOWN]
 
@@ -214,13 +224,11 @@ def _degrees(low: float, high: float, names: tuple[str, str]) -> str:
     return " to ".join(f"{abs(side):g}°{f' {names[side < 0]}' if side else ''}" for side in dict.fromkeys((low, high)))
 
 
-def _filter_words(query: SearchQuery, name: str) -> str:
+def _filter_words(query: SearchQuery, name: str, facets: Facets) -> str:
     if name == "filters":
         return "any filter"
     if name == "time":
         return f"Years {query.start.year if query.start else '…'} to {query.end.year if query.end else '…'}"
     if name == "box" and query.box:
         return "Box " + ", ".join(f"{side:g}" for side in query.box)
-    if name == "series":
-        return f"Series: {query.series}"
-    return f"{TITLES[name]}: {', '.join(search.words_for(name, value) for value in query.facets.get(name, ()))}"
+    return f"{TITLES[name]}: {', '.join(one.words for one in facets[name] if one.is_chosen)}"

@@ -133,6 +133,7 @@ def place(
     check_place_is_free(location, user)
     location.save()
     version.__dict__.pop("primary_location", None)
+    index_dataset(version.dataset)
     return location
 
 

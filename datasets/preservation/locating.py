@@ -16,6 +16,7 @@ from datasets.curation.registering import check_place_is_free
 from datasets.errors import ConflictError, InvalidError, NotReadyError, RefusedError, UnavailableError
 from datasets.models import DatasetEvent, File, Location, LocationKind, ScanPurpose, ScanRun, Version
 from datasets.preservation.damaging import in_words
+from datasets.search.indexing import index_dataset
 
 LONGEST_WAIT_MINUTES = 60 * 24 * 90
 
@@ -44,6 +45,7 @@ def remove_replica(location: Location, *, user: Visitor) -> None:
         raise ConflictError("The primary location is moved, not removed.")
     _tell(location.version, user, f"replica at {location} removed")
     location.delete()
+    index_dataset(location.version.dataset)
 
 
 @transaction.atomic
@@ -60,6 +62,7 @@ def set_availability(location: Location, *, user: Visitor, is_online: bool, wait
     same = _together(location)
     same.update(is_online=is_online, wait_minutes=None if is_online else wait_minutes)
     _tell(location.version, user, f"{location} is {'on line' if is_online else 'cold'}")
+    index_dataset(location.version.dataset)
     location.refresh_from_db()
     return location
 
@@ -88,6 +91,7 @@ def settle(run: ScanRun) -> None:
     else:
         words = f"replica at {place}: every file was found there{proof}"
         place.save()
+    index_dataset(run.version.dataset)
     _tell(run.version, run.asked_by, words)
 
 

@@ -9,15 +9,16 @@ decade opens to its years; `from` and `to` ask for any range.
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from datasets.access import Visitor
-from datasets.models import AccessPolicy, Dataset
+from datasets.models import AccessPolicy, Dataset, Series
+from datasets.search.branching import branches
 from datasets.search.counting import Counts, count, count_found
 from datasets.search.matching import LAST_WORD, TITLE, Matching, match, rows
-from datasets.search.query import FACETS, UNSTATED, SearchQuery
+from datasets.search.query import AVAILABILITY, FACETS, UNSTATED, SearchQuery
 
 MOST_RANKED = 2_000
 FEW = 20_000
@@ -43,10 +44,13 @@ class Hit:
 
 @dataclass(frozen=True)
 class FacetValue:
+    """`depth` is that of a series in the tree, 1 at the top; 0 for other facets."""
+
     value: str
     words: str
     count: int
     is_chosen: bool
+    depth: int = 0
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ def _search(query: SearchQuery, user: Visitor) -> Results:
         query=query,
         hits=[Hit(datasets[dataset_id], shortened(excerpt)) for dataset_id, _, excerpt in shown if dataset_id in datasets],
         total=counts.total,
-        facets=_facets(query, counts.values),
+        facets=_facets(query, counts.values, user),
         next_cursor=next_cursor,
         n_ranked=MOST_RANKED if query.order == "relevance" and counts.total > MOST_RANKED else 0,
         found_without=_found_without(asked, counts),
@@ -188,11 +192,14 @@ def shortened(excerpt: str) -> str:
     return f"{excerpt.rpartition(' ')[0]} …" if len(excerpt) == EXCERPT else excerpt
 
 
-def _facets(query: SearchQuery, counts: Mapping[str, Mapping[str, int]]) -> dict[str, list[FacetValue]]:
+def _facets(query: SearchQuery, counts: Mapping[str, Mapping[str, int]], user: Visitor) -> dict[str, list[FacetValue]]:
     """The values of each facet with words for people; a chosen value stays in the list when nothing fits it any more."""
     facets: dict[str, list[FacetValue]] = {}
     for name in FACETS:
         chosen = query.facets.get(name, ())
+        if name == "series":
+            facets[name] = _series(chosen, counts[name], user)
+            continue
         counted = dict(counts[name])
         counted |= {value: 0 for value in chosen if value not in counted}
         values = [FacetValue(value, words_for(name, value), n, value in chosen) for value, n in counted.items()]
@@ -204,6 +211,14 @@ def _facets(query: SearchQuery, counts: Mapping[str, Mapping[str, int]]) -> dict
     return facets
 
 
+def _series(chosen: Sequence[str], counts: Mapping[str, int], user: Visitor) -> list[FacetValue]:
+    """The tree as far as it is open. A chosen series that nothing fits is named, where this person may see it, by its title."""
+    shown = [FacetValue(one.slug, one.title, one.count, one.slug in chosen, one.depth) for one in branches(counts, chosen)]
+    lacking = [slug for slug in chosen if slug not in {one.value for one in shown}]
+    titles = dict(Series.objects.visible_to(user).filter(slug__in=lacking).values_list("slug", "title")) if lacking else {}
+    return shown + [FacetValue(slug, titles.get(slug, slug), 0, is_chosen=True, depth=1) for slug in lacking]
+
+
 def words_for(name: str, value: str) -> str:
     """How a page names a facet value."""
     if name == "access" and value == AccessPolicy.REGISTERED:
@@ -212,6 +227,8 @@ def words_for(name: str, value: str) -> str:
         return str(dict(AccessPolicy.choices).get(value, value))
     if name == "decade":
         return f"{value}s"
+    if name == "availability":
+        return AVAILABILITY.get(value, value)
     if value == UNSTATED:
         return "Not stated"
     return value.replace("_", " ") if name == "variable" else value

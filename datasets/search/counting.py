@@ -16,7 +16,8 @@ from datasets.search.query import FACETS, SearchQuery
 
 MOST_VALUES = 40
 
-# Each facet's most frequent values, after the chosen ones; of `all`, how many hits miss which filter.
+# Each facet's most frequent values, after the chosen ones, and all series, which the tree sums up; of `all`, how many hits miss which
+# filter.
 VALUES = f"""
     select 'missed', missed, sum(n) from counted join datasets_facetvalue known using (id)
     where known.facet = '{FacetValue.ALL}' group by missed
@@ -28,7 +29,7 @@ VALUES = f"""
             select known.id, known.facet, known.value, sum(n) as n from counted join datasets_facetvalue known using (id)
             where missed in ('', known.facet) and known.facet <> '{FacetValue.ALL}' group by known.id
         ) one where n > 0
-    ) one where place <= {MOST_VALUES}
+    ) one where place <= {MOST_VALUES} or facet = 'series'
 """
 KEPT = "select id, '{missed}' as missed, n_datasets::bigint as n from datasets_facetvalue where n_datasets > 0"
 YEARS = """

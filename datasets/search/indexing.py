@@ -33,6 +33,9 @@ HAS_FORMAT = """
         and fi.first_version <= v.number and (fi.last_version is null or fi.last_version >= v.number)
 """
 
+# The version that the catalogue shows: the published one, of others the newest.
+CURRENT = "from datasets_version where dataset_id = d.id order by status = 'published' desc, number desc limit 1"
+
 # What the description and the current version (the draft where none is published) say. `terms` are the words of what is published.
 DESCRIBED = f"""
     select d.id, v.published_at, coalesce(root.n_files, 0) as n_files, coalesce(root.size_bytes, 0) as size_bytes,
@@ -40,9 +43,7 @@ DESCRIBED = f"""
         replace(concat_ws(' ', about.subjects_text, named.words, made.creators_text, measured.names), '_', ' ') as keywords, measured.names,
         lesser.words as lesser
     from datasets_dataset d
-    left join lateral (
-        select number, published_at from datasets_version where dataset_id = d.id order by status = 'published' desc, number desc limit 1
-    ) v on true
+    left join lateral (select number, published_at {CURRENT}) v on true
     left join lateral (
         select s.n_files, s.size_bytes from datasets_folder f join datasets_folderstate s on s.folder_id = f.id
         where f.dataset_id = d.id and f.path = '/' and s.from_version <= v.number order by s.from_version desc limit 1
@@ -127,6 +128,9 @@ PAIRS = f"""
         union all select 'decade', unnest(d.decade_facet)::text
         union all select 'licence', coalesce(nullif(d.licence, ''), '{UNSTATED}')
         union all select 'access', d.access_policy
+        union all select 'series', slug from datasets_series where id = d.series_id
+        union all select 'availability', case when bool_or(is_online) then 'online' else 'cold' end
+            from datasets_location where version_id = (select id {CURRENT}) having count(*) > 0
         union all select '{FacetValue.ALL}', ''
     ) pair where d.id = any(%(ids)s::uuid[])
 """

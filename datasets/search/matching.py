@@ -21,14 +21,18 @@ LAST_WORD = re.compile(r"(?:^|(?<=\s))([^\W_]{2,})$")
 # What is covered by one day alone starts and ends in its year.
 FIRST_YEAR = "extract(year from coalesce(d.temporal_start, d.temporal_end))"
 LAST_YEAR = "extract(year from coalesce(d.temporal_end, d.temporal_start))"
-BY_NUMBER = ("subject", "variable", "format", "decade", "licence", "access")
+BY_NUMBER = ("subject", "variable", "format", "decade", "licence", "access", "series", "availability")
 YEAR = f"exists (select from unnest(%(year)s::int[]) y where y between {FIRST_YEAR} and {LAST_YEAR})"
 TIME = "coalesce(d.temporal_end, d.temporal_start) >= %(start)s and coalesce(d.temporal_start, d.temporal_end) <= %(end)s"
 BOX = "d.south <= %(north)s and d.north >= %(south)s and ({longitudes})"
-# A series with all that is below it; the inner select does not look at the dataset, so it is asked once.
-SERIES = """d.series_id in (
-    select below.id from datasets_series top join datasets_series below on below.lineage @> array[top.id] where top.slug = %(series)s
-)"""
+# A dataset has the number of its own series alone, so that moving a branch of the tree touches no dataset: a chosen series means the
+# numbers of all below it. One above another chosen one only leads to that.
+BELOW = """
+    with chosen as (select id, lineage from datasets_series where slug = any(%(slugs)s::text[]))
+    select known.id from chosen join datasets_series below on below.lineage @> array[chosen.id]
+    join datasets_facetvalue known on known.facet = 'series' and known.value = below.slug
+    where not exists (select from chosen lower where lower.id <> chosen.id and lower.lineage @> array[chosen.id])
+"""
 TITLE = "to_tsvector('causeway', coalesce(d.title, ''))"  # as the index has it
 BY_INDEX = "set local enable_seqscan = off; "
 
@@ -60,7 +64,7 @@ class Matching:
 
 
 def match(query: SearchQuery, user: Visitor) -> Matching:
-    """The conditions of a search of this person. One statement for the chosen facet values, one for a steward's own drafts."""
+    """The conditions of a search of this person. One statement for the chosen facet values, one for series, one for a steward's drafts."""
     visible, unlisted, own = _visible(user)
     tsquery, words = _tsquery(query.words)
     filters, more = _filters(query)
@@ -113,12 +117,16 @@ def _tsquery(words: str) -> tuple[str, dict[str, Any]]:
 def _numbers(facets: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
     """The numbers of the chosen values, by facet; a decade may be written with zeros before it."""
     wanted = {
-        name: [str(int(value)) for value in facets[name]] if name == "decade" else facets[name] for name in BY_NUMBER if name in facets
+        name: [str(int(value)) for value in facets[name]] if name == "decade" else facets[name]
+        for name in BY_NUMBER
+        if name in facets and name != "series"
     }
-    if not wanted:
-        return {}
-    chosen = Q(*(Q(facet=name, value__in=values) for name, values in wanted.items()), _connector=Q.OR)
     numbers: dict[str, list[int]] = {}
+    if "series" in facets:
+        numbers["series"] = [number for (number,) in rows(BELOW, {"slugs": list(facets["series"])})]
+    if not wanted:
+        return numbers
+    chosen = Q(*(Q(facet=name, value__in=values) for name, values in wanted.items()), _connector=Q.OR)
     for facet, number in FacetValue.objects.filter(chosen).values_list("facet", "id"):
         numbers.setdefault(facet, []).append(number)
     return numbers
@@ -131,9 +139,6 @@ def _filters(query: SearchQuery) -> tuple[dict[str, str], dict[str, Any]]:
     if query.start or query.end:
         filters["time"] = TIME
         parameters |= {"start": query.start or "-infinity", "end": query.end or "infinity"}
-    if query.series:
-        filters["series"] = SERIES
-        parameters["series"] = query.series
     if query.box:
         west, south, east, north = query.box
         spans = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]

@@ -12,7 +12,8 @@ from django.core import signing
 from datasets.errors import InvalidError
 from datasets.finding import whole_number
 
-FACETS = ("subject", "variable", "format", "licence", "access", "decade", "year")
+FACETS = ("subject", "variable", "format", "licence", "access", "decade", "year", "series", "availability")
+AVAILABILITY = {"online": "On line", "cold": "Cold"}
 SIDES = ("west", "south", "east", "north")
 SORTS = {"relevance": "Best match", "newest": "Newest", "title": "Title", "size": "Largest"}
 UNSTATED = "not-stated"
@@ -34,22 +35,23 @@ class Parameters(Protocol):
 
 @dataclass(frozen=True)
 class SearchQuery:
-    """`facets` maps a facet to the chosen values, any of which may hold; `box` is (west, south, east, north), degrees; `series` a slug."""
+    """`facets` maps a facet to the chosen values, any of which may hold; `box` is (west, south, east, north), degrees.
+
+    A series is named by its slug and means all that is below it; beside one below it, the one above is there to lead to it alone.
+    """
 
     words: str = ""
     facets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     start: dt.date | None = None
     end: dt.date | None = None
     box: tuple[float, float, float, float] | None = None
-    series: str = ""
     sort: str = ""
     cursor: str = ""
     limit: int = PAGE
 
     @classmethod
     def from_parameters(cls, asked: Parameters) -> Self:
-        """Read `q`, the facets (repeat), `from` and `to` (a year or a date), `bbox` or its four `SIDES`, `series`, `sort`, `cursor`,
-        `limit`.
+        """Read `q`, the facets (repeat), `from` and `to` (a year or a date), `bbox` or its four `SIDES`, `sort`, `cursor`, `limit`.
 
         Raises InvalidError naming each parameter that makes no sense; empty ones are as good as absent.
         """
@@ -59,6 +61,10 @@ class SearchQuery:
             wrong["decade"] = ["The first year of a decade, such as 1990."]
         if not all(YEAR.fullmatch(value) for value in facets["year"]):
             wrong["year"] = ["A year, such as 1995."]
+        if not all(SERIES.fullmatch(value) for value in facets["series"]):
+            wrong["series"] = ["The short name of a series, as in its address."]
+        if not AVAILABILITY.keys() >= set(facets["availability"]):
+            wrong["availability"] = [f"One of {', '.join(AVAILABILITY)}."]
         sort = asked.get("sort", "")
         if sort and sort not in SORTS:
             wrong["sort"] = [f"One of {', '.join(SORTS)}."]
@@ -68,15 +74,12 @@ class SearchQuery:
         start = _read_day(asked.get("from", ""), "from", wrong, is_end=False)
         end = _read_day(asked.get("to", ""), "to", wrong, is_end=True)
         box = _read_box(asked.get("bbox", "") or _sides(asked), wrong)
-        series = asked.get("series", "")
-        if series and not SERIES.fullmatch(series):
-            wrong["series"] = ["The short name of a series, as in its address."]
         if wrong:
             raise InvalidError(fields=wrong)
         words = asked.get("q", "").replace("\0", "").strip()[:LONGEST_WORDS]
         chosen = {name: values for name, values in facets.items() if values}
         cursor = asked.get("cursor", "")
-        return cls(words, chosen, start=start, end=end, box=box, series=series, sort=sort, cursor=cursor, limit=limit)
+        return cls(words, chosen, start=start, end=end, box=box, sort=sort, cursor=cursor, limit=limit)
 
     @property
     def order(self) -> str:
@@ -87,7 +90,7 @@ class SearchQuery:
 
     @property
     def is_filtered(self) -> bool:
-        return bool(self.facets or self.start or self.end or self.box or self.series)
+        return bool(self.facets or self.start or self.end or self.box)
 
     def url(self, *, with_cursor: str = "") -> str:
         """The query string of this search, from its first page or from a cursor; empty when nothing is asked."""
@@ -99,8 +102,6 @@ class SearchQuery:
             pairs.append(("to", self.end.isoformat()))
         if self.box:
             pairs.append(("bbox", ",".join(f"{side:g}" for side in self.box)))
-        if self.series:
-            pairs.append(("series", self.series))
         if self.sort:
             pairs.append(("sort", self.sort))
         if self.limit != PAGE:
@@ -112,13 +113,11 @@ class SearchQuery:
     def without(self, name: str, value: str = "") -> Self:
         """The same search from its first page, without a filter, or without one value of a facet."""
         if name == "filters":
-            return replace(self, cursor="", facets={}, start=None, end=None, box=None, series="")
+            return replace(self, cursor="", facets={}, start=None, end=None, box=None)
         if name == "time":
             return replace(self, cursor="", start=None, end=None)
         if name == "box":
             return replace(self, cursor="", box=None)
-        if name == "series":
-            return replace(self, cursor="", series="")
         kept = tuple(one for one in self.facets.get(name, ()) if value and one != value)
         facets = {key: values for key, values in self.facets.items() if key != name} | ({name: kept} if kept else {})
         return replace(self, facets=facets, cursor="")

@@ -19,6 +19,7 @@ from datasets.access import Visitor, check_curator, check_role_counts, is_curato
 from datasets.access.granting import check_group
 from datasets.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from datasets.models import Dataset, DatasetEvent, PrincipalType, Series, SeriesEvent, SeriesSteward
+from datasets.search.indexing import index_dataset
 
 log = logging.getLogger(__name__)
 
@@ -231,6 +232,7 @@ def put(dataset: Dataset, *, user: Visitor, series: Series | None) -> Dataset:
     if not is_curator(user, row):
         raise ConflictError(fields={"series": ["You curate this dataset through its series alone: outside of it you could not."]})
     DatasetEvent.objects.create(dataset=row, act="series", actor=user, note=f"from {_name(old)} to {_name(series)}")
+    index_dataset(row)
     dataset.series, dataset.updated_at = series, row.updated_at
     return row
 

@@ -52,7 +52,8 @@ def show_series(request: HttpRequest, slug: str) -> HttpResponse:
         "results": None,
     }
     if context["q"]:
-        query = replace(SearchQuery.from_parameters(request.GET), series=slug)
+        query = SearchQuery.from_parameters(request.GET)
+        query = replace(query, facets={**query.facets, "series": (slug,)})
         context |= {"query": query, "results": search.search(query, user=request.user)}
         context["rows"] = [(hit.dataset, marked(hit.excerpt)) for hit in context["results"].hits]
         cursor = context["results"].next_cursor

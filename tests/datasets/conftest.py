@@ -13,7 +13,7 @@ import pytest
 from django.test import Client
 
 from datasets.curation import publishing, registering
-from datasets.models import Dataset, DeletedRecord, SearchTerm, Subject, Version
+from datasets.models import Dataset, DeletedRecord, SearchTerm, Series, SeriesEvent, Subject, Version
 from datasets.scans import ingesting
 from datasets.scans.inspecting import Inspected
 from datasets.scans.listing import Entry
@@ -138,7 +138,9 @@ def lasting(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pyt
 
     yield call
     with django_db_blocker.unblock():
-        for model in (Dataset, DeletedRecord, Subject, SearchTerm, RoleGrant, User):
+        Dataset.objects.all().delete()
+        Series.objects.update(parent=None)  # a parent is protected
+        for model in (Series, SeriesEvent, DeletedRecord, Subject, SearchTerm, RoleGrant, User):
             model.objects.all().delete()
 
 

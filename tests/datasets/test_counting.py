@@ -28,6 +28,9 @@ ASKED = [
     "q=temperature&decade=2000&year=2007",
     "year=2013",
     "decade=2010",
+    "series=earth",
+    "series=waters&availability=online&q=ice or temperature",
+    "availability=cold",
     "q=ice or airports or clandestine&access=public",
 ]
 

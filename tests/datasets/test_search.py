@@ -5,11 +5,12 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.http import QueryDict
 
-from datasets import search
+from datasets import search, series
 from datasets.errors import InvalidError
-from datasets.models import Dataset
+from datasets.models import Dataset, Series
+from datasets.preservation import locating
 from datasets.search.query import SearchQuery
-from tests.datasets.conftest import Curator
+from tests.datasets.conftest import Curator, make_person
 
 NOBODY = AnonymousUser()
 SST = [{"name": "tos", "standard_name": "sea_surface_temperature", "units": "K"}]
@@ -79,6 +80,24 @@ def make_archive(curator: Curator) -> None:
         north=10,
     )
     curator.draft("secret", {"/e.nc": "e"}, title="Temperature of a clandestine volcano", subjects=["Espionage"])
+    put_in_series(curator)
+    dateline = Dataset.objects.get(slug="dateline").versions.get().locations.get()
+    locating.set_availability(dateline, user=curator.ben, is_online=False, wait_minutes=240)
+
+
+def put_in_series(curator: Curator) -> None:
+    """earth > waters > warm waters, and earth > hidden, where a draft is alone."""
+    dee = make_person("dee@archive.example", role="operator")
+    earth = series.create(user=dee, slug="earth", title="Earth")
+    waters = series.create(user=dee, slug="waters", title="Waters", parent=earth)
+    places = {
+        "america": earth,
+        "dateline": waters,
+        "tropics": series.create(user=dee, slug="warm", title="Warm waters", parent=waters),
+        "secret": series.create(user=dee, slug="hidden", title="What ben hides", parent=earth),
+    }
+    for slug, place in places.items():
+        series.put(Dataset.objects.get(slug=slug), user=dee, series=place)
 
 
 @pytest.fixture(scope="module")
@@ -254,10 +273,10 @@ def test_the_matching_words_are_marked(archive):
 
 
 def test_a_page_costs_few_statements_whatever_it_shows(archive, django_assert_max_num_queries):
-    for asked, most in (("", 3), ("q=temperature&from=1990", 3), ("q=temperature&subject=Ocean&format=NetCDF", 4)):
+    for asked, most in (("", 4), ("q=temperature&from=1990", 4), ("series=waters&q=temperature&subject=Ocean", 6)):
         with django_assert_max_num_queries(most):
             find(asked)
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         find("q=tempeature")
 
 
@@ -268,3 +287,38 @@ def test_the_catalogue_row_follows_the_description(archive, ben):
     registering.describe(dataset, user=ben, title="Aerodrome weather", subjects=["Aviation"])
     assert slugs("q=aerodrome") == {"airports"}
     assert slugs("subject=Aviation") == {"airports"}
+
+
+def branches(asked: str, user=NOBODY):
+    return [(one.value, one.depth, one.count, one.is_chosen) for one in find(asked, user).facets["series"]]
+
+
+def test_series_are_counted_with_all_below_and_opened_where_one_is_chosen(archive, ben):
+    assert branches("") == [("earth", 1, 3, False)]
+    opened = [("earth", 1, 3, True), ("waters", 2, 2, False)]
+    assert branches("series=earth") == opened
+    assert branches("series=earth", ben) == [("earth", 1, 4, True), *opened[1:], ("hidden", 2, 1, False)], "her draft counts for her alone"
+    assert branches("series=waters&q=tropics") == [("earth", 1, 1, False), ("waters", 2, 1, True), ("warm", 3, 1, False)]
+    assert slugs("series=waters") == {"dateline", "tropics"}
+    assert slugs("series=earth&series=warm") == {"tropics"}, "the one above only leads to the one below"
+    assert slugs("series=warm&subject=Climate") == set()
+    titles = {one.words for one in find("series=hidden").facets["series"]}
+    assert titles == {"Earth", "Waters", "hidden"}, "the title of a series that holds a draft alone is not told"
+
+
+def test_a_moved_branch_is_counted_where_it_is(archive, dee):
+    series.move(Series.objects.get(slug="warm"), user=dee, parent=None)
+    assert branches("") == [("earth", 1, 2, False), ("warm", 1, 1, False)]
+    assert slugs("series=earth") == {"america", "dateline"}
+
+
+def test_online_only_follows_where_the_files_are(archive, ben):
+    assert counts(find(""), "availability") == {"online": 3, "cold": 1}
+    assert slugs("availability=online&subject=Ocean") == {"tropics"}
+    assert counts(find("availability=online&subject=Ocean"), "availability") == {"online": 1, "cold": 1}
+    place = Dataset.objects.get(slug="dateline").versions.get().locations.get()
+    locating.set_availability(place, user=ben, is_online=True)
+    assert counts(find(""), "availability") == {"online": 4}
+    with pytest.raises(InvalidError) as refused:
+        find("availability=soon")
+    assert refused.value.fields == {"availability": ["One of online, cold."]}

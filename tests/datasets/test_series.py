@@ -268,8 +268,9 @@ def test_search_keeps_to_a_series_with_all_below(tree, published, dee, browser):
     assert found("series=nothing")[:2] == ([], 0)
     assert client.get("/api/v1/datasets/?series=No!").json()["fields"] == {"series": ["The short name of a series, as in its address."]}
     html = page(client.get("/datasets/?series=climate&q=data"))
-    assert "Series: climate" in html
-    assert 'name="series" value="climate"' in html
+    assert "Series: Climate" in html
+    assert 'name="series" value="climate" checked' in html
+    assert re.search(r'role="switch" name="availability" value="online"><span>Online only</span><span class="num">2<', html)
     assert "Without Series: nothing: 4 datasets" in page(client.get("/datasets/?series=nothing"))
     feed = client.get("/datasets/feed.atom?series=climate").content.decode()
     assert len(re.findall(r"<(?:\w+:)?entry>", feed)) == 2
