@@ -11,6 +11,7 @@ from datasets.access import granting
 from datasets.curation import publishing
 from datasets.description import locking
 from datasets.errors import RefusedError
+from datasets.importing import harvests
 from datasets.metadata import pushing
 from datasets.models import (
     Alarm,
@@ -19,6 +20,7 @@ from datasets.models import (
     Editing,
     GlobusCollection,
     Grant,
+    Harvest,
     Link,
     PushedRecord,
     ScanRun,
@@ -176,6 +178,32 @@ class PushedRecordAdmin(LookOnlyAdmin):
     @admin.action(description="Push again")
     def push_again(self, request: HttpRequest, rows: QuerySet[PushedRecord]) -> None:
         each(request, rows, lambda row: pushing.push_again(row, user=request.user), "queued")
+
+
+@admin.register(Harvest)
+class HarvestAdmin(LookOnlyAdmin):
+    list_display = ("base_url", "prefix", "set_spec", "status", "n_pages", "every", "next_at", "asked_by", "error")
+    list_filter = ("status", "every")
+    search_fields = ("base_url", "repository")
+    list_select_related = ("asked_by",)
+    hidden = ("token",)
+    actions = ("pause", "resume", "cancel", "retry")
+
+    @admin.action(description="Pause")
+    def pause(self, request: HttpRequest, rows: QuerySet[Harvest]) -> None:
+        each(request, rows, lambda run: harvests.pause(run, user=request.user), "paused")
+
+    @admin.action(description="Go on")
+    def resume(self, request: HttpRequest, rows: QuerySet[Harvest]) -> None:
+        each(request, rows, lambda run: harvests.resume(run, user=request.user), "queued")
+
+    @admin.action(description="Cancel")
+    def cancel(self, request: HttpRequest, rows: QuerySet[Harvest]) -> None:
+        each(request, rows, lambda run: harvests.cancel(run, user=request.user), "cancelled")
+
+    @admin.action(description="Try again")
+    def retry(self, request: HttpRequest, rows: QuerySet[Harvest]) -> None:
+        each(request, rows, lambda run: harvests.retry(run, user=request.user), "queued")
 
 
 @admin.register(Terms)

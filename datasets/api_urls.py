@@ -7,6 +7,7 @@ from datasets.access import api as access_api
 from datasets.curation import bin_api, waiting_api
 from datasets.description import api as editing_api
 from datasets.importing import api as import_api
+from datasets.importing import harvest_api
 from datasets.items import api as items_api
 from datasets.preservation import api as locations_api
 from datasets.scans import api as scans_api
@@ -18,11 +19,16 @@ DATASET = r"^datasets/(?P<slug>[a-z0-9-]+)"
 SERIES = r"^series/(?P<slug>[a-z0-9-]+)"
 VERSION = DATASET + r"/versions/(?P<number>[0-9]{1,9})"
 LOCATION = VERSION + r"/locations/(?P<location_id>[0-9]{1,18})"
+HARVEST = r"^harvests/(?P<harvest_id>[0-9]{1,18})"
 SCAN = VERSION + r"/scans/(?P<scan_id>[0-9]{1,18})"
 
 urlpatterns = [
     re_path(r"^datasets/?$", api.DatasetsView.as_view(), name="datasets"),
     re_path(r"^imports/?$", import_api.ImportsView.as_view(), name="imports"),
+    re_path(r"^harvests/?$", harvest_api.HarvestsView.as_view(), name="harvests"),
+    re_path(HARVEST + r"/?$", harvest_api.HarvestView.as_view(), name="harvest"),
+    re_path(HARVEST + r"/records/?$", harvest_api.HarvestRecordsView.as_view(), name="harvest-records"),
+    re_path(HARVEST + r"/(?P<act>pause|resume|cancel|retry|again|anew)/?$", harvest_api.HarvestActView.as_view(), name="harvest-act"),
     re_path(r"^series/?$", series_api.SeriesListView.as_view(), name="series-list"),
     re_path(SERIES + r"/?$", series_api.SeriesView.as_view(), name="series"),
     re_path(SERIES + r"/stewards/?$", series_api.SeriesStewardsView.as_view(), name="series-stewards"),

@@ -11,6 +11,8 @@ from datasets.models import (
     Creator,
     Dataset,
     Grant,
+    Harvest,
+    HarvestedRecord,
     Location,
     PrincipalType,
     ScanChange,
@@ -270,6 +272,42 @@ class ScanChangeSerializer(serializers.ModelSerializer[ScanChange]):
     class Meta:
         model = ScanChange
         fields = ["path", "kind", "old_size_bytes", "size_bytes", "old_modified_at", "modified_at"]
+
+
+class HarvestSerializer(serializers.ModelSerializer[Harvest]):
+    """A harvest of another archive: what was asked for, and how far its present run is."""
+
+    set = serializers.CharField(source="set_spec")
+
+    class Meta:
+        model = Harvest
+        fields = ["id", "base_url", "prefix", "set", "since", "until", "every", "next_at", "status", "repository", "asked_at", "started_at",
+                  "finished_at", "asked_from", "harvested_until", "n_pages", "n_announced", "n_attempts", "error"]  # fmt: skip
+
+
+class HarvestWriteSerializer(serializers.Serializer[Any]):
+    """What a steward orders; the verb says what is wrong with it."""
+
+    base_url = serializers.CharField(max_length=500)
+    prefix = serializers.CharField(default="oai_dc", max_length=20)
+    set = serializers.CharField(default="", allow_blank=True, max_length=200)
+    since = serializers.CharField(default="", allow_blank=True, max_length=20)
+    until = serializers.CharField(default="", allow_blank=True, max_length=20)
+    every = serializers.CharField(default="never", max_length=8)
+
+
+class HarvestCalendarSerializer(serializers.Serializer[Any]):
+    every = serializers.CharField(max_length=8)
+
+
+class HarvestedRecordSerializer(serializers.ModelSerializer[HarvestedRecord]):
+    """A line of a harvest's report; `dataset` is the slug of the draft."""
+
+    dataset = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+
+    class Meta:
+        model = HarvestedRecord
+        fields = ["identifier", "datestamp", "act", "title", "dataset", "changed", "unmapped", "wrong"]
 
 
 class AlarmSerializer(serializers.ModelSerializer[Alarm]):

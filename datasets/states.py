@@ -1,4 +1,4 @@
-"""The states of a version, of a scan, of a DOI and of a pushed record, and the only moves between them.
+"""The states of a version, of a scan, of a DOI, of a pushed record and of a harvest, and the only moves between them.
 
 A version:
 
@@ -48,7 +48,24 @@ refused it; what was never sent needs no removal):
     told -> pending
     failed -> pending
 
-A test compares these drawings with `VERSION_MOVES`, `SCAN_MOVES`, `DOI_MOVES` and `PUSH_MOVES`.
+A harvest of another archive (a killed worker leaves it running, and the next claim asks for the page that was not finished; what has ended
+is queued again by a person or by the calendar):
+
+    queued -> running
+    queued -> paused
+    queued -> cancelled
+    queued -> failed
+    running -> paused
+    running -> cancelled
+    running -> failed
+    running -> done
+    paused -> queued
+    paused -> cancelled
+    failed -> queued
+    done -> queued
+    cancelled -> queued
+
+A test compares these drawings with `VERSION_MOVES`, `SCAN_MOVES`, `DOI_MOVES`, `PUSH_MOVES` and `HARVEST_MOVES`.
 """
 
 from collections.abc import Mapping
@@ -87,6 +104,15 @@ class PushStatus(TextChoices):
     SENT = "sent", "Sent"
     TOLD = "told", "Up to date"
     FAILED = "failed", "Refused"
+
+
+class HarvestStatus(TextChoices):
+    QUEUED = "queued", "Waiting"
+    RUNNING = "running", "Running"
+    PAUSED = "paused", "Paused"
+    DONE = "done", "Done"
+    CANCELLED = "cancelled", "Cancelled"
+    FAILED = "failed", "Failed"
 
 
 Moves = Mapping[str, frozenset[str]]
@@ -129,3 +155,14 @@ SCAN_WORKING = frozenset({ScanStatus.QUEUED, ScanStatus.RUNNING})
 """Those that a worker has, or will have by itself."""
 SCAN_OPEN = SCAN_WORKING | {ScanStatus.PAUSED, ScanStatus.REPORTED}
 PUSH_WORKING = frozenset({PushStatus.PENDING, PushStatus.SENT})
+
+HARVEST_MOVES: Moves = {
+    HarvestStatus.QUEUED: frozenset({HarvestStatus.RUNNING, HarvestStatus.PAUSED, HarvestStatus.CANCELLED, HarvestStatus.FAILED}),
+    HarvestStatus.RUNNING: frozenset({HarvestStatus.PAUSED, HarvestStatus.CANCELLED, HarvestStatus.FAILED, HarvestStatus.DONE}),
+    HarvestStatus.PAUSED: frozenset({HarvestStatus.QUEUED, HarvestStatus.CANCELLED}),
+    HarvestStatus.FAILED: frozenset({HarvestStatus.QUEUED}),
+    HarvestStatus.DONE: frozenset({HarvestStatus.QUEUED}),
+    HarvestStatus.CANCELLED: frozenset({HarvestStatus.QUEUED}),
+}
+HARVEST_WORKING = frozenset({HarvestStatus.QUEUED, HarvestStatus.RUNNING})
+HARVEST_OPEN = HARVEST_WORKING | {HarvestStatus.PAUSED}

@@ -1,5 +1,5 @@
 """What is due in the catalogue, every few seconds: scans that wait for a worker or whose worker is gone, embargoes that end,
-rescans by the calendar, mails of alarms, what lay in the bin long enough, links that nobody looked at yet.
+rescans by the calendar, mails of alarms, what lay in the bin long enough, links that nobody looked at yet, harvests.
 """
 
 import logging
@@ -11,6 +11,7 @@ from datasets import dois
 from datasets.access import protecting
 from datasets.curation import deleting
 from datasets.description import probing
+from datasets.importing import harvests
 from datasets.metadata import pushing
 from datasets.models import ScanRun
 from datasets.preservation import alarming, fixity, watching
@@ -40,6 +41,9 @@ def sweep() -> int:
         dois.register.apply_async(args=(doi_id,), expires=60)
     if probing.is_due():
         probing.check_links.apply_async(expires=10)
+    harvests.queue_recurring()
+    if harvests.is_due():
+        harvests.harvest.apply_async(expires=10)
     if pushing.is_due():
         current_app.send_task(PUSH_TASK, queue="catalogue", expires=60)
     return len(due)

@@ -9,6 +9,7 @@ from datasets.curation import pages as steward_pages
 from datasets.description import editing_pages
 from datasets.description import pages as description_pages
 from datasets.files import pages as file_pages
+from datasets.importing import harvest_pages
 from datasets.importing import pages as import_pages
 from datasets.items import pages as item_pages
 from datasets.metadata import oai
@@ -47,6 +48,9 @@ urlpatterns = [
     path("steward/register/", steward_pages.register, name="register"),
     path("steward/table/", steward_pages.load_table, name="load-table"),
     path("steward/import/", import_pages.import_records, name="import"),
+    path("steward/harvests/", harvest_pages.show_harvests, name="harvests"),
+    path("steward/harvests/<int:pk>/", harvest_pages.show_harvest, name="harvest"),
+    path("steward/harvests/<int:pk>/<slug:act>/", harvest_pages.act_on_harvest, name="harvest-act"),
     path("steward/table.csv", steward_pages.download_table, name="download-table"),
     path("steward/datasets/<slug:slug>/items/", item_pages.desk, name="item-desk"),
     path("steward/datasets/<slug:slug>/", steward_pages.desk, name="desk"),

@@ -18,6 +18,7 @@ TASK_MODULES = (
     "datasets.dois",
     "datasets.scans.ingesting",
     "datasets.description.probing",
+    "datasets.importing.harvests",
     "datasets.search.saving",
     "datasets.sweeping",
     "transfers.ingesting",

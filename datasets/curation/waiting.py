@@ -1,4 +1,4 @@
-"""What waits for a steward, oldest first: reviews, scan reports, failed scans, refused DOIs, what she typed and did not save, the bin.
+"""What waits for a steward, oldest first: reviews, scan reports, failed scans, refused DOIs, failed harvests, what is not saved, the bin.
 
 Access requests wait in the queue of `transfers.access`; damage raises alarms.
 """
@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from datasets.access import Visitor
 from datasets.curation import deleting
-from datasets.models import Dataset, DatasetEvent, Doi, Editing, ScanRun, Version
-from datasets.states import DoiStatus, ScanStatus, VersionStatus
+from datasets.models import Dataset, DatasetEvent, Doi, Editing, Harvest, ScanRun, Version
+from datasets.states import DoiStatus, HarvestStatus, ScanStatus, VersionStatus
 
 MOST = 20
 SOON = dt.timedelta(days=7)
@@ -25,9 +25,10 @@ SOON = dt.timedelta(days=7)
 
 @dataclass(frozen=True)
 class Item:
-    """One thing that waits: the dataset, since when (of the bin: until when), what to know, and where to act."""
+    """One thing that waits: its name, since when (of the bin: until when), what to know, where to act; the dataset where it is one."""
 
-    dataset: Dataset
+    title: str
+    dataset: Dataset | None
     moment: dt.datetime
     note: str
     url: str
@@ -61,7 +62,7 @@ def _reviews(user: Visitor) -> Iterable[Item]:
     moment = Coalesce(Subquery(asked), "created_at", output_field=DateTimeField())
     for one in found.annotate(asked_at=moment).order_by("asked_at")[: MOST + 1]:
         by = f", asked by {one.submitted_by.get_full_name()}" if one.submitted_by else ""
-        yield Item(one.dataset, one.asked_at, f"version {one.number}{by}", _desk(one.dataset, "#publish"))
+        yield Item(one.dataset.title, one.dataset, one.asked_at, f"version {one.number}{by}", _desk(one.dataset, "#publish"))
 
 
 def _reports(user: Visitor) -> Iterable[Item]:
@@ -77,20 +78,34 @@ def _scans(user: Visitor, found: QuerySet[ScanRun]) -> Iterable[Item]:
     for one in _curated(found, "version__dataset", user).select_related("version__dataset").order_by("asked_at")[: MOST + 1]:
         found_words = f"{one.n_new:,} new, {one.n_changed:,} changed, {one.n_missing:,} missing"
         note = one.error[:200] if one.status == ScanStatus.FAILED else found_words
-        yield Item(one.version.dataset, one.finished_at or one.asked_at, note, _desk(one.version.dataset, "#files"))
+        yield Item(
+            one.version.dataset.title, one.version.dataset, one.finished_at or one.asked_at, note, _desk(one.version.dataset, "#files")
+        )
 
 
 def _refused_dois(user: Visitor) -> Iterable[Item]:
     found = _curated(Doi.objects.filter(status=DoiStatus.FAILED), "version__dataset", user).select_related("version__dataset")
     for one in found.order_by("reserved_at")[: MOST + 1]:
-        yield Item(one.version.dataset, one.reserved_at, f"{one.name}: {one.error[:200]}", _desk(one.version.dataset, "#doi"))
+        yield Item(
+            one.version.dataset.title,
+            one.version.dataset,
+            one.reserved_at,
+            f"{one.name}: {one.error[:200]}",
+            _desk(one.version.dataset, "#doi"),
+        )
+
+
+def _failed_harvests(user: Visitor) -> Iterable[Item]:
+    found = Harvest.objects.filter(asked_by_id=getattr(user, "id", None), status=HarvestStatus.FAILED).order_by("finished_at")
+    for one in found[: MOST + 1]:
+        yield Item(one.repository or one.base_url, None, one.finished_at or one.asked_at, one.error[:200], one.get_absolute_url())
 
 
 def _unsaved(user: Visitor) -> Iterable[Item]:
     found = Editing.objects.filter(editor_id=getattr(user, "id", None)).exclude(unsaved="")
     for one in _curated(found, "dataset", user).select_related("dataset").order_by("kept_at")[: MOST + 1]:
         moment = one.kept_at or one.since
-        yield Item(one.dataset, moment, "stands in the form", reverse("datasets:describe", args=[one.dataset.slug]))
+        yield Item(one.dataset.title, one.dataset, moment, "stands in the form", reverse("datasets:describe", args=[one.dataset.slug]))
 
 
 def _ending(user: Visitor) -> Iterable[Item]:
@@ -98,7 +113,7 @@ def _ending(user: Visitor) -> Iterable[Item]:
     found = Dataset.with_bin.curated_by(user).filter(deleted_at__lte=before).select_related("deleted_by").order_by("deleted_at")
     for one in found[: MOST + 1]:
         by = f"deleted by {one.deleted_by.get_full_name()}" if one.deleted_by else "deleted"
-        yield Item(one, deleting.ends_at(one), by, reverse("datasets:bin"))
+        yield Item(one.title, one, deleting.ends_at(one), by, reverse("datasets:bin"))
 
 
 def _curated(found: QuerySet[Any], path: str, user: Visitor) -> QuerySet[Any]:
@@ -114,6 +129,7 @@ QUEUES: tuple[tuple[str, str, Callable[[Visitor], Iterable[Item]]], ...] = (
     ("scan-report", "Scan reports to accept or discard", _reports),
     ("scan-failed", "Scans that failed", _failed_scans),
     ("doi-refused", "DOIs that DataCite refused", _refused_dois),
+    ("harvest-failed", "Harvests that failed", _failed_harvests),
     ("unsaved", "You typed and did not save", _unsaved),
     ("bin", "Leaves the bin within a week", _ending),
 )

@@ -21,7 +21,13 @@ class WaitingView(APIView):
                 "title": queue.title,
                 "has_more": queue.has_more,
                 "items": [
-                    {"dataset": item.dataset.slug, "title": item.dataset.title, "moment": item.moment, "note": item.note, "url": item.url}
+                    {
+                        "dataset": item.dataset and item.dataset.slug,
+                        "title": item.title,
+                        "moment": item.moment,
+                        "note": item.note,
+                        "url": item.url,
+                    }
                     for item in queue.items
                 ],
             }

@@ -36,7 +36,9 @@ class Looked:
 
 
 class _NotAskedError(Exception):
-    """No server could be asked; its words say why."""
+    """No server could be asked; its words say why, and for how long it wants to be left alone."""
+
+    retry_after_s: int | None = None
 
 
 def look(url: str) -> Looked:
@@ -75,7 +77,9 @@ def fetch(url: str, *, most_bytes: int) -> bytes:
     try:
         return _fetch(url, most_bytes, time.monotonic() + LONGEST_FETCH_S)
     except _NotAskedError as error:
-        raise UnavailableError(f"{url[:200]} {error}.") from error
+        refused = UnavailableError(f"{url[:200]} {error}.")
+        refused.retry_after_s = error.retry_after_s
+        raise refused from error
 
 
 def _fetch(url: str, most_bytes: int, until: float) -> bytes:
@@ -91,7 +95,9 @@ def _fetch(url: str, most_bytes: int, until: float) -> bytes:
 def _body(answer: urllib3.BaseHTTPResponse, most_bytes: int, until: float) -> bytes:
     """The bytes as they are sent: nothing is unpacked, so nothing grows."""
     if answer.status != 200:
-        raise _NotAskedError(f"answers {answer.status}")
+        refused, wait = _NotAskedError(f"answers {answer.status}"), answer.headers.get("Retry-After", "")
+        refused.retry_after_s = int(wait) if wait.isdecimal() and len(wait) < 7 else None
+        raise refused
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         raise _NotAskedError("answers compressed, which was not asked for")
     read = bytearray()

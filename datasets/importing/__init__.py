@@ -39,7 +39,9 @@ class Wrong:
 
 @dataclass
 class Outcome:
-    """What comes of one record: `act` is new, changed, same or refused; `slug` the dataset, empty where it is not for her to see.
+    """What comes of one record: `act` is new, changed, same, refused or (of a harvest) deleted.
+
+    `slug` is the dataset, empty where it is not for her to see.
 
     `changed` names the fields of a draft that the record replaces.
     """
@@ -104,7 +106,7 @@ def _run(document: str, user: Visitor, format_name: str, *, is_dry_run: bool) ->
 def import_one(described: Described, *, number: int, user: Visitor, format_name: str) -> Outcome:
     """Take one record, in a savepoint: what is wrong with it is in the outcome, and leaves nothing behind."""
     digest = hashlib.sha256(json.dumps(described.stated, sort_keys=True).encode()).hexdigest()
-    identifier = _bounded(described.identifier)
+    identifier = bounded(described.identifier)
     if not identifier:
         identifier = f"sha256:{digest}"
         described.leave("identifier", "The record has no identifier: only the very same one is known again.")
@@ -134,7 +136,7 @@ def import_one(described: Described, *, number: int, user: Visitor, format_name:
     return outcome
 
 
-def _bounded(identifier: str) -> str:
+def bounded(identifier: str) -> str:
     """The identifier as it is kept; a very long one by its digest."""
     return identifier if len(identifier) <= 500 else f"sha256:{hashlib.sha256(identifier.encode()).hexdigest()}"
 

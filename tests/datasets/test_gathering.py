@@ -74,7 +74,7 @@ def provider(settings) -> Iterator[Archive]:
 def test_pages_are_followed_and_each_record_stands_alone(db, ben, provider):
     done = list(gathering.gather(f"{provider.url}/oai", user=ben, set_spec="seas", since="2026-01-01"))
     assert [(one.identifier, one.act, one.slug) for one in done] == [
-        ("oai:x:1", "new", "one"), ("oai:x:2", "refused", ""), ("oai:x:3", "refused", ""), ("oai:x:4", "new", "four"),
+        ("oai:x:1", "new", "one"), ("oai:x:2", "refused", ""), ("oai:x:3", "deleted", ""), ("oai:x:4", "new", "four"),
     ]  # fmt: skip
     assert provider.seen == [
         {"verb": "ListRecords", "metadataPrefix": "oai_dc", "set": "seas", "from": "2026-01-01"},
@@ -82,7 +82,7 @@ def test_pages_are_followed_and_each_record_stands_alone(db, ben, provider):
     ]
     assert sorted(Dataset.objects.values_list("slug", "origin__identifier")) == [("four", "oai:x:4"), ("one", "oai:x:1")]
     again = [one.act for one in gathering.gather(f"{provider.url}/oai", user=ben)]
-    assert (again, Dataset.objects.count()) == (["same", "refused", "refused", "same"], 2)
+    assert (again, Dataset.objects.count()) == (["same", "refused", "deleted", "same"], 2)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_nothing_new_is_no_error_and_a_private_network_is_not_asked(db, ben, ada
 def test_the_command_says_what_came_of_each(db, ben, provider, capsys):
     call_command("harvest_descriptions", f"{provider.url}/oai", steward=ben.username, dry_run=True)
     told = capsys.readouterr().out
-    assert "Would be done: 2 new, 2 refused." in told
+    assert "Would be done: 1 deleted, 2 new, 1 refused." in told
     assert not Dataset.objects.exists()
     call_command("harvest_descriptions", f"{provider.url}/oai", steward=ben.username)
     assert Dataset.objects.count() == 2

@@ -20,6 +20,8 @@ LOCATION = VERSION + "/locations/(?P<location_id>[0-9]{1,18})"
 COLLECTION = "api/v1/^collections/(?P<collection_id>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/?$"
 SCAN = VERSION + "/scans/(?P<scan_id>[0-9]{1,18})"
 SCAN_ACT = SCAN + "/(?P<act>pause|resume|cancel|accept|discard|retry)/?$"
+HARVEST = "api/v1/^harvests/(?P<harvest_id>[0-9]{1,18})"
+HARVEST_ACT = HARVEST + "/(?P<act>pause|resume|cancel|retry|again|anew)/?$"
 CHECK = "steward/datasets/<slug:slug>/versions/<int:number>/scan/"
 DESK_SCAN = "steward/datasets/<slug:slug>/scans/<int:scan_id>/"
 ASKED = "api/v1/^data-requests/(?P<pk>[^/.]+)"
@@ -304,8 +306,18 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     ("steward/datasets/<slug:slug>/watch/", "POST", "/steward/datasets/draft/watch/", (302, 404, 404, 302, 302)),
     ("steward/table/", "GET", "/steward/table/", (302, 403, 403, 200, 200)),
     ("steward/table/", "POST", "/steward/table/", (302, 403, 403, 400, 400)),
+    ("steward/harvests/", "GET", "/steward/harvests/", (302, 403, 403, 200, 200)),
+    ("steward/harvests/", "POST", "/steward/harvests/", (302, 403, 403, 400, 400)),
+    ("steward/harvests/<int:pk>/", "GET", "/steward/harvests/{harvest}/", (302, 403, 403, 404, 200)),
+    ("steward/harvests/<int:pk>/<slug:act>/", "POST", "/steward/harvests/{harvest}/pause/", (302, 403, 403, 404, 302)),
     ("steward/import/", "GET", "/steward/import/", (302, 403, 403, 200, 200)),
     ("steward/import/", "POST", "/steward/import/", (302, 403, 403, 400, 400)),
+    ("api/v1/^harvests/?$", "GET", "/api/v1/harvests/", (401, 403, 403, 200, 200)),
+    ("api/v1/^harvests/?$", "POST", "/api/v1/harvests/", (401, 403, 403, 400, 400)),
+    (HARVEST + "/?$", "GET", "/api/v1/harvests/{harvest}/", (401, 403, 403, 404, 200)),
+    (HARVEST + "/?$", "PATCH", "/api/v1/harvests/{harvest}/", (401, 403, 403, 404, 400)),
+    (HARVEST + "/records/?$", "GET", "/api/v1/harvests/{harvest}/records/", (401, 403, 403, 404, 200)),
+    (HARVEST_ACT, "POST", "/api/v1/harvests/{harvest}/resume/", (401, 403, 403, 404, 409)),
     ("api/v1/^imports/?$", "POST", "/api/v1/imports/", (401, 403, 403, 400, 400)),
     ("steward/table.csv", "GET", "/steward/table.csv", (302, 403, 403, 200, 200)),
     ("steward/register/", "GET", "/steward/register/", (302, 403, 403, 200, 200)),

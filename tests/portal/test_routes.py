@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from datasets import series
 from datasets.files import FileQuery
+from datasets.importing import harvests
 from datasets.models import SavedSearch, Variable
 from tests.portal.routes import FILLED, TABLE, WHO
 from transfers import selecting, sharing
@@ -86,6 +87,7 @@ def places(people, archive, settings, closed_address) -> dict[str, object]:
         "graph": graph.pk,
         "look": look.pk,
         "nowhere": uuid.UUID(int=9),
+        "harvest": harvests.order(user=people["dee"], base_url="https://archive.example/oai").pk,
         "scan": archive["open"].scans.get().pk,
         "location": archive["open"].locations.get().pk,
     }
