@@ -24,6 +24,7 @@ from social_core.exceptions import AuthCanceled, AuthProviderError, SocialAuthBa
 from datasets.addresses import is_local, page_of
 from datasets.errors import AssuranceNeededError, RefusedError, TermsNeededError
 from portal.requests import reference
+from transfers import requirements
 from transfers.errors import ConsentNeededError, SignInNeededError
 
 log = logging.getLogger("portal.errors")
@@ -82,7 +83,11 @@ def answer(
 
 
 def answer_refusal(request: HttpRequest, error: RefusedError) -> HttpResponse:
-    more: dict[str, Any] = {"required_scopes": error.required_scopes} if isinstance(error, ConsentNeededError) else {}
+    more: dict[str, Any] = {}
+    if isinstance(error, ConsentNeededError):
+        asked = requirements.document(code=error.code, scopes=error.required_scopes, session=error.session, next_url="/")
+        more = {"required_scopes": error.required_scopes, **asked}
+        del more["code"]
     if isinstance(error, AssuranceNeededError):  # in the words of Globus, which its SDK understands
         more["authorization_parameters"] = {"session_required_mfa": True, "session_message": error.detail, "prompt": "login"}
     if isinstance(error, TermsNeededError):
@@ -153,7 +158,7 @@ class RefusalMiddleware:
             return None
         if not wants_problem(request):
             if isinstance(error, ConsentNeededError):
-                return lead_to(request, "portal:consent", scope=error.required_scopes)
+                return lead_to(request, "portal:consent", scope=error.required_scopes, session=requirements.seal(error.session))
             if isinstance(error, SignInNeededError):
                 return lead_to(request, "portal:signin")
             if isinstance(error, AssuranceNeededError):

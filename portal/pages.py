@@ -11,12 +11,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from datasets.addresses import is_local, local_or_home
+from datasets.addresses import local_or_home
 from datasets.errors import ForbiddenError
 from datasets.models import Dataset
 from datasets.showing import viewed
 from portal import auth, health, mails, signin
-from transfers import tokens
+from transfers import requirements, tokens
 
 FIRST_YEAR = 1000  # what starts earlier counts the years of a model, not ours
 
@@ -64,15 +64,24 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def consent(request: HttpRequest) -> HttpResponse:
-    """`pages/consent.html`: what is asked for, in words; only the POST goes to Globus. Query `scope` (repeats), `next`."""
+    """`pages/consent.html`: what is asked for, in words; only the POST goes to Globus. Query `scope` (repeats), `session`, `next`.
+
+    `session` is what the sign-in must show, sealed by `transfers.requirements`.
+    """
     asked = request.POST if request.method == "POST" else request.GET
     scopes = auth.read_scopes(" ".join(asked.getlist("scope")))
-    next_url = asked.get("next", "/")
-    if not is_local(next_url):
-        next_url = "/"
+    sealed = asked.get("session", "")
+    session, next_url, person = requirements.unseal(sealed), local_or_home(asked.get("next")), signin.person_of(request)
     if request.method == "POST":
-        return signin.begin_consent(request, scopes=scopes, next_url=next_url)
-    context = {"scopes": scopes, "wanted": signin.words_for(scopes, person=signin.person_of(request)), "next_url": next_url}
+        return signin.begin_consent(request, scopes=scopes, next_url=next_url, session=session)
+    context = {
+        "scopes": scopes,
+        "wanted": signin.words_for(scopes, person=person),
+        "next_url": next_url,
+        "sealed": sealed,
+        "message": session.get("session_message", ""),
+        "shown": signin.session_in_words(session, person=person),
+    }
     return render(request, "pages/consent.html", context)
 
 

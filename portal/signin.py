@@ -30,7 +30,7 @@ from datasets.errors import ForbiddenError, InvalidError, RefusedError
 from datasets.models import Grant, SeriesSteward
 from portal import assurance, auth
 from portal.models import GroupMembership, LinkedIdentity, PastMembership, RoleGrant, User
-from transfers import globus, selecting, tokens
+from transfers import globus, requirements, selecting, tokens
 from transfers.errors import GlobusRefusedError, GlobusUnavailableError, SignInNeededError
 from transfers.models import Destination
 
@@ -246,12 +246,35 @@ def collection_name(collection_id: str, person: User) -> str:
         return f"the collection {collection_id}"
 
 
-def begin_consent(request: HttpRequest, *, scopes: list[str], next_url: str) -> HttpResponse:
-    """Send the person to Globus to agree to more scopes; she returns to `next_url`, and only as the identity that she is now."""
+def session_in_words(session: Mapping[str, Any], *, person: User) -> list[Wanted]:
+    """What a sign-in must show, for the person who is to show it; it says so where she has no such identity."""
+    known = {str(person.id): person.username}
+    known |= {str(linked): username for linked, username in person.linked_identities.values_list("identity_id", "username")}
+    found = []
+    if named := session.get("session_required_identities"):
+        own = [known[one] for one in named if one in known]
+        missing = "" if own else "It is not among the identities that you linked to your account."
+        found.append(Wanted(f"A fresh sign-in as {' or '.join(own or named)}", missing))
+    if domains := session.get("session_required_single_domain"):
+        is_held = any(username.rpartition("@")[2].lower() in domains for username in known.values())
+        missing = "" if is_held else "None of your linked identities is from there. Globus lets you link one when you sign in with it."
+        found.append(Wanted(f"A sign-in with an identity of {' or '.join(domains)}", missing))
+    if session.get("session_required_mfa"):
+        found.append(Wanted("A second factor", "Your institution asks you for it, such as a code from your telephone."))
+    if session.get("session_required_policies"):
+        found.append(Wanted("What a policy of the collection asks for", "Globus shows it step by step."))
+    return found or [Wanted("A fresh sign-in", "")] if session else []
+
+
+def begin_consent(request: HttpRequest, *, scopes: list[str], next_url: str, session: Mapping[str, Any]) -> HttpResponse:
+    """Send the person to Globus to agree to scopes and to show what `session` names (`transfers.requirements`).
+
+    She returns to `next_url`, and only as the identity that she is now.
+    """
     person = person_of(request)
     words_for(scopes, person=person)
     backend = _begin(request, person, next_url)
-    backend.extra_scopes = tuple(scopes)
+    backend.extra_scopes, backend.extra_arguments = tuple(scopes), requirements.arguments(session)
     return backend.start()
 
 

@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from datasets.models import Classification
 from transfers import globus, manifests
-from transfers.errors import ConflictError, GlobusRefusedError
+from transfers.errors import ConflictError, GlobusRefusedError, GlobusUnavailableError
 from transfers.models import DataRequest, DataRequestTask, FailedFile
 from transfers.states import TaskKind, TaskStatus
-from transfers.words import Arrived
+from transfers.words import Arrived, TaskProgress
 
 
 def prepare_tasks(request: DataRequest, *, token: str | None = None) -> None:
@@ -63,10 +63,14 @@ def submit_tasks(request: DataRequest, *, destination_id: UUID, label: str, toke
 
 
 def follow_tasks(request: DataRequest, *, token: str | None = None) -> bool:
-    """Ask Globus how far the running tasks are, and answer whether all are finished. The totals go on the request."""
+    """Ask Globus how far the running tasks are, and answer whether all are finished. The totals go on the request.
+
+    Raises ConsentNeededError where a task is held until the person whose token this is agrees to something or signs in anew.
+    """
+    is_held = False
     for task in request.tasks.filter(status=TaskStatus.ACTIVE):
         request.keep_claim()
-        follow_task(task, token=token)
+        is_held |= follow_task(task, token=token).is_held
     copies = list(request.tasks.filter(kind=TaskKind.COPY))
     is_running = any(task.status in {TaskStatus.ACTIVE, TaskStatus.PREPARED} for task in copies)
     request.record(
@@ -76,7 +80,20 @@ def follow_tasks(request: DataRequest, *, token: str | None = None) -> bool:
         faults=sum(task.faults for task in copies),
         last_fault=next((task.last_fault for task in reversed(copies) if task.last_fault), ""),
     )
+    if is_held and token:
+        ask_what_is_lacking(request, token=token)
     return not is_running
+
+
+def ask_what_is_lacking(request: DataRequest, *, token: str) -> None:
+    """Raises ConsentNeededError for what one of the request's collections wants of the person: a held task names no more than a word."""
+    sources = {
+        (location.collection_id, location.base_path)
+        for location in (manifests.location_of(one.version) for one in manifests.selections_of(request))
+    }
+    for collection_id, path in sorted(sources | {(request.destination_collection_id, request.destination_path)}, key=str):
+        with suppress(GlobusRefusedError, GlobusUnavailableError):
+            next(globus.list_folder(collection_id or "", path, token=token), None)
 
 
 def next_look(request: DataRequest) -> datetime:
@@ -85,7 +102,7 @@ def next_look(request: DataRequest) -> datetime:
     return now + timedelta(seconds=min(30.0, 1 + (now - request.state_since).total_seconds() / 20))
 
 
-def follow_task(task: DataRequestTask, *, token: str | None = None) -> None:
+def follow_task(task: DataRequestTask, *, token: str | None = None) -> TaskProgress:
     """Record how far one task is, with its latest fault in words."""
     now = globus.task_progress(task.task_id, token=token)
     task.files_done, task.files_skipped = now.files_done, now.files_skipped
@@ -98,6 +115,7 @@ def follow_task(task: DataRequestTask, *, token: str | None = None) -> None:
     if now.is_finished:
         task.status, task.finished_at = TaskStatus(now.status), timezone.now()
     task.save()
+    return now
 
 
 def compare(request: DataRequest, *, token: str | None = None) -> manifests.Comparison:

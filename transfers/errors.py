@@ -11,13 +11,15 @@
     |  |  `- SignInNeededError  401
     |  |- AssuranceNeededError        as in the catalogue: a second factor
     |  |- ConsentNeededError          ask the person for `required_scopes`
+    |  |  `- ReauthenticationNeededError   in a sign-in that shows what `session` names
     |  `- NotYoursError               may be seen, not changed
     `- GlobusRefusedError     502     Globus said no; trying again does not help
 
 `NotClaimedError` never leaves the workers: another worker is at this step.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 from datasets.errors import (
@@ -49,6 +51,7 @@ __all__ = [
     "NotClaimedError",
     "NotFoundError",
     "NotYoursError",
+    "ReauthenticationNeededError",
     "RefusedError",
     "SignInNeededError",
     "StaleStateError",
@@ -87,9 +90,17 @@ class ConsentNeededError(ForbiddenError):
     http_status = 403
     message = "Your permission is needed before Causeway can do this for you."
 
-    def __init__(self, detail: str = "", *, required_scopes: Iterable[str] = ()) -> None:
+    def __init__(self, detail: str = "", *, required_scopes: Iterable[str] = (), session: Mapping[str, Any] | None = None) -> None:
         super().__init__(detail)
         self.required_scopes = list(required_scopes)
+        self.session = dict(session or {})
+
+
+class ReauthenticationNeededError(ConsentNeededError):
+    """`session` says what the sign-in must show, in the words of Globus (`session_required_mfa` and so on)."""
+
+    code = "reauthentication-needed"
+    message = "This collection asks you to sign in anew before Causeway can go on for you."
 
 
 class SignInNeededError(SignInFirstError):

@@ -19,7 +19,7 @@ from datasets.addresses import is_local
 from datasets.files import FileQuery, filters
 from datasets.finding import find_version, whole_number
 from datasets.models import Dataset, Version
-from transfers import acts, globus, linking, mail, manifests, requesting, selecting, sending, sharing, snippets
+from transfers import acts, globus, linking, mail, manifests, requesting, requirements, selecting, sending, sharing, snippets
 from transfers.api import manifest_response
 from transfers.errors import (
     DuplicateRequestError,
@@ -297,6 +297,7 @@ def _request_context(request: HttpRequest, asked: DataRequest) -> dict[str, Any]
         "tasks": [(task, globus.activity_link(task.task_id)) for task in asked.tasks.filter(kind=TaskKind.COPY) if task.task_id],
         "acts": acts.possible_acts(asked, user=request.user),
         "needs_second_factor": is_closed,
+        "sign_in_page": requirements.page(scopes=asked.required_scopes, session=asked.required_session, next_url=asked.get_absolute_url()),
         "links": {} if is_closed else _share_links(asked),
         "snippets": [] if is_closed else _share_snippets(asked),
         "failed": list(failed[:100]),

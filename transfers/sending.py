@@ -205,7 +205,7 @@ def resume(request_id: str) -> None:
         except ConsentNeededError:
             request.record(due_at=None)
             return
-        request.move_to(Status.QUEUED, note="The permission is there; going on.", required_scopes=[])
+        request.move_to(Status.QUEUED, note="The permission is there; going on.", required_scopes=[], required_session={})
 
 
 @shared_task(name="transfers.stop_sending", throws=(NotClaimedError,), soft_time_limit=120)

@@ -10,11 +10,11 @@ from datasets.errors import InvalidError
 from datasets.files import FileQuery
 from datasets.files.filters import NAMES, FileFilter
 from datasets.models import Dataset, Version
-from transfers import acts, globus, requesting
-from transfers.errors import GlobusRefusedError, GlobusUnavailableError
+from transfers import acts, globus, requesting, requirements
+from transfers.errors import ConsentNeededError, GlobusRefusedError, GlobusUnavailableError, ReauthenticationNeededError
 from transfers.models import DataRequest, DataRequestEvent, DataRequestTask, FailedFile, Selection
 from transfers.requesting import Wanted
-from transfers.states import Kind
+from transfers.states import Kind, Status
 
 
 class SelectionSerializer(serializers.ModelSerializer[Selection]):
@@ -63,12 +63,13 @@ class DataRequestSerializer(serializers.ModelSerializer[DataRequest]):
     failed_files = serializers.SerializerMethodField()
     acts = serializers.SerializerMethodField()
     page_url = serializers.CharField(source="get_absolute_url", read_only=True)
+    requirement = serializers.SerializerMethodField()
 
     class Meta:
         model = DataRequest
         fields = [
             "id", "kind", "status", "status_words", "created_at", "updated_at", "finished_at", "n_files", "size_bytes", "files_done",
-            "bytes_done", "bytes_per_second", "faults", "last_fault", "failure", "required_scopes", "selections", "share",
+            "bytes_done", "bytes_per_second", "faults", "last_fault", "failure", "required_scopes", "requirement", "selections", "share",
             "destination", "tasks", "failed_files", "events", "acts", "page_url",
         ]  # fmt: skip
 
@@ -111,6 +112,15 @@ class DataRequestSerializer(serializers.ModelSerializer[DataRequest]):
         """The first hundred; none of controlled files without a second factor."""
         found = list(FailedFileSerializer(request.failed_files.all()[:100], many=True).data)
         return [] if found and requesting.lacks_second_factor(request, self.context["request"].user) else found
+
+    def get_requirement(self, request: DataRequest) -> dict[str, Any] | None:
+        """What it waits for in NEEDS_SIGN_IN, as a GARE document, and the `url` where the person meets it."""
+        if request.status != Status.NEEDS_SIGN_IN:
+            return None
+        error = ReauthenticationNeededError if request.required_session else ConsentNeededError
+        return requirements.document(
+            code=error.code, scopes=request.required_scopes, session=request.required_session, next_url=request.get_absolute_url()
+        )
 
     def get_acts(self, request: DataRequest) -> list[str]:
         return acts.possible_acts(request, user=self.context["request"].user)

@@ -59,7 +59,8 @@ def recording(request: DataRequest) -> Iterator[None]:
         yield
     except ConsentNeededError as error:
         if Status.NEEDS_SIGN_IN in request.moves():
-            request.move_to(Status.NEEDS_SIGN_IN, note=error.detail, required_scopes=error.required_scopes)
+            facts = {"required_scopes": error.required_scopes, "required_session": error.session}
+            request.move_to(Status.NEEDS_SIGN_IN, note=error.detail, **facts)
         else:
             put_off(request, error.detail)
     except UnavailableError as error:

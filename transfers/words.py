@@ -18,7 +18,10 @@ class CopyItem:
 
 @dataclass(frozen=True)
 class TaskProgress:
-    """How far a Globus task is. `status` is active, succeeded or failed; `condition` is Globus's short word for a trouble."""
+    """How far a Globus task is. `status` is active, succeeded or failed; `condition` is Globus's short word for a trouble.
+
+    One that `is_held` is active and does not go on before its owner agrees or signs in anew.
+    """
 
     status: str
     n_files: int
@@ -29,6 +32,7 @@ class TaskProgress:
     faults: int
     condition: str
     fatal: str
+    is_held: bool = False
 
     @property
     def is_finished(self) -> bool:

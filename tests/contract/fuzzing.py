@@ -98,14 +98,18 @@ class Surface:
     tokens: Mapping[str, str]
     forms: "list[Form]"
 
+    def known(self) -> list[tuple[str, Route, str]]:
+        """Every route of every API with each of its methods."""
+        return [
+            (api, route, method) for api, routes in self.routes.items() for route in routes for method in sorted(route.methods or {"GET"})
+        ]
+
     def requests(self) -> st.SearchStrategy[Call]:
-        known = [(api, route) for api, routes in self.routes.items() for route in routes]
-        return st.sampled_from(known).flatmap(lambda found: self._calls(*found))
+        return st.sampled_from(self.known()).flatmap(lambda found: self.calls(*found))
 
     @st.composite
     @staticmethod
-    def _draw(draw: st.DrawFn, surface: "Surface", api: str, route: Route) -> Call:
-        method = draw(st.sampled_from(sorted(route.methods or {"GET"})))
+    def _draw(draw: st.DrawFn, surface: "Surface", api: str, route: Route, method: str) -> Call:
         path = route.path_format
         for name in route.param_convertors:
             value = draw(st.sampled_from(surface.ids.get(name, [""])) | texts)
@@ -122,8 +126,8 @@ class Surface:
         other = st.sampled_from([*self.tokens.values()]) | st.sampled_from([None, "Bearer", "Bearer é", "Basic", "Basic !!", "Basic eA=="])
         return st.sampled_from([True, True, True, False]).flatmap(lambda fits: st.just(self.tokens[name]) if fits else other)
 
-    def _calls(self, api: str, route: Route) -> st.SearchStrategy[Call]:
-        return Surface._draw(self, api, route)
+    def calls(self, api: str, route: Route, method: str) -> st.SearchStrategy[Call]:
+        return Surface._draw(self, api, route, method)
 
     def _filled(self, form: "Form") -> st.SearchStrategy[list[tuple[str, str]]]:
         """The form as a browser sends it, some fields odd or left out."""

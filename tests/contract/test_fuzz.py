@@ -1,6 +1,7 @@
 """A fuzz run of the REST surface from its description: whatever is asked, the answer is no fault of ours, and localglobus goes on."""
 
 import base64
+import re
 import ssl
 import uuid
 from collections import Counter
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.contract.fuzzing import Call, Surface, read_forms, routes, texts
+from tests.contract.test_readme import served
 from tests.services.localglobus.conftest import CHECKOUT, form_of
 
 pytestmark = pytest.mark.long
@@ -217,6 +219,24 @@ def test_no_request_is_answered_by_a_fault(own, surface, send, request, calls):
     assert len(surface.forms) > 20
     assert own.globus.process.poll() is None
     assert "fault at" not in (own.folder / "globus.log").read_text()
+
+
+def test_each_endpoint_is_asked_odd_things(own, surface, send, request):
+    """However the run above falls: those that the README names, and whatever else is served."""
+    chosen, asked = request.getfixturevalue("seed"), set()
+    for api, route, method in surface.known():
+
+        @seed(chosen)
+        @settings(max_examples=2, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(surface.calls(api, route, method))
+        def run(call: Call) -> None:
+            answer = send(call)
+            assert is_answer(answer), f"{call}: {answer.status_code} {answer.text[:300]}"
+
+        run()
+        asked.add((method, re.sub(r":\w+}", "}", route.path)))
+    assert asked >= served(), served() - asked
+    assert own.globus.process.poll() is None
 
 
 CONTROLS = {chr(number) for number in (*range(32), 127)}  # the client itself sends none in a field

@@ -24,13 +24,7 @@ CHECKOUT = Path(__file__).parents[2]
 BESIDE = ("pytest", "globus-sdk", "setuptools")  # what a project that uses it has
 LIVES = 120
 
-PROJECT_TEST = """
-from globus_sdk import ClientApp, GlobusAppConfig, TransferClient
-
-def test_it(local_globus):
-    app = ClientApp("t", client_id=local_globus.client_id, client_secret=local_globus.client_secret, config=GlobusAppConfig(token_storage="memory"))
-    assert TransferClient(app=app).operation_ls(local_globus.collections["results"])["DATA"] == []
-"""  # noqa: E501 (as a project would write it)
+README = CHECKOUT / "services/localglobus/README.md"
 
 MORE_TESTS = """
 import globus_sdk
@@ -188,9 +182,16 @@ def venv(wheel, tmp_path_factory):
     return folder / "venv/bin/python"
 
 
+def lines_of_the_readme() -> str:
+    """The test that the README shows, as it stands there."""
+    (shown,) = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
+    assert len(shown.splitlines()) == 3
+    return shown
+
+
 @pytest.mark.timeout(LIVES * 3)
 def test_three_lines_test_a_project_against_the_local_globus(venv, tmp_path):
-    (tmp_path / "test_project.py").write_text(PROJECT_TEST)
+    (tmp_path / "test_project.py").write_text("import globus_sdk\n" + lines_of_the_readme())
     (tmp_path / "test_more.py").write_text(MORE_TESTS)
     (tmp_path / "services").mkdir()
     (tmp_path / "services/__init__.py").touch()

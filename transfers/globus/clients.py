@@ -9,10 +9,12 @@ from uuid import UUID
 import globus_sdk
 from django.conf import settings
 from globus_sdk.authorizers import GlobusAuthorizer
+from globus_sdk.gare import to_gare
 from globus_sdk.scopes import GCSCollectionScopes, GCSEndpointScopes
 from globus_sdk.transport import RequestsTransport, RetryConfig
 
-from transfers.errors import ConsentNeededError, GlobusRefusedError, GlobusUnavailableError
+from transfers.errors import ConsentNeededError, GlobusRefusedError, GlobusUnavailableError, ReauthenticationNeededError
+from transfers.requirements import SESSION
 
 TRANSFER_SCOPE = "urn:globus:auth:scope:transfer.api.globus.org:all"
 TIMEOUT_S = 10.0
@@ -100,14 +102,27 @@ def translated_errors(*, is_own: bool = False) -> Iterator[None]:
 def _translated(error: globus_sdk.GlobusAPIError) -> Exception:
     """Which of our errors a Globus error is. "ExternalError" is the collection speaking, not Globus."""
     code, status, words = str(error.code or ""), error.http_status, str(error.message or error.text or "")[:500]
-    if error.info.consent_required:
-        return ConsentNeededError(required_scopes=error.info.consent_required.required_scopes)
+    if requirement := _requirement(error):
+        return requirement
     if status == 401:
         return ConsentNeededError("Globus does not accept the permission any more.", required_scopes=[TRANSFER_SCOPE])
     is_passing = any(word in code for word in ("ConnectFailed", "Timeout", "GCDisconnected", "ServiceUnavailable"))
     if status == 429 or is_passing or (status >= 500 and "ExternalError" not in code and "EndpointError" not in code):
         return GlobusUnavailableError(f"Globus: {words}", retry_after_s=_retry_after_s(error))
     return GlobusRefusedError(words, globus_code=code, globus_status=status)
+
+
+def _requirement(error: globus_sdk.GlobusAPIError) -> ConsentNeededError | None:
+    """What the person must agree to or show, whichever of its forms Globus says it in."""
+    gare = to_gare(error)
+    if gare is None:
+        return None
+    asked = gare.authorization_parameters
+    scopes = asked.required_scopes or [TRANSFER_SCOPE]
+    session = {name: getattr(asked, name) for name in SESSION if getattr(asked, name)}
+    if session:
+        return ReauthenticationNeededError(required_scopes=scopes, session=session)
+    return ConsentNeededError(required_scopes=scopes)
 
 
 def _retry_after_s(error: globus_sdk.GlobusAPIError) -> int:

@@ -74,6 +74,7 @@ def task_progress(task_id: str, *, token: str | None = None) -> TaskProgress:
         faults=int(task.get("faults") or 0),
         condition="" if condition in {"OK", "Queued"} else fault_in_words(condition),
         fatal=fault_in_words(str(fatal.get("code") or ""), str(fatal.get("description") or "")) if fatal else "",
+        is_held=task["status"] == "INACTIVE",
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.urls import reverse
 from django.utils import timezone
 
@@ -55,6 +55,7 @@ class DataRequest(Working):
     last_fault = models.TextField(blank=True)
     failure = models.TextField(blank=True)
     required_scopes = models.JSONField(default=list, blank=True)
+    required_session = models.JSONField(default=dict, db_default=Value({}, models.JSONField()), blank=True)
 
     # A share: where it is staged, where its rule stands, and until when.
     variant = models.CharField(max_length=16, choices=Variant.choices, blank=True)

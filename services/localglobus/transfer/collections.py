@@ -180,16 +180,16 @@ def all_collections(db: sqlite3.Connection, *, endpoint_id: str | None = None) -
 def all_endpoints(db: sqlite3.Connection) -> list[Endpoint]:
     """Returns the endpoints by name, also those of Connect Personal hosts."""
     rows = db.execute(f"{SELECT_ENDPOINT} ORDER BY endpoint.display_name, endpoint.id")
-    return [_endpoint_from(row) for row in rows]
+    return [endpoint_from(row) for row in rows]
 
 
 def find_endpoint(db: sqlite3.Connection, *, endpoint_id: str | None = None, node: str | None = None) -> Endpoint | None:
     """Returns the endpoint with that id or of that node."""
     row = db.execute(f"{SELECT_ENDPOINT} WHERE endpoint.id = ? OR node = ?", (endpoint_id, node)).fetchone()
-    return None if row is None else _endpoint_from(row)
+    return None if row is None else endpoint_from(row)
 
 
-def _endpoint_from(row: sqlite3.Row) -> Endpoint:
+def endpoint_from(row: sqlite3.Row) -> Endpoint:
     return Endpoint(**{**dict(row), "texts": json.loads(row["texts"])})
 
 

@@ -22,6 +22,11 @@ def result(code: str, message: str, *, resource: str, data_type: str = "result",
     return {"DATA_TYPE": data_type, "code": code, "message": message, "request_id": make_request_id(), "resource": resource, **more}
 
 
+def entity_type(*, is_mapped: bool, is_personal: bool) -> str:
+    """Returns what kind of collection it is, in the word of an `endpoint` document."""
+    return f"{'GCP' if is_personal else 'GCSv5'}_{'mapped' if is_mapped else 'guest'}_collection"
+
+
 def endpoint_document(collection: Collection, *, owner_name: str, roles: Iterable[str], can_manage_rules: bool) -> dict[str, Any]:
     """Returns a collection as an `endpoint` document; `owner_id` is the GCS endpoint, as Globus has it for version 5."""
     is_guest = not collection.is_mapped
@@ -33,7 +38,7 @@ def endpoint_document(collection: Collection, *, owner_name: str, roles: Iterabl
         "display_name": collection.display_name,
         "description": collection.description,
         "organization": collection.organization or None,
-        "entity_type": "GCSv5_guest_collection" if is_guest else "GCSv5_mapped_collection",
+        "entity_type": entity_type(is_mapped=collection.is_mapped, is_personal=collection.is_personal),
         "owner_id": collection.endpoint_id,
         "owner_string": owner_name,
         "username": owner_name,
@@ -75,7 +80,6 @@ def endpoint_document(collection: Collection, *, owner_name: str, roles: Iterabl
 def _personal_part(collection: Collection) -> dict[str, Any]:
     """What is otherwise on a host of the Connect Personal kind: it belongs to a person, and is there or not."""
     return {
-        "entity_type": "GCP_mapped_collection" if collection.is_mapped else "GCP_guest_collection",
         "owner_id": collection.owner_id,
         "gcs_manager_url": None,
         "gcs_version": None,

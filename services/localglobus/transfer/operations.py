@@ -14,7 +14,7 @@ from typing import Any
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
 from services.localglobus.transfer import assurance, collections, listing
-from services.localglobus.transfer.collections import Collection, Endpoint
+from services.localglobus.transfer.collections import Collection
 from services.localglobus.transfer.documents import file_document
 from services.localglobus.transfer.node_calls import NodeCalls
 from services.localglobus.transfer.paths import folder, normalise, parent
@@ -25,7 +25,6 @@ from services.localglobus.transfer.permissions import (
     require_account,
     require_data_access,
     rights_of,
-    roles_on_endpoint,
     rules_document,
 )
 from services.localglobus.transfer.tasks import MOST_ITEMS
@@ -146,63 +145,6 @@ def visible(db: sqlite3.Connection, endpoint_id: str, person: Person) -> tuple[C
     if not collection.is_public and not rights.is_any:
         raise collections.not_found(endpoint_id)
     return collection, rights
-
-
-SCOPES = frozenset(
-    {
-        "all", "my-endpoints", "my-gcp-endpoints", "recently-used", "in-use", "shared-by-me", "shared-with-me", "administered-by-me",
-    }
-)  # fmt: skip
-
-
-def search(db: sqlite3.Connection, person: Person, *, scope: str, owner_id: str | None = None) -> list[tuple[Collection, Rights]]:
-    """Returns the collections in a search scope, of one owner if she is named."""
-    if scope not in SCOPES:
-        raise ApiError("BadRequest", f"Unknown filter_scope {scope!r}", 400)
-    recent = {
-        row["collection_id"] for row in db.execute("SELECT collection_id FROM recent_use WHERE identity_id = ?", (person.identity_id,))
-    }
-    busy = db.execute("SELECT source_id, destination_id FROM task WHERE owner_id = ? AND completed_at IS NULL", (person.identity_id,))
-    in_use = {collection_id for row in busy for collection_id in row}
-    found = []
-    for collection in collections.all_collections(db):
-        rights = rights_of(db, collection, person)
-        is_owner = collection.owner_id in person.identities
-        is_visible = collection.is_public or rights.is_any
-        matches = {
-            "all": is_visible,
-            "my-endpoints": is_owner,
-            "shared-with-me": not collection.is_mapped and not is_owner and bool(rights.grants) and _is_personal(db, collection, person),
-            "shared-by-me": not collection.is_mapped and is_owner,
-            "administered-by-me": bool(rights.roles),
-            "recently-used": collection.id in recent and is_visible,
-            "in-use": collection.id in in_use and is_visible,
-            "my-gcp-endpoints": is_owner and collection.is_personal,
-        }
-        if matches[scope] and owner_id in (None, collection.owner_id):
-            found.append((collection, rights))
-    return found
-
-
-def search_endpoints(db: sqlite3.Connection, person: Person, *, scope: str, owner_id: str | None = None) -> list[Endpoint]:
-    """Returns the endpoints with a GCS Manager in a search scope; those that have none are their own mapped collection."""
-    found = []
-    for endpoint in collections.all_endpoints(db):
-        matches = {
-            "all": True,
-            "my-endpoints": endpoint.owner_id in person.identities,
-            "administered-by-me": bool(roles_on_endpoint(db, endpoint, person)),
-        }
-        if endpoint.gcs_address and matches.get(scope, False) and owner_id in (None, endpoint.owner_id):
-            found.append(endpoint)
-    return found
-
-
-def _is_personal(db: sqlite3.Connection, collection: Collection, person: Person) -> bool:
-    """Whether a rule names the person or one of her groups: what is open to everyone is not shared with her."""
-    rows = db.execute("SELECT principal_type, principal FROM access_rule WHERE collection_id = ?", (collection.id,))
-    held = {pair for pair in person.principals if pair[1]}
-    return any((kind, principal) in held for kind, principal in rows)
 
 
 def _require(opened: Opened, is_allowed: bool, path: str) -> None:

@@ -39,13 +39,10 @@ from services.localglobus.transfer.permissions import (
     roles_on_endpoint,
 )
 from services.localglobus.transfer.requests import done, nodes_of, read_document, store_of, transfer_caller
-from services.localglobus.transfer.seeing import describe_endpoint, search
+from services.localglobus.transfer.searching import OF_OWNERS, Wanted
+from services.localglobus.transfer.seeing import MOST_FOUND, describe_endpoint, search
 
 FILE_FIELDS = frozenset({"name", "type", "size", "last_modified", "permissions", "user", "group"})
-MOST_FOUND = 1000
-SEARCH_FILTERS = {"entity_type": "filter_entity_type", "host_endpoint_id": "filter_host_endpoint"}
-"""Members of an `endpoint` document and the parameters that select by them."""
-SCOPES_OF_OWNERS = frozenset({"my-endpoints", "my-gcp-endpoints", "shared-by-me"})
 
 
 async def get_endpoint(request: Request) -> Response:
@@ -60,36 +57,34 @@ async def search_endpoints(request: Request) -> Response:
     if scope == "all" and not words:
         raise ApiError("BadRequest", "filter_fulltext is required with filter_scope=all", 400)
     owner = request.query_params.get("filter_owner_id") or None
-    if owner is not None and scope in SCOPES_OF_OWNERS:
+    if owner is not None and scope in OF_OWNERS:
         raise ApiError("BadRequest", f"filter_owner_id conflicts with filter_scope={scope}", 400)
     query = listing.read_query(request.query_params, fields=frozenset(), limit=100, most=MOST_FOUND)
-    wanted = {field: set(text.split(",")) for field, name in SEARCH_FILTERS.items() if (text := request.query_params.get(name))}
-    functional = _which_functional(request.query_params)
-    found = [
-        document
-        for document in await store_of(request).read(_search, person_behind(caller), scope, words, owner)
-        if all(str(document[field]) in values for field, values in wanted.items()) and document["non_functional"] in functional
-    ]
-    page = listing.select(found[:MOST_FOUND], query)
-    return JSONResponse(
-        {
-            "DATA_TYPE": "endpoint_list",
-            "limit": query.limit,
-            "offset": query.offset,
-            "has_next_page": query.offset + len(page.rows) < page.total,
-            "DATA": page.rows,
-        }
+    wanted = Wanted(
+        scope=scope,
+        words=words,
+        owner=owner,
+        types=_several(request.query_params, "filter_entity_type"),
+        hosts=_several(request.query_params, "filter_host_endpoint"),
+        functional=_which_functional(request.query_params),
     )
+    page, has_more = await store_of(request).read(_search, person_behind(caller), wanted, query)
+    found = {"limit": query.limit, "offset": query.offset, "has_next_page": has_more, "DATA": page}
+    return JSONResponse({"DATA_TYPE": "endpoint_list", **found})
 
 
-def _which_functional(asked: Mapping[str, str]) -> set[bool]:
+def _several(asked: Mapping[str, str], name: str) -> frozenset[str]:
+    return frozenset(filter(None, asked.get(name, "").split(",")))
+
+
+def _which_functional(asked: Mapping[str, str]) -> frozenset[bool]:
     """The values of `non_functional` that are looked for: endpoints of a GCS Manager have it, and are found by their type or by it."""
     flag = asked.get("filter_non_functional")
     if flag is None:
-        return {True, False} if asked.get("filter_entity_type") else {False}
+        return frozenset({True, False} if asked.get("filter_entity_type") else {False})
     if asked.get("filter_entity_type"):
         raise ApiError("BadRequest", "filter_non_functional and filter_entity_type exclude each other", 400)
-    return {flag in {"1", "true"}}
+    return frozenset({flag in {"1", "true"}})
 
 
 async def pause_rules(request: Request) -> Response:
@@ -231,8 +226,8 @@ def _pause_rules(db: sqlite3.Connection, endpoint_id: str, person: Person) -> li
     return [pausing.describe(db, row, is_limited=True) for row in found]
 
 
-def _search(db: sqlite3.Connection, person: Person, scope: str, words: list[str], owner: str | None) -> list[dict[str, Any]]:
-    return search(db, person, scope=scope, words=words, owner=owner)
+def _search(db: sqlite3.Connection, person: Person, wanted: Wanted, query: listing.Query) -> tuple[list[dict[str, Any]], bool]:
+    return search(db, person, wanted, limit=query.limit, offset=query.offset)
 
 
 ENDPOINT = "/v0.10/endpoint/{endpoint_id}"

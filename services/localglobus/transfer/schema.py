@@ -48,6 +48,7 @@ CREATE TABLE IF NOT EXISTS role (
     id TEXT PRIMARY KEY, subject_id TEXT NOT NULL, principal_type TEXT NOT NULL, principal TEXT NOT NULL, role TEXT NOT NULL,
     UNIQUE (subject_id, principal_type, principal, role)
 );
+CREATE INDEX IF NOT EXISTS role_principal ON role (principal);
 CREATE TABLE IF NOT EXISTS access_rule (
     id TEXT PRIMARY KEY, collection_id TEXT NOT NULL REFERENCES collection(id) ON DELETE CASCADE, principal_type TEXT NOT NULL,
     principal TEXT NOT NULL, path TEXT NOT NULL, permissions TEXT NOT NULL, created_at TEXT NOT NULL, expires_at TEXT,

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.localglobus.auth.identities import find_by_username
 from services.localglobus.auth.identities import get as get_identity
-from services.localglobus.transfer import collections, operations
+from services.localglobus.transfer import collections, operations, searching
 from services.localglobus.transfer.collections import Collection, Endpoint
 from services.localglobus.transfer.documents import endpoint_document, gcs_endpoint_document
 from services.localglobus.transfer.permissions import RULE_ROLES, Person, rights_of, roles_on_endpoint
 
-SEARCHED = ("display_name", "description", "organization", "department", "keywords", "id")
-"""Members of an `endpoint` document that a search by words looks into."""
+MOST_FOUND = 1000
+"""The hard cap of a search (https://docs.globus.org/api/transfer/endpoint_and_collection_search/)."""
 
 
 def describe_endpoint(db: sqlite3.Connection, endpoint_id: str, person: Person) -> dict[str, Any]:
@@ -32,22 +30,16 @@ def describe_collection(db: sqlite3.Connection, collection: Collection, person: 
     return endpoint_document(collection, owner_name=owner_name, roles=held, can_manage_rules=bool(held & RULE_ROLES))
 
 
-def search(db: sqlite3.Connection, person: Person, *, scope: str, words: Sequence[str], owner: str | None) -> list[dict[str, Any]]:
-    """Returns what a search scope holds whose texts have all words: collections, then endpoints. `owner` is an identity or its name."""
-    owner_id = owner if owner is None else _identity_called(db, owner)
-    documents = [describe_collection(db, each, person) for each, _ in operations.search(db, person, scope=scope, owner_id=owner_id)]
-    documents += [_describe(db, each, person) for each in operations.search_endpoints(db, person, scope=scope, owner_id=owner_id)]
-    return [each for each in documents if _has_words(each, words)]
-
-
-def _has_words(document: Mapping[str, Any], words: Sequence[str]) -> bool:
-    text = " ".join(str(document[name]) for name in SEARCHED if document[name]).lower()
-    return all(word.lower() in text for word in words)
-
-
-def _identity_called(db: sqlite3.Connection, owner: str) -> str:
-    row = find_by_username(db, owner)
-    return owner.lower() if row is None else str(row["id"])
+def search(
+    db: sqlite3.Connection, person: Person, wanted: searching.Wanted, *, limit: int, offset: int
+) -> tuple[list[dict[str, Any]], bool]:
+    """Returns a page of what a search finds within the first `MOST_FOUND`, and whether there is more."""
+    found = searching.find(db, person, wanted, most=min(offset + limit + 1, MOST_FOUND))
+    page = [
+        describe_collection(db, each, person) if isinstance(each, Collection) else _describe(db, each, person)
+        for each in found[offset : offset + limit]
+    ]
+    return page, len(found) > offset + limit
 
 
 def _describe(db: sqlite3.Connection, endpoint: Endpoint, person: Person) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from services.localglobus.store import Store
-from services.localglobus.transfer import operations
+from services.localglobus.transfer import searching
 from services.localglobus.transfer.permissions import person_of
 from services.localglobus.transfer.seeing import describe_collection
 from services.localglobus.webapp.calls import Calls, Document
@@ -58,7 +58,7 @@ def _usable(db: sqlite3.Connection, identity_id: str) -> list[Document]:
     person = person_of(db, identity_id)
     rows = db.execute("SELECT collection_id FROM recent_use WHERE identity_id = ? ORDER BY used_at", (identity_id,))
     used = [row["collection_id"] for row in rows]
-    found = [collection for collection, rights in operations.search(db, person, scope="all") if rights.grants]
+    found = list(searching.usable(db, person))
     found.sort(key=lambda each: -used.index(each.id) if each.id in used else 1)
     return [describe_collection(db, each, person) for each in found[:MOST]]
 

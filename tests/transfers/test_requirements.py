@@ -1,0 +1,205 @@
+"""Collections that want more of a person's sign-in: what she is told, on the page and in the API, and that what she began goes on."""
+
+import re
+import time
+import uuid
+from urllib.parse import parse_qs, urlsplit
+
+import globus_sdk
+import httpx
+import pytest
+from django.core import signing
+from globus_sdk.gare import to_gare
+
+from datasets.errors import InvalidError
+from portal.models import User
+from tests.transfers.conftest import everything, press, run_until
+from tests.transfers.guarded import guarded_collection
+from transfers import globus, opening, requirements, sending, tokens
+from transfers.errors import ReauthenticationNeededError
+from transfers.states import Status, TaskStatus
+
+DEE = "dee@archive.example"
+SESSION = {"session_required_mfa": True, "session_required_identities": ["a", "b"], "session_message": "Again, please.", "prompt": "login"}
+
+
+def test_what_a_session_must_show_travels_sealed():
+    sealed = requirements.seal(SESSION | {"extra": "x"})
+    assert requirements.unseal(sealed) == SESSION
+    assert (requirements.seal({}), requirements.unseal("")) == ("", {})
+    for forged in (sealed[:-1], signing.dumps(SESSION), "made-up"):  # another purpose's signature is none
+        with pytest.raises(InvalidError):
+            requirements.unseal(forged)
+
+
+@pytest.mark.parametrize(
+    ("session", "expected"),
+    [
+        (
+            SESSION,
+            {
+                "session_required_identities": "a,b", "session_required_mfa": "true", "session_message": "Again, please.",
+                "prompt": "login",
+            },
+        ),
+        ({"session_required_single_domain": ["x.example"], "prompt": "none"}, {"session_required_single_domain": "x.example"}),
+        ({"session_required_policies": ["p", "q"]}, {"session_required_policies": "p,q"}),
+        ({}, {}),
+    ],
+)  # fmt: skip
+def test_parameters_of_the_sign_in(session, expected):
+    assert requirements.arguments(session) == expected
+
+
+def test_nobody_is_led_to_a_sign_in_that_globus_did_not_ask_for(client, ada):
+    client.force_login(ada)
+    asked = {"scope": globus.TRANSFER_SCOPE, "session": signing.dumps(SESSION)}
+    assert client.get("/consent/", asked).status_code == 400
+    assert client.post("/consent/", asked).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("session", "words"),
+    [
+        ({"session_required_single_domain": ["university.example"]}, ["identity of university.example"]),
+        ({"session_required_single_domain": ["far.example"]}, ["identity of far.example", "None of your linked identities"]),
+        ({"session_required_identities": [str(uuid.UUID(int=9))]}, ["not among the identities that you linked"]),
+        ({"session_required_policies": ["p"]}, ["a policy of the collection"]),
+        ({"session_required_mfa": True, "session_message": "<b>Again</b>"}, ["A second factor", "&lt;b&gt;Again"]),
+        ({"prompt": "login"}, ["A fresh sign-in"]),
+    ],
+)
+def test_the_page_says_what_is_asked_for(client, ada, session, words):
+    client.force_login(ada)
+    page = client.get(requirements.page(scopes=[globus.TRANSFER_SCOPE], session=session, next_url="/requests/")).content.decode()
+    assert "A fresh sign-in is needed" in page
+    for one in words:
+        assert one in page
+
+
+@pytest.fixture
+def guarded(world):
+    """A collection of a new folder of the archive that asks for a second factor."""
+    folder = world.stack.places.archive / "shares" / uuid.uuid4().hex
+    folder.mkdir()
+    with guarded_collection(world.environment, f"/shares/{folder.name}/") as collection:
+        yield uuid.UUID(collection)
+
+
+@pytest.fixture
+def real_dee(db, world):
+    response = world.sign_in(DEE, globus.TRANSFER_SCOPE)
+    with globus_sdk.AuthClient(authorizer=globus_sdk.AccessTokenAuthorizer(response["access_token"])) as client:
+        told = client.userinfo()
+    person = User.objects.create(id=uuid.UUID(told["sub"]), username=DEE, name="Dee", email=DEE)
+    tokens.store_tokens(person, response)
+    return person
+
+
+def sign_in_at(world, address):
+    """The tokens of Dee, who goes to the address that the portal sent her to; only its verifier is not ours to know."""
+    asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+    assert asked["code_challenge_method"] == "S256"
+    parameters = {name: value for name, value in asked.items() if name.startswith("session_") or name == "prompt"}
+    client = globus_sdk.ConfidentialAppAuthClient(
+        world.environment["CAUSEWAY_GLOBUS_CLIENT_ID"], world.environment["CAUSEWAY_GLOBUS_CLIENT_SECRET"]
+    )
+    client.oauth2_start_flow(f"{world.stack.addresses.web}/complete/globus/", requested_scopes=asked["scope"], refresh_tokens=True)
+    with httpx.Client(trust_env=False) as browser:
+        page = browser.get(client.oauth2_get_authorize_url(query_params=parameters))
+        for _ in range(12):
+            if page.is_redirect:
+                target = page.headers["location"]
+                if "/complete/globus/" in target:
+                    return dict(client.oauth2_exchange_code_for_tokens(parse_qs(urlsplit(target).query)["code"][0]).data)
+                page = browser.get(str(page.url.join(target)))
+            elif shown := re.search(r'id="sent">(\d{6})<', page.text):
+                form = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text))
+                page = browser.post(page.url, data={**{k: v.replace("&amp;", "&") for k, v in form.items()}, "code": shown[1]})
+            else:
+                page = press(browser, page, DEE, "Allow")
+    raise AssertionError("no end of pages")
+
+
+def test_a_refusal_of_the_collection_names_what_the_sign_in_must_show(world, real_dee, guarded):
+    with pytest.raises(ReauthenticationNeededError) as refused:
+        sending.look_at(real_dee, guarded, "/")
+    assert refused.value.required_scopes == [globus.TRANSFER_SCOPE]
+    assert refused.value.session["session_required_mfa"] is True
+    assert refused.value.session["session_required_identities"] == [str(real_dee.pk)]
+    assert DEE not in refused.value.detail, "what is logged names nobody"
+
+
+def test_a_transfer_waits_for_the_sign_in_that_its_collection_wants_and_goes_on(client, world, publish_real, real_dee, guarded, settings):
+    settings.SOCIAL_AUTH_GLOBUS_OIDC_ENDPOINT = world.stack.addresses.localglobus
+    settings.SOCIAL_AUTH_GLOBUS_KEY = world.environment["CAUSEWAY_GLOBUS_CLIENT_ID"]
+    version = publish_real()
+    opening.open_dataset(version.dataset)
+    client.force_login(real_dee)
+    wanted = {
+        "kind": "transfer",
+        "selections": [{"dataset": version.dataset.slug}],
+        "destination": {"collection_id": str(guarded), "path": "/"},
+    }
+    refused = client.post("/api/v1/data-requests", wanted, content_type="application/json")
+    assert (refused.status_code, refused.json()["code"]) == (403, "reauthentication-needed")
+    gare = to_gare(refused.json()).authorization_parameters
+    assert (gare.session_required_mfa, gare.required_scopes) == (True, [globus.TRANSFER_SCOPE])
+
+    request = sending.request_transfer(user=real_dee, wanted=everything(version), collection_id=guarded, path="/", name="Guarded data")
+    sending.send(str(request.pk))
+    request.refresh_from_db()
+    assert (request.status, request.due_at) == (Status.NEEDS_SIGN_IN, None)
+    shown = client.get(f"/api/v1/data-requests/{request.pk}").json()["requirement"]
+    assert to_gare(shown).authorization_parameters.session_required_identities == [str(real_dee.pk)]
+    page = client.get(request.get_absolute_url()).content.decode()
+    (address,) = set(re.findall(r'class="btn" href="(/consent/[^"]+)"', page))
+    address = address.replace("&amp;", "&")
+    assert address.partition("session=")[0] in shown["url"]
+    asked = client.get(address).content.decode()
+    assert "A second factor" in asked
+    assert f"A fresh sign-in as {DEE}" in asked
+    sent = client.post("/consent/", parse_qs(urlsplit(address).query))
+    assert sent["Location"].startswith(f"{world.stack.addresses.localglobus}/v2/oauth2/authorize?")
+    tokens.store_tokens(real_dee, sign_in_at(world, sent["Location"]))
+    request.refresh_from_db()
+    assert request.due_at is not None
+    run_until(request, Status.SENT)
+    assert request.required_session == {}
+    assert client.get(f"/api/v1/data-requests/{request.pk}").json()["requirement"] is None
+
+
+def withdraw_data_access(world, person):
+    """She takes back at Globus that the portal may read and write in her campus's collection; the rest stays."""
+    manage = "urn:globus:auth:scope:auth.globus.org:manage_projects"
+    token = world.sign_in(person.username, manage)["access_token"]
+    with globus_sdk.AuthClient(authorizer=globus_sdk.AccessTokenAuthorizer(token)) as client:
+        held = client.get_consents(person.pk)["consents"]
+        mine = [one for one in held if one["scope_name"].endswith(f"{world.campus_id}/data_access")]
+        assert mine
+        for one in mine:
+            client.delete(f"/v2/api/identities/{person.pk}/consents/{one['id']}")
+
+
+def test_a_task_that_is_held_for_a_consent_asks_for_it(world, publish_real, real_ada):
+    scope = f"{globus.TRANSFER_SCOPE}[*https://auth.globus.org/scopes/{world.campus_id}/data_access]"
+    tokens.store_tokens(real_ada, world.sign_in("ada@university.example", scope))
+    version = publish_real()
+    opening.open_dataset(version.dataset)
+    globus.make_folder(world.campus_id, path := f"/home/ada/{uuid.uuid4().hex[:8]}/", token=sending.token_of(real_ada))
+    request = sending.request_transfer(user=real_ada, wanted=everything(version), collection_id=world.campus_id, path=path)
+    busy = {"http_status": 503, "code": "ServiceUnavailable", "message": "busy"}
+    world.inject("node.ticket", times=10_000, error=busy)  # no copy begins
+    sending.send(str(request.pk))
+    withdraw_data_access(world, real_ada)
+    deadline = time.monotonic() + 60
+    while request.status != Status.NEEDS_SIGN_IN:
+        assert time.monotonic() < deadline
+        sending.follow(str(request.pk))
+        request.refresh_from_db()
+    assert str(world.campus_id) in request.required_scopes[0]
+    assert request.tasks.get().status == TaskStatus.ACTIVE
+    world.clear_faults()
+    tokens.store_tokens(real_ada, world.sign_in("ada@university.example", scope))
+    run_until(request, Status.SENT)
+    assert request.tasks.count() == 1
