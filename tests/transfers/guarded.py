@@ -19,8 +19,13 @@ def guarded_collection(environment: Mapping[str, str], folder: str) -> Iterator[
     scope = GCSEndpointScopes(GCSClient(address).endpoint_client_id).manage_collections
     tokens = client.oauth2_client_credentials_tokens(str(scope))
     with GCSClient(address, authorizer=globus_sdk.AccessTokenAuthorizer(tokens["access_token"])) as manager:
-        asked = {"high_assurance": True, "authentication_timeout_mins": 60, "require_mfa": True}
-        document = StorageGatewayDocument(display_name=f"Guarded {uuid.uuid4()}", connector_id=POSIX, **asked)
+        document = StorageGatewayDocument(
+            display_name=f"Guarded {uuid.uuid4()}",
+            connector_id=POSIX,
+            high_assurance=True,
+            authentication_timeout_mins=60,
+            require_mfa=True,
+        )
         gateway = manager.create_storage_gateway(document)["id"]
         try:
             wanted = MappedCollectionDocument(
