@@ -170,23 +170,35 @@ class FilesView(APIView):
     def get(self, request: Request, slug: str, number: str) -> Response:
         """A folder of a version: `folder`, `cursor`, `limit`; with `glob`, `min_size`, `max_size`, `modified_from` or `modified_to` the
         files at any depth below that fit. Of more than 10,000 the totals are of the first 10,000, and `is_more` says so.
+
+        `availability` is online, cold, or null where nobody said where the files are; as a parameter it leaves out what is not so.
         """
         version = find_version(request.user, slug, number)
         check_may_list(request.user, version.dataset, version)
         asked = request.query_params
         limit = _limit(asked.get("limit", ""))
         folder, after, glob, bounds = asked.get("folder") or "/", asked.get("cursor"), asked.get("glob", ""), FileFilter.read(asked.dict())
+        availability = asked.get("availability", "")
         with bounded():
-            listing = files.list_folder(version, folder, after=after or None, limit=limit, glob=glob or None, filters=bounds)
+            listing = files.list_folder(version, folder, after or None, limit, glob or None, bounds, availability)
         next_url = None
         if listing.next_after:
-            pairs = {"folder": listing.path, "glob": glob, **bounds.to_fields(), "limit": limit, "cursor": listing.next_after}
+            pairs = {
+                "folder": listing.path,
+                "glob": glob,
+                "availability": availability,
+                **bounds.to_fields(),
+                "limit": limit,
+                "cursor": listing.next_after,
+            }
             next_url = request.build_absolute_uri(f"?{urlencode({key: value for key, value in pairs.items() if value})}")
         body = {
             "folder": listing.path,
             "n_files": listing.n_files,
             "size_bytes": listing.size_bytes,
             "is_more": listing.is_more,
+            "availability": version.availability or None,
+            "wait_minutes": version.primary_location.wait_minutes if version.primary_location else None,
             "folders": FolderSerializer(listing.folders, many=True).data,
             "files": FileSerializer(listing.files, many=True).data,
             "next": next_url,

@@ -23,6 +23,7 @@ MOST_PATHS = 10_000
 MOST_GLOBS = 100
 MOST_COUNTED = 10_000
 BATCH = 5_000
+AVAILABILITY = ("online", "cold")
 
 VALID = "fi.first_version <= %(version)s and (fi.last_version is null or fi.last_version >= %(version)s)"
 WALKED = "datasets_folder f join datasets_file fi on fi.folder_id = f.id"
@@ -196,14 +197,25 @@ def missing_paths(version: Version, query: FileQuery) -> list[str]:
 
 
 def list_folder(
-    version: Version, path: str, after: str | None = None, limit: int = 100, glob: str | None = None, filters: FileFilter | None = None
+    version: Version,
+    path: str,
+    after: str | None = None,
+    limit: int = 100,
+    glob: str | None = None,
+    filters: FileFilter | None = None,
+    availability: str = "",
 ) -> Listing:
     """One page of a folder: its folders with recursive counts, then its files. With a glob or filters: what fits at any depth below.
 
-    `after` is the `next_after` of the page before. Raises InvalidError for a path that is no folder path; a folder that the version does
-    not hold is an empty listing.
+    `after` is the `next_after` of the page before; `availability`, `online` or `cold`, asks for files that are that, and they are so
+    together: a location holds a whole version. Raises InvalidError for a path that is no folder path; a folder that the version does not
+    hold is an empty listing.
     """
     _check_path(path, is_folder=True)
+    if availability not in {"", version.availability}:
+        if availability not in AVAILABILITY:
+            raise InvalidError(fields={"availability": [f"One of {', '.join(AVAILABILITY)}."]})
+        return Listing(path, 0, 0, [], [], "")
     if glob or filters:
         query = FileQuery((path,), (glob,) if glob else (), filters=filters or FileFilter())
         return _search_folder(version, query, after, limit)

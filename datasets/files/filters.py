@@ -140,4 +140,4 @@ def _midnight(day: dt.date) -> dt.datetime:
 
 
 def _joined(wrong: Mapping[str, list[str]]) -> str:
-    return " ".join(words for texts in wrong.values() for words in texts)
+    return " ".join(f"{name}: {words}" for name, texts in wrong.items() for words in texts)

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from datasets import files
@@ -18,6 +19,16 @@ from datasets.models import Dataset, Version
 from datasets.showing import Chip, dataset_and_version, https_route, route
 
 FILES_ON_A_PAGE = 100
+LABELS = {
+    "folder": "Folder",
+    "glob": "Names like",
+    "min_size": "Size from",
+    "max_size": "Size to",
+    "modified_from": "Modified from",
+    "modified_to": "Modified to",
+    "items": "Items",
+    "availability": "Availability",
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,7 @@ class Browsing:
     glob: str = ""
     is_everywhere: bool = False
     filters: FileFilter = field(default_factory=FileFilter)
+    availability: str = ""
 
     @property
     def is_search(self) -> bool:
@@ -47,6 +59,7 @@ class Browsing:
             "folder": self.folder if self.folder != "/" else "",
             "glob": self.glob,
             "everywhere": "1" if self.is_everywhere else "",
+            "availability": self.availability,
             **self.filters.to_fields(),
         }
         asked = {key: value for key, value in {**stated, **other}.items() if value not in {"", None}}
@@ -59,7 +72,8 @@ class Browsing:
     def chips(self) -> list[Chip]:
         """What is looked for, each part with the address of the search without it."""
         named = [Chip(f"names like {self.glob}", self.url(glob=""))] if self.glob else []
-        return named + [Chip(words, self.url(**{name: ""})) for name, words in self.filters.words()]
+        named += [Chip(words, self.url(**{name: ""})) for name, words in self.filters.words()]
+        return named + ([Chip(f"{self.availability} only", self.url(availability=""))] if self.availability else [])
 
     def listing(self, after: str) -> files.Listing:
         with bounded():
@@ -70,19 +84,21 @@ class Browsing:
                 limit=FILES_ON_A_PAGE,
                 glob=self.glob or None,
                 filters=self.filters,
+                availability=self.availability,
             )
 
 
 @require_safe
 def list_files(request: HttpRequest, slug: str) -> HttpResponse:
-    """`pages/files.html`, or the next rows of its table for htmx: `listing`, `tree`, `steps` to the folder, `chips`, `next_url`.
+    """`pages/files.html`, or one page of its rows for a script: `listing`, `tree`, `steps` to the folder, `chips`, `wrong`, `next_url`.
 
-    Query: `version`, `folder`, `after`; `glob` and the bounds of `files.filters` search below the folder, with `everywhere` all folders.
+    Query: `version`, `folder`, `after`; `glob` and the bounds of `files.filters` search below the folder, with `everywhere` all folders;
+    `availability=online` leaves out what is cold.
     """
     found, versions, version = dataset_and_version(request, slug)
     if version is None:
         raise NotFoundError
-    here, error = _read(request, found, version)
+    here, wrong = _read(request, found, version)
     after = request.GET.get("after", "")
     context: dict[str, Any] = {
         "dataset": found,
@@ -94,7 +110,8 @@ def list_files(request: HttpRequest, slug: str) -> HttpResponse:
         "browsing": here,
         "folder": here.folder,
         "typed": {name: request.GET.get(name, "") for name in ("glob", *BOUNDS)},
-        "error": error,
+        "wrong": wrong,
+        "labels": LABELS,
         "listing": None,
         "chips": here.chips(),
         "tree": [],
@@ -105,15 +122,17 @@ def list_files(request: HttpRequest, slug: str) -> HttpResponse:
         "file_route": route("analysis:file", slug, version.number),
         "here": request.get_full_path(),
     }
-    if context["can_list"] and not error:
+    if context["can_list"]:
         try:
             context["tree"] = [(row, here.folder_url(row.path)) for row in files.tree(version, here.folder)]
-            context |= _listed(here, after)
+            context |= {} if wrong else _listed(here, after)
         except InvalidError as refused:
-            context["error"] = _words(refused)
-    is_part = request.headers.get("HX-Request") == "true" and bool(after) and context["listing"] is not None
+            context["wrong"] = wrong | (refused.fields or {"folder": [refused.detail]})
+    is_part = request.headers.get("HX-Request") == "true" and context["listing"] is not None
     template = "pages/files_rows.html" if is_part else "pages/files.html"
-    return render(request, template, context, status=400 if context["error"] else 200)
+    answer = render(request, template, context, status=400 if context["wrong"] else 200)
+    patch_vary_headers(answer, ["HX-Request"])
+    return answer
 
 
 def _listed(here: Browsing, after: str) -> dict[str, Any]:
@@ -122,23 +141,21 @@ def _listed(here: Browsing, after: str) -> dict[str, Any]:
         "listing": listing,
         "folders": [(row, here.folder_url(row.path)) for row in listing.folders],
         "next_url": here.url(after=listing.next_after) if listing.next_after else None,
+        "page_url": here.url(after=after),
         "first_url": here.url() if after else None,
     }
 
 
-def _read(request: HttpRequest, dataset: Dataset, version: Version) -> tuple[Browsing, str]:
-    """What the address asks for, and what of it cannot be read, in words."""
+def _read(request: HttpRequest, dataset: Dataset, version: Version) -> tuple[Browsing, dict[str, list[str]]]:
+    """What the address asks for, and what of it cannot be read, by field."""
     asked = request.GET
     folder, glob = asked.get("folder") or "/", asked.get("glob", "").strip()
+    wrong: dict[str, list[str]] = {}
     try:
-        filters, error = FileFilter.read(asked.dict()), ""
+        filters = FileFilter.read(asked.dict())
     except InvalidError as refused:
-        filters, error = FileFilter(), _words(refused)
-    return Browsing(dataset, version, folder, glob, bool(asked.get("everywhere")), filters), error
-
-
-def _words(error: InvalidError) -> str:
-    return " ".join(words for texts in error.fields.values() for words in texts) or error.detail
+        filters, wrong = FileFilter(), refused.fields
+    return Browsing(dataset, version, folder, glob, bool(asked.get("everywhere")), filters, asked.get("availability", "")), wrong
 
 
 def _steps(here: Browsing) -> list[tuple[str, str]]:

@@ -129,6 +129,12 @@ class Version(Moving):
         """Where copies start from: the primary location that is on line, else any that is, else any."""
         return min(self.locations.all(), key=lambda location: (not location.is_online, not location.is_primary, location.pk), default=None)
 
+    @property
+    def availability(self) -> str:
+        """`online` where its files are on line somewhere, `cold` where they are not, empty where nobody said where they are."""
+        place = self.primary_location
+        return "" if place is None else "online" if place.is_online else "cold"
+
     def write_event(self, **move: Any) -> None:
         super().write_event(dataset_id=self.dataset_id, act="version", **move)
 

@@ -10,6 +10,7 @@ from datasets.files import FileQuery, bounding
 from datasets.files.bounding import bounded
 from datasets.files.filters import FileFilter, read_size, size_text
 from datasets.models import Version
+from datasets.preservation import locating
 from tests.datasets.test_api import DATASETS, problem
 from tests.datasets.test_pages import page
 
@@ -115,7 +116,38 @@ def test_the_page_keeps_a_search_in_its_address_and_puts_it_into_its_form(versio
     assert 'name="folder"' not in hidden
     assert "1 file fits" in page(browser().get("/datasets/sieved/files/?folder=/2001/&min_size=2500"))
     assert "No file fits" in page(browser().get("/datasets/sieved/files/?modified_from=2030-01-01"))
-    assert "A size such as" in page(browser().get("/datasets/sieved/files/?min_size=big"), 400)
+
+
+def test_a_bad_filter_names_its_field_and_leads_back_to_the_folder(version, browser):
+    html = page(browser().get("/datasets/sieved/files/?folder=/2001/&min_size=big&modified_to=soon"), 400)
+    assert '<li id="wrong-min_size"><strong>Size from</strong> “big”: A size such as 500' in html
+    assert "<strong>Modified to</strong> “soon”: A day such as" in html
+    assert (
+        'name="min_size" type="text" value="big" placeholder="10 MB" size="9" aria-invalid="true" aria-describedby="wrong-min' in html
+    )
+    assert 'href="/datasets/sieved/files/?version=1&amp;folder=%2F2001%2F">Show the folder /2001/ without a filter' in html
+    assert 'aria-label="Folders"' in html, "the tree stays"
+    html = page(browser().get("/datasets/sieved/files/?folder=nowhere"), 400)
+    assert "<strong>Folder</strong>: A folder path" in html
+    assert "Show all files" in html
+    told = browser().get(f"{DATASETS}/sieved/versions/1/files?min_size=big").json()
+    assert told["detail"].startswith("min_size: A size such as")
+
+
+def test_what_is_cold_says_so_and_is_left_out_of_online_only(version, browser, ben):
+    address, api = "/datasets/sieved/files/?availability=online", f"{DATASETS}/sieved/versions/1/files"
+    assert "online only" in page(browser().get(address)), "its chip"
+    assert browser().get(f"{api}?availability=online").json()["availability"] == "online"
+    locating.set_availability(version.locations.get(), user=ben, is_online=False, wait_minutes=240)
+    html = page(browser().get(address))
+    assert "No file is on line" in html
+    assert "about 4 hours after somebody asks" in html
+    assert 'href="/datasets/sieved/files/?version=1">Show all of them' in html
+    assert "Cold" in page(browser().get("/datasets/sieved/files/"))
+    told = browser().get(f"{api}?availability=online").json()
+    assert (told["availability"], told["wait_minutes"], told["files"], told["folders"]) == ("cold", 240, [], [])
+    assert browser().get(f"{api}?availability=cold").json()["n_files"] == len(FILES)
+    problem(browser().get(f"{api}?availability=soon"), 400)
 
 
 def test_further_rows_come_alone_and_without_scripts_as_a_page(version, browser, monkeypatch):
@@ -123,9 +155,10 @@ def test_further_rows_come_alone_and_without_scripts_as_a_page(version, browser,
     client, seen, address = browser(), [], "/datasets/sieved/files/?max_size=4000"
     while address:
         html = page(client.get(address, headers={"HX-Request": "true"}))
-        assert ("<html" in html) == ("after=" not in address)
+        assert "<html" not in html
+        assert browser().get(address).headers["Vary"].startswith("HX-Request")
         seen += [part.split('"')[0] for part in html.split('name="file" value="')[1:]]
-        address = html.split('hx-get="')[1].split('"')[0].replace("&amp;", "&") if 'hx-get="/datasets/sieved/files/?' in html else ""
+        address = html.split('rel="next" href="')[1].split('"')[0].replace("&amp;", "&") if 'rel="next"' in html else ""
     assert sorted(seen) == sorted(FILES)
 
 

@@ -195,7 +195,7 @@ def test_the_files_page_walks_folders_filters_and_selects(published, browser):
     assert 'name="file" value="/2001/01.nc"' in html
     assert "No file fits" in page(browser().get("/datasets/sea/files/?glob=*.csv"))
     assert "Nothing is in this folder" in page(browser().get("/datasets/sea/files/?folder=/1999/"))
-    assert "cannot be read" in page(browser().get("/datasets/sea/files/?folder=/../"), 400)
+    assert "This search cannot be done" in page(browser().get("/datasets/sea/files/?folder=/../"), 400)
 
 
 def test_what_is_ticked_is_measured_with_whole_folders(published, browser):

@@ -1,0 +1,104 @@
+// A long table of files: the next page comes as its end comes near, and pages far away give their rows back until they are near again.
+// What is ticked there is kept in hidden fields of the form. The address names the page at the top of the window, so a reload stays there.
+"use strict";
+
+(() => {
+  const table = document.querySelector("table[data-pages]");
+  if (!table || !("IntersectionObserver" in window)) return;
+  const kept = document.querySelector("[data-kept]");
+  const told = document.querySelector("[data-told]");
+  const busy = new WeakSet();
+
+  async function fetchPage(address) {
+    const answer = await fetch(address, { headers: { "HX-Request": "true" }, cache: "no-store" });
+    if (!answer.ok) throw new Error(answer.statusText);
+    const holder = document.createElement("table");
+    holder.innerHTML = await answer.text();
+    return holder.tBodies[0];
+  }
+
+  function tickAgain(page) {
+    for (const box of page.querySelectorAll("input[type=checkbox]")) {
+      const field = [...kept.children].find((one) => one.name === box.name && one.value === box.value);
+      if (field) { box.checked = true; field.remove(); }
+    }
+  }
+
+  async function appendNext(page) {
+    const more = page.querySelector("tr.more");
+    if (!more || busy.has(page)) return;
+    busy.add(page);
+    const link = more.querySelector("a");
+    try {
+      const next = await fetchPage(link.href);
+      const hadFocus = document.activeElement === link;
+      more.remove();
+      tickAgain(next);
+      page.after(next);
+      watch(next);
+      told.textContent = `${next.rows.length - next.querySelectorAll("tr.more").length} more rows`;
+      if (hadFocus) next.querySelector("input, a")?.focus({ preventScroll: true });
+    } catch {
+      link.textContent = "The next files did not come. Try again";
+    }
+    busy.delete(page);
+  }
+
+  async function fill(page) {
+    if (!page.dataset.emptied || busy.has(page)) return;
+    busy.add(page);
+    try {
+      const again = await fetchPage(page.dataset.page);
+      if (page.nextElementSibling) again.querySelector("tr.more")?.remove();
+      tickAgain(again);
+      page.replaceChildren(...again.rows);
+      delete page.dataset.emptied;
+    } catch {
+      page.rows[0].cells[0].textContent = "These files did not come. Scroll away and back to try again.";
+    }
+    busy.delete(page);
+  }
+
+  function empty(page) {
+    if (page.dataset.emptied || busy.has(page) || page.contains(document.activeElement) || !page.nextElementSibling) return;
+    for (const box of page.querySelectorAll("input[type=checkbox]:checked")) {
+      const field = document.createElement("input");
+      Object.assign(field, { type: "hidden", name: box.name, value: box.value });
+      kept.append(field);
+    }
+    const row = document.createElement("tr");
+    row.style.height = `${page.offsetHeight}px`;
+    row.insertCell().colSpan = 7;
+    page.replaceChildren(row);
+    page.dataset.emptied = "1";
+  }
+
+  const near = new IntersectionObserver((seen) => {
+    for (const { target, isIntersecting } of seen) {
+      if (!isIntersecting) empty(target);
+      else if (target.dataset.emptied) fill(target);
+      else appendNext(target);
+    }
+  }, { rootMargin: "2000px 0px" });
+  const atTop = new IntersectionObserver((seen) => {
+    for (const { target, isIntersecting } of seen) if (isIntersecting) history.replaceState(history.state, "", target.dataset.page);
+  }, { rootMargin: "0px 0px -99% 0px" });
+
+  function watch(page) {
+    near.observe(page);
+    atTop.observe(page);
+  }
+
+  table.addEventListener("click", (event) => {
+    const link = event.target.closest("tr.more a");
+    if (!link) return;
+    event.preventDefault();
+    appendNext(link.closest("tbody"));
+  });
+  // The box in the head speaks of all rows that were shown, also of those that are far away now.
+  table.addEventListener("ticked", () => {
+    if (!table.querySelector("input[data-tick-all]").checked) kept.replaceChildren();
+  });
+  if (new URLSearchParams(location.search).has("after")) history.scrollRestoration = "manual";
+  for (const page of table.tBodies) watch(page);
+})();
