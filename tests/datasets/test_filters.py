@@ -122,9 +122,7 @@ def test_a_bad_filter_names_its_field_and_leads_back_to_the_folder(version, brow
     html = page(browser().get("/datasets/sieved/files/?folder=/2001/&min_size=big&modified_to=soon"), 400)
     assert '<li id="wrong-min_size"><strong>Size from</strong> “big”: A size such as 500' in html
     assert "<strong>Modified to</strong> “soon”: A day such as" in html
-    assert (
-        'name="min_size" type="text" value="big" placeholder="10 MB" size="9" aria-invalid="true" aria-describedby="wrong-min' in html
-    )
+    assert 'name="min_size" type="text" value="big" placeholder="10 MB" size="9" aria-invalid="true" aria-describedby="wrong-min' in html
     assert 'href="/datasets/sieved/files/?version=1&amp;folder=%2F2001%2F">Show the folder /2001/ without a filter' in html
     assert 'aria-label="Folders"' in html, "the tree stays"
     html = page(browser().get("/datasets/sieved/files/?folder=nowhere"), 400)
