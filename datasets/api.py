@@ -40,14 +40,13 @@ from datasets.serializers import (
     FolderSerializer,
     GrantSerializer,
     GrantWriteSerializer,
-    LocationWriteSerializer,
     NoteWriteSerializer,
+    PlaceWriteSerializer,
     RegisterSerializer,
     ScanSerializer,
     VersionSerializer,
     WithdrawalWriteSerializer,
 )
-from datasets.series import api as series_api
 
 PAGE = 100
 MOST = 1_000
@@ -250,10 +249,10 @@ class ManifestView(APIView):
 
 class LocationView(APIView):
     def put(self, request: Request, slug: str, number: str) -> Response:
-        """Say where the bytes of a draft are."""
+        """Say where the bytes of a draft are. 409 names other datasets that would be closed to readers by it; `closes_others` means it."""
         version = find_version(request.user, slug, number)
         check_curator(request.user, version.dataset)
-        asked = LocationWriteSerializer(data=request.data)
+        asked = PlaceWriteSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         registering.place(version, user=request.user, **asked.validated_data)
         return Response(VersionSerializer(find_version(request.user, slug, number)).data)
@@ -370,7 +369,7 @@ class SuggestionsView(APIView):
 
 def _without_series(request: Request, given: dict[str, Any]) -> tuple[dict[str, Any], list[Series | None]]:
     """What describes a dataset, and the series that it is put in, where one is named (null: in none)."""
-    placed = [series_api.named(request.user, given["series"])] if "series" in given else []
+    placed = [series.named(request.user, given["series"], "series")] if "series" in given else []
     return {name: value for name, value in given.items() if name != "series"}, placed
 
 

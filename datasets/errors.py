@@ -111,7 +111,7 @@ class UnavailableError(RefusedError):
     code = "unavailable"
     http_status = 503
     message = "This is not available at the moment. Try again later."
-    retry_after_s: int | None = None
+    retry_after_s = 0
     """How long whoever is asked wants to be left alone."""
 
 

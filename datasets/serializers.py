@@ -209,6 +209,14 @@ class LocationWriteSerializer(serializers.Serializer[Any]):
     base_path = serializers.CharField()
 
 
+class PlaceWriteSerializer(LocationWriteSerializer):
+    """Where the bytes of a draft are."""
+
+    closes_others = serializers.BooleanField(
+        default=False, help_text="Place it there although other datasets are not read in place any more then"
+    )
+
+
 class NoteWriteSerializer(serializers.Serializer[Any]):
     note = serializers.CharField(default="", allow_blank=True)
 

@@ -27,6 +27,7 @@ accepts it, which queues it again, or discards it):
     paused -> queued
     paused -> cancelled
     failed -> queued
+    failed -> cancelled
 
 A DOI (reserved for a draft; pending while DataCite is to be told something; failed when DataCite refused it):
 
@@ -133,7 +134,7 @@ SCAN_MOVES: Moves = {
     ScanStatus.DONE: frozenset(),
     ScanStatus.DISCARDED: frozenset(),
     ScanStatus.CANCELLED: frozenset(),
-    ScanStatus.FAILED: frozenset({ScanStatus.QUEUED}),
+    ScanStatus.FAILED: frozenset({ScanStatus.QUEUED, ScanStatus.CANCELLED}),
 }
 
 DOI_MOVES: Moves = {

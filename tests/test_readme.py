@@ -1,4 +1,4 @@
-"""What README.md names is there: files, functions, scripts and their options, settings, and the table of the book's listings."""
+"""What README.md, CONTRIBUTING.md and datasets/README.md name is there: files, functions, scripts, settings, the book's listings."""
 
 import ast
 import importlib
@@ -11,6 +11,7 @@ from services.embedded.__main__ import read_arguments
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 README = (CHECKOUT / "README.md").read_text()
+OTHERS = {name: (CHECKOUT / name).read_text() for name in ("CONTRIBUTING.md", "datasets/README.md")}
 NAMED = sorted(set(re.findall(r"`([^`\n]+)`", README)))
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 MADE_BY_RUNNING = ".causeway/"
@@ -51,6 +52,21 @@ def commands() -> list[list[str]]:
 @pytest.mark.parametrize("path", [words for words in NAMED if PLACE.fullmatch(words) and not words.startswith(MADE_BY_RUNNING)])
 def test_named_place_is_there(path):
     assert (CHECKOUT / path).is_dir() if path.endswith("/") else (CHECKOUT / path).is_file()
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        (name, words)
+        for name, text in OTHERS.items()
+        for words in sorted(set(re.findall(r"`([^`\n]+)`", text)))
+        if PLACE.fullmatch(words) and not words.startswith(MADE_BY_RUNNING)
+    ],
+)
+def test_a_place_that_another_document_names_is_there_from_the_top_or_beside_it(document, path):
+    """In a table of packages a name may stand for a file of any of them."""
+    folder = (CHECKOUT / document).parent
+    assert any((base / path).exists() for base in (CHECKOUT, folder)) or any(folder.glob(f"*/{path}"))
 
 
 @pytest.mark.parametrize(("path", "name"), [found.groups() for words in NAMED if (found := FUNCTION.fullmatch(words))])

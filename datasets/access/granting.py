@@ -2,7 +2,8 @@
 
 import datetime as dt
 import uuid
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
 from django.conf import settings
 from django.db import transaction
@@ -53,6 +54,21 @@ def find_principal(named: str) -> tuple[str, uuid.UUID, str]:
     except RefusedError as error:
         raise InvalidError(fields={"principal": [error.detail]}) from error
     return str(found.kind), found.id, found.name
+
+
+class Named(TypedDict):
+    """Somebody as a form names her."""
+
+    principal_type: str
+    principal: uuid.UUID
+    label: str
+
+
+def principal_of(asked: Mapping[str, Any]) -> Named:
+    """Whom a form names in `principal`, with its kind and how pages call it. Raises as `find_principal`."""
+    kind, principal, name = find_principal(asked.get("principal", ""))
+    label = asked.get("label", "").strip() or name
+    return {"principal_type": kind if name else asked.get("principal_type", ""), "principal": principal, "label": label[:200]}
 
 
 def check_group(group_id: uuid.UUID) -> None:

@@ -13,18 +13,20 @@ from typing import Any
 
 from django.db import transaction
 
+from datasets import series
 from datasets.access import Visitor
 from datasets.curation import registering
 from datasets.curation.publishing import open_draft
 from datasets.description import entries, stating
-from datasets.errors import InvalidError, RefusedError
-from datasets.models import Dataset
+from datasets.errors import ForbiddenError, InvalidError, RefusedError
+from datasets.models import Dataset, Series
 
 MOST_ROWS = 2_000
 LONGEST = 5_000_000
 LISTS = ("creators", *stating.LISTS)
 PLACE = ("collection_id", "base_path")
-COLUMNS = ("slug", *(name for name in stating.DESCRIBED if name != "embargo_ends_at"), *LISTS, "places", "subjects", *PLACE)
+NO_SERIES = "-"
+COLUMNS = ("slug", *(name for name in stating.DESCRIBED if name != "embargo_ends_at"), *LISTS, "places", "subjects", *PLACE, "series")
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ def load(text: str, *, user: Visitor, is_dry_run: bool) -> Loaded:
 
     Columns: `slug`, those of a description, the lists of `entries` (entries one a line or separated by |, their parts by semicolons:
     a creator is name; ORCID; affiliations), `subjects` (separated by commas), `places` (by |), `collection_id` and `base_path` for where
-    the files are. Raises ForbiddenError unless she is a steward or an operator,
-    InvalidError for a table that cannot be read as such.
+    the files are, `series` (the short name of one; a hyphen takes the dataset out of its series).
+    Raises ForbiddenError unless she is a steward or an operator, InvalidError for a table that cannot be read as such.
     """
     registering.check_may_register(user)
     rows = read_rows(text)
@@ -111,18 +113,34 @@ def _load_row(line: int, row: Mapping[str, str], user: Visitor, loaded: Loaded) 
     known = Dataset.objects.filter(slug=row["slug"]).first()
     description, wrong = _description(row), list[tuple[str, str]]()
     try:
+        wanted = series.named(user, row.get("series", "").removeprefix(NO_SERIES), "series")
+    except InvalidError as error:
+        wrong += [_by_column(path, words) for path, words in error.fields.items()]
+        row = {name: cell for name, cell in row.items() if name != "series"}  # what else is wrong is found all the same
+        wanted = None
+    try:
         with transaction.atomic():
             if known is None:
                 title = description.pop("title", "")
                 dataset = registering.register(user=user, slug=row["slug"], title=title, **description).dataset
             else:
                 dataset = registering.describe(known, user=user, **description)
+            if row.get("series"):
+                _put(dataset, wanted, user)
             _place(dataset, row, user)
     except RefusedError as error:
-        wrong = [_by_column(path, words) for path, words in error.fields.items()] or [("slug", error.detail)]
+        wrong += [_by_column(path, words) for path, words in error.fields.items()] or [("slug", error.detail)]
     loaded.wrong += [Wrong(line, column, words) for column, words in wrong]
     if not wrong:
         (loaded.new if known is None else loaded.changed).append(row["slug"])
+
+
+def _put(dataset: Dataset, wanted: Series | None, user: Visitor) -> None:
+    """Put the dataset in a series, or in none, where it is not so yet. Raises InvalidError for one whose steward she is not."""
+    try:
+        series.put(dataset, user=user, series=wanted)
+    except ForbiddenError as error:
+        raise InvalidError(fields={"series": [error.detail]}) from error
 
 
 def _place(dataset: Dataset, row: Mapping[str, str], user: Visitor) -> None:
@@ -150,7 +168,7 @@ def _by_column(path: str, words: list[str]) -> tuple[str, str]:
 
 def _description(row: Mapping[str, str]) -> dict[str, Any]:
     """The description that a row states."""
-    description: dict[str, Any] = {name: cell for name, cell in row.items() if cell and name not in {"slug", *PLACE}}
+    description: dict[str, Any] = {name: cell for name, cell in row.items() if cell and name not in {"slug", "series", *PLACE}}
     for name in set(LISTS) & set(description):
         description[name] = entries.from_text(name, description[name])
     for name, separator in (("subjects", ","), ("places", "|")):
@@ -167,8 +185,11 @@ def as_table(datasets: list[Dataset]) -> str:
     for dataset in datasets:
         newest = dataset.versions.first()
         location = newest.primary_location if newest else None
-        cells: dict[str, Any] = {name: getattr(dataset, name) for name in COLUMNS if hasattr(dataset, name) and name != "subjects"}
+        cells: dict[str, Any] = {
+            name: getattr(dataset, name) for name in COLUMNS if hasattr(dataset, name) and name not in {"subjects", "series"}
+        }
         cells |= {name: "|".join(entries.as_line(name, one) for one in rows) for name, rows in entries.of(dataset).items()}
+        cells["series"] = dataset.series.slug if dataset.series else ""
         cells["places"] = "|".join(dataset.places)
         cells["subjects"] = ", ".join(one.name for one in dataset.subjects.all())
         cells |= {"collection_id": location.collection_id if location else "", "base_path": location.base_path if location else ""}

@@ -2,10 +2,12 @@
 
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -21,7 +23,7 @@ from datasets.dois import datacite
 from datasets.errors import ConflictError, InvalidError, NotFoundError
 from datasets.files import FileQuery, measure
 from datasets.files.recounting import n_without_checksum
-from datasets.finding import find_curated, whole_number
+from datasets.finding import find_curated, is_on, whole_number
 from datasets.metadata import pushing
 from datasets.models import Dataset, Doi, PrincipalType, PushedRecord, ScanRun, TermsAcceptance, Version
 from datasets.moments import end_of_day
@@ -64,9 +66,11 @@ def register(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         try:
             collection_id = _uuid(typed["collection_id"], "collection_id") if typed["collection_id"] else None
-            version = registering.register(user=request.user, slug=typed["slug"], title=typed["title"])
-            if collection_id:
-                registering.place(version, user=request.user, collection_id=collection_id, base_path=typed["base_path"])
+            with transaction.atomic():  # a place that is refused leaves no dataset behind
+                version = registering.register(user=request.user, slug=typed["slug"], title=typed["title"])
+                if collection_id:
+                    place: dict[str, Any] = {"collection_id": collection_id, "base_path": typed["base_path"]}
+                    registering.place(version, user=request.user, closes_others=is_on(request.POST.get("closes_others")), **place)
             return redirect("datasets:desk", slug=version.dataset.slug)
         except (InvalidError, ConflictError) as error:
             errors = error.fields or {"slug": [error.detail]}
@@ -105,7 +109,12 @@ def _table_of(request: HttpRequest) -> str:
 def download_table(request: HttpRequest) -> HttpResponse:
     """Her datasets in the columns that `load_table` reads."""
     check_staff(request.user)
-    mine = Dataset.objects.curated_by(request.user).order_by("slug").prefetch_related("creators", "subjects", "versions__locations")
+    mine = (
+        Dataset.objects.curated_by(request.user)
+        .select_related("series")
+        .order_by("slug")
+        .prefetch_related("creators", "subjects", "versions__locations")
+    )
     headers = {"Content-Disposition": 'attachment; filename="datasets.csv"'}
     return HttpResponse(bulk.as_table(list(mine[: bulk.MOST_ROWS])), content_type="text/csv; charset=utf-8", headers=headers)
 
@@ -149,7 +158,8 @@ def _place(request: HttpRequest, dataset: Dataset) -> str:
         raise InvalidError(fields={"collection_id": ["Name a collection or a bucket, one of the two."]})
     collection_id = _uuid(asked["collection_id"], "collection_id") if asked["collection_id"] else None
     bucket, base_path = asked["bucket"], asked["base_path"]
-    registering.place(_draft(dataset), user=request.user, collection_id=collection_id, bucket=bucket, base_path=base_path)
+    place: dict[str, Any] = {"collection_id": collection_id, "bucket": bucket, "base_path": base_path}
+    registering.place(_draft(dataset), user=request.user, closes_others=is_on(request.POST.get("closes_others")), **place)
     return "The location is saved. Scan it to see what it holds."
 
 
@@ -244,15 +254,8 @@ def _discard(request: HttpRequest, dataset: Dataset) -> str:
 
 def _grant(request: HttpRequest, dataset: Dataset) -> str:
     asked = request.POST
-    kind, principal, name = granting.find_principal(asked.get("principal", ""))
-    given = granting.grant(
-        dataset,
-        principal_type=kind if name else asked.get("principal_type", ""),
-        principal=principal,
-        label=(asked.get("label", "").strip() or name)[:200],
-        expires_at=end_of_day(asked.get("until", ""), "until"),
-        granted_by=request.user,
-    )
+    until = end_of_day(asked.get("until", ""), "until")
+    given = granting.grant(dataset, expires_at=until, granted_by=request.user, **granting.principal_of(asked))
     return f"Access is given to {given.label or given.principal}."
 
 

@@ -1,13 +1,12 @@
 """Making a dataset known: its draft, its description, and where its files are."""
 
-import re
 import uuid
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -18,12 +17,13 @@ from datasets.curation.publishing import check_not_in_review
 from datasets.description import probing, stating
 from datasets.description.locking import check_free, check_revision
 from datasets.errors import ConflictError, ForbiddenError, InvalidError
+from datasets.identifiers import LONGEST_SLUG, SLUG, SLUG_WORDS
 from datasets.metadata import pushing
-from datasets.models import Creator, Dataset, DatasetEvent, Location, LocationKind, Subject, Variable, Version
+from datasets.models import AccessPolicy, Creator, Dataset, DatasetEvent, Location, LocationKind, Subject, Variable, Version
 from datasets.search.indexing import index_dataset
 from datasets.states import ScanStatus, VersionStatus
 
-SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+MOST_NAMED = 20
 
 
 @transaction.atomic
@@ -33,14 +33,14 @@ def register(*, user: Visitor, slug: str, title: str, **description: Any) -> Ver
     Raises ForbiddenError unless she is a steward or an operator, InvalidError naming every wrong field, ConflictError for a slug in use.
     """
     check_may_register(user)
-    is_slug = bool(SLUG.fullmatch(slug)) and len(slug) <= 80
+    is_slug = bool(SLUG.fullmatch(slug)) and len(slug) <= LONGEST_SLUG
     if is_slug and Dataset.with_bin.filter(slug=slug).exists():
         raise ConflictError(f"There is a dataset {slug} already.", fields={"slug": ["In use."]})
     now = timezone.now()
     dataset = Dataset(slug=slug, title=title, created_at=now, listed_at=now)
     wrong = stating.clean(dataset, {"title": title, **description}).wrong
     if not is_slug:
-        wrong["slug"] = ["Small letters, digits and single hyphens, at most 80."]
+        wrong["slug"] = [SLUG_WORDS]
     if wrong:
         raise InvalidError(fields=wrong)
     dataset.save()
@@ -111,13 +111,21 @@ def _replace_parts(dataset: Dataset, found: stating.Stated) -> None:
 
 @transaction.atomic
 def place(
-    version: Version, *, user: Visitor, base_path: str, collection_id: uuid.UUID | None = None, bucket: str = "", is_primary: bool = True
+    version: Version,
+    *,
+    user: Visitor,
+    base_path: str,
+    collection_id: uuid.UUID | None = None,
+    bucket: str = "",
+    is_primary: bool = True,
+    closes_others: bool = False,
 ) -> Location:
     """Say where the bytes of a draft are: a folder in a collection, or a prefix in a bucket. A new primary location replaces the old one.
 
     Raises ConflictError for a published version, whose location is a promise, and for a place that overlaps with a dataset which this
     person does not curate or that holds people's shares and results: its files would become readable under this dataset's policy.
-    InvalidError for a path that is no folder.
+    InvalidError for a path that is no folder. A place that takes other datasets from their readers is refused too, unless `closes_others`
+    says that this is meant: no folder is read in place that holds, or lies in, files which are not as open.
     """
     check_curator(user, version.dataset)
     Dataset.objects.select_for_update().get(pk=version.dataset_id)
@@ -131,10 +139,43 @@ def place(
         version.locations.filter(is_primary=True).delete()
     location = Location(version=version, kind=kind, collection_id=collection_id, bucket=bucket, base_path=base_path, is_primary=is_primary)
     check_place_is_free(location, user)
+    closed = [] if closes_others else closed_by(location)
+    if closed:
+        raise ConflictError(
+            f"{closed[0]} would not be read in place any more.",
+            fields={
+                "base_path": [f"Not read in place any more within seconds, as these files are not as open: {_names(closed)}."],
+                "closes_others": ["Say that this is meant, or name a folder beside."],
+            },
+        )
     location.save()
     version.__dict__.pop("primary_location", None)
     index_dataset(version.dataset)
     return location
+
+
+def closed_by(location: Location) -> list[Dataset]:
+    """The datasets of others that are read in place now and would not be with this one there; up to 20, by slug."""
+    dataset, now = location.version.dataset, timezone.now()
+    open_now = Dataset.objects.readable_in_place(now).exclude(pk=dataset.pk)
+    if dataset.is_read_in_place and dataset.access_policy == AccessPolicy.PUBLIC:
+        return []
+    if dataset.is_read_in_place:
+        open_now = open_now.filter(access_policy=AccessPolicy.PUBLIC)
+    held = _overlapping(location).filter(version__in=Version.objects.offered())
+    return list(open_now.filter(pk__in=held.values("version__dataset")).order_by("slug")[:MOST_NAMED])
+
+
+def _names(closed: list[Dataset]) -> str:
+    return ", ".join(f"{one.title} ({one.slug})" for one in closed) + (" and maybe others" if len(closed) == MOST_NAMED else "")
+
+
+def _overlapping(location: Location) -> QuerySet[Location]:
+    """What lies in this place or holds it, of any dataset."""
+    path = location.base_path
+    above = [path[:at] for at, character in enumerate(path, start=1) if character == "/"]
+    inside = Q(base_path__startswith=path) | Q(base_path__in=above)
+    return Location.objects.filter(inside, collection_id=location.collection_id, bucket=location.bucket)
 
 
 def _check_no_report(version: Version, collection_id: uuid.UUID | None, bucket: str, base_path: str) -> None:
@@ -154,15 +195,12 @@ def check_place_is_free(location: Location, user: Visitor) -> None:
     if str(location.collection_id) in closed:
         raise ConflictError(fields={"collection_id": ["People's shares and results lie there. Name the archive's collection."]})
     above = [location.base_path[:at] for at, character in enumerate(location.base_path, start=1) if character == "/"]
-    overlapping = Location.objects.filter(
-        Q(base_path__startswith=location.base_path) | Q(base_path__in=above), collection_id=location.collection_id, bucket=location.bucket
-    )
     own = Location.objects.filter(version__dataset=location.version.dataset, version__published_at__isnull=False)
     if location.version.dataset.is_read_in_place and own.filter(
         base_path__in=above[:-1], collection_id=location.collection_id, bucket=location.bucket
     ):
         raise ConflictError(fields={"base_path": ["A published version lies above and is open to be read: put the draft beside it."]})
-    others = overlapping.exclude(version__dataset_id=location.version.dataset_id)
+    others = _overlapping(location).exclude(version__dataset_id=location.version.dataset_id)
     if others.exclude(version__dataset__in=Dataset.with_bin.curated_by(user)).exists():
         raise ConflictError(fields={"base_path": ["Another dataset lies there, and you do not curate it."]})
 

@@ -38,7 +38,7 @@ class Looked:
 class _NotAskedError(Exception):
     """No server could be asked; its words say why, and for how long it wants to be left alone."""
 
-    retry_after_s: int | None = None
+    retry_after_s = 0
 
 
 def look(url: str) -> Looked:
@@ -96,7 +96,7 @@ def _body(answer: urllib3.BaseHTTPResponse, most_bytes: int, until: float) -> by
     """The bytes as they are sent: nothing is unpacked, so nothing grows."""
     if answer.status != 200:
         refused, wait = _NotAskedError(f"answers {answer.status}"), answer.headers.get("Retry-After", "")
-        refused.retry_after_s = int(wait) if wait.isdecimal() and len(wait) < 7 else None
+        refused.retry_after_s = int(wait) if wait.isdecimal() and len(wait) < 7 else 0
         raise refused
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         raise _NotAskedError("answers compressed, which was not asked for")

@@ -333,7 +333,7 @@ def _wait(run: Harvest, error: UnavailableError) -> None:
     if run.n_attempts + 1 >= MOST_ATTEMPTS:
         _fail(run, f"{error.detail} It was asked {MOST_ATTEMPTS} times.")
         return
-    wait = max(FIRST_WAIT * 2**run.n_attempts, dt.timedelta(seconds=error.retry_after_s or 0))
+    wait = max(FIRST_WAIT * 2**run.n_attempts, dt.timedelta(seconds=error.retry_after_s))
     run.record(n_attempts=F("n_attempts") + 1, error=error.detail[:500], due_at=timezone.now() + min(wait, LONGEST_WAIT))
 
 

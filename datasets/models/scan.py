@@ -15,6 +15,13 @@ from datasets.states import SCAN_MOVES, SCAN_OPEN, SCAN_WORKING, Moves, ScanStat
 
 OPEN = ["queued", "running", "paused", "reported"]
 ENDED = ["done", "discarded", "cancelled", "failed"]
+BADGES: dict[str, str] = {
+    ScanStatus.DONE: "ok",
+    ScanStatus.FAILED: "failed",
+    ScanStatus.REPORTED: "attention",
+    ScanStatus.CANCELLED: "plain",
+    ScanStatus.DISCARDED: "plain",
+}
 
 
 class ScanPurpose(models.TextChoices):
@@ -121,6 +128,19 @@ class ScanRun(Claimed):
     @property
     def n_differences(self) -> int:
         return self.n_new + self.n_changed + self.n_missing
+
+    @property
+    def is_comparison(self) -> bool:
+        """Whether it held what was published already, or is said to be at another place, against what is there."""
+        published_at = self.version.published_at
+        return self.is_check or (published_at is not None and self.asked_at >= published_at)
+
+    @property
+    def badge(self) -> tuple[str, str]:
+        """How pages show its state: the kind of a badge, and its words. A comparison that is done and found differences is no good news."""
+        if self.status == ScanStatus.DONE and self.is_comparison and (self.n_differences or self.n_to_check):
+            return "attention", "Done, differences found" if self.n_differences else "Done, some to be checked"
+        return BADGES.get(self.status, "waiting"), self.get_status_display()
 
     @property
     def is_claim_old(self) -> bool:

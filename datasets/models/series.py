@@ -56,7 +56,7 @@ class Series(models.Model):
         models.BigIntegerField(),
         default=list,
         editable=False,
-        help_text="Ids from the top of the tree down to its own; series.py writes it",
+        help_text="Ids from the top of the tree down to its own; datasets.series writes it",
     )
     n_listed = models.BigIntegerField(
         default=0, db_default=0, editable=False, help_text="Listed datasets directly in it; a database trigger keeps it"

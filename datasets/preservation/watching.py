@@ -6,11 +6,12 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import TextChoices
 from django.utils import timezone
 
 from datasets.access import Visitor, check_curator
 from datasets.errors import InvalidError
-from datasets.models import Cadence, Dataset, DatasetEvent, FixityCadence, ScanRun, Version, Watch
+from datasets.models import Acceptance, Cadence, Dataset, DatasetEvent, FixityCadence, ScanRun, Version, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +21,12 @@ PERIODS = {
     Cadence.MONTHLY: dt.timedelta(days=30),
 }
 MOST_DUE = 50
+CHOICES: dict[str, type[TextChoices]] = {"acceptance": Acceptance, "rescan_every": Cadence, "verify_every": FixityCadence}
+WORDS = {
+    "acceptance": "what a scan finds",
+    "rescan_every": "published files are looked at again",
+    "verify_every": "bytes of published files are read again",
+}
 
 
 def watch_of(dataset: Dataset) -> Watch:
@@ -51,7 +58,7 @@ def change_watch(dataset: Dataset, *, user: Visitor, **settings: str) -> Watch:
     except ValidationError as error:
         raise InvalidError(fields=error.message_dict) from error
     watch.save(update_fields=written)  # the rest is written by workers meanwhile
-    note = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in settings.items())
+    note = "; ".join(f"{WORDS[name]}: {CHOICES[name](value).label.lower()}" for name, value in settings.items())
     DatasetEvent.objects.create(dataset=dataset, act="watch", actor=user, note=note)
     return watch
 

@@ -1,7 +1,6 @@
 """The scans of a version in the API: what they found, and what a steward does to them. The shapes are in `serializers`."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,13 +9,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from datasets.access import check_curator, may_list
 from datasets.errors import InvalidError, NotFoundError
-from datasets.finding import find_dataset, find_version, whole_number
+from datasets.finding import find_version, whole_number
 from datasets.models import ScanRun
-from datasets.preservation import damaging, watching
 from datasets.scans import ingesting, scanning
-from datasets.serializers import AlarmSerializer, ScanChangeSerializer, ScanSerializer, WatchSerializer
+from datasets.serializers import ScanChangeSerializer, ScanSerializer
 
 PAGE = 100
 
@@ -66,42 +63,6 @@ class ScanChangesView(APIView):
             "results": ScanChangeSerializer(page.changes, many=True).data,
         }
         return Response(body, headers={"Link": f'<{next_url}>; rel="next"'} if next_url else {})
-
-
-class DamageView(APIView):
-    def get(self, request: Request, slug: str, number: str) -> Response:
-        """What of a version is not what was published: in words for everybody; the files for whoever may list them, page by page."""
-        version = find_version(request.user, slug, number)
-        limit, asked = _limit(request.query_params.get("limit", "")), request.query_params
-        can_list = may_list(request.user, version.dataset, version)
-        files = damaging.list_damaged(version, after=asked.get("after", ""), limit=limit + 1) if can_list else []
-        query = urlencode({"limit": limit, "after": files[limit - 1].path}) if len(files) > limit else ""
-        body = {
-            "damaged_at": version.damaged_at,
-            "damage": version.damage,
-            "alarms": AlarmSerializer(version.alarms.all()[:20], many=True).data,
-            "next": request.build_absolute_uri(f"{request.path}?{query}") if query else None,
-            "results": [asdict(one) for one in files[:limit]],
-        }
-        return Response(body)
-
-
-class WatchView(APIView):
-    permission_classes = [IsAuthenticated]
-
-    def get(self, request: Request, slug: str) -> Response:
-        """How the files of a dataset are watched; its stewards and operators."""
-        dataset = find_dataset(request.user, slug)
-        check_curator(request.user, dataset)
-        return Response(WatchSerializer(watching.watch_of(dataset)).data)
-
-    def patch(self, request: Request, slug: str) -> Response:
-        """Change how they are watched; what is not named stays."""
-        dataset = find_dataset(request.user, slug)
-        check_curator(request.user, dataset)
-        asked = WatchSerializer(watching.watch_of(dataset), data=request.data, partial=True)
-        asked.is_valid(raise_exception=True)
-        return Response(WatchSerializer(watching.change_watch(dataset, user=request.user, **asked.validated_data)).data)
 
 
 def _scan(request: Request, slug: str, number: str, scan_id: str) -> ScanRun:

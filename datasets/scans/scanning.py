@@ -54,7 +54,7 @@ def resume_scan(run: ScanRun, *, user: Visitor) -> ScanRun:
 
 
 def cancel_scan(run: ScanRun, *, user: Visitor) -> ScanRun:
-    """End it without a report. What was accepted before stays in the draft."""
+    """End it without a report; what was accepted before stays in the draft. A failed one is left so, and waits for nobody any more."""
     return _answer(run, ScanStatus.CANCELLED, user, finished_at=timezone.now(), claimed_until=None, claim_id=None)
 
 

@@ -5,7 +5,6 @@ moved is told to harvesters anew, as it is in other sets then.
 """
 
 import logging
-import re
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +17,12 @@ from django.utils import timezone
 from datasets.access import Visitor, check_curator, check_role_counts, is_curator
 from datasets.access.granting import check_group
 from datasets.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from datasets.identifiers import LONGEST_SLUG, SLUG, SLUG_WORDS
 from datasets.models import Dataset, DatasetEvent, PrincipalType, Series, SeriesEvent, SeriesSteward
 from datasets.search.indexing import index_dataset
 
 log = logging.getLogger(__name__)
 
-SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 DEEPEST = 8
 LOCK = "lock table datasets_series in share row exclusive mode"
 
@@ -54,6 +53,16 @@ def find_series(user: Visitor, slug: str) -> Series:
     if series is None:
         raise NotFoundError
     return series
+
+
+def named(user: Visitor, slug: str | None, field: str) -> Series | None:
+    """The series that a field of a request names; None for none. Raises InvalidError for one that there is not, or that she may not see."""
+    if not slug:
+        return None
+    found = Series.objects.visible_to(user).filter(slug=slug).first()
+    if found is None:
+        raise InvalidError(fields={field: [f"There is no series {slug[:80]} that you may see. Give its short name."]})
+    return found
 
 
 def lineage_of(series: Series | None, user: Visitor) -> list[Series]:
@@ -109,8 +118,8 @@ def create(*, user: Visitor, slug: str, title: str, description: str = "", paren
     """
     check_series_steward(user, parent)
     _lock()
-    if not SLUG.fullmatch(slug) or len(slug) > 80:
-        raise InvalidError(fields={"slug": ["Small letters, digits and single hyphens, at most 80."]})
+    if not SLUG.fullmatch(slug) or len(slug) > LONGEST_SLUG:
+        raise InvalidError(fields={"slug": [SLUG_WORDS]})
     if Series.objects.filter(slug=slug).exists():
         raise ConflictError(f"There is a series {slug} already.", fields={"slug": ["In use."]})
     above = _lineage_now(parent)

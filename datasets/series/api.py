@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from datasets import series
 from datasets.access import Visitor, check_staff
-from datasets.errors import InvalidError, NotFoundError
+from datasets.errors import NotFoundError
 from datasets.models import Series
 from datasets.serializers import SeriesChangeSerializer, SeriesStewardSerializer, SeriesStewardWriteSerializer, SeriesWriteSerializer
 
@@ -22,7 +22,7 @@ class SeriesListView(APIView):
 
     def get(self, request: Request) -> Response:
         """The series directly below one (`parent`), else those at the top of the tree; `cursor`. Counts hold all that is below."""
-        parent = named(request.user, request.query_params.get("parent") or None)
+        parent = series.named(request.user, request.query_params.get("parent") or None, "parent")
         rows = series.branches(request.user, parent, after=request.query_params.get("cursor", "")[:80], limit=PAGE + 1)
         next_url = None
         if len(rows) > PAGE:
@@ -36,7 +36,7 @@ class SeriesListView(APIView):
         check_staff(request.user)
         asked = SeriesWriteSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        parent = named(request.user, asked.validated_data.pop("parent", None))
+        parent = series.named(request.user, asked.validated_data.pop("parent", None), "parent")
         made = series.create(user=request.user, parent=parent, **asked.validated_data)
         return Response(_as_read(made, parent, 0), status=201, headers={"Location": made.get_absolute_url()})
 
@@ -55,7 +55,7 @@ class SeriesView(APIView):
         asked.is_valid(raise_exception=True)
         given = dict(asked.validated_data)
         if "parent" in given:
-            given["parent"] = named(request.user, given["parent"])
+            given["parent"] = series.named(request.user, given["parent"], "parent")
         found = series.change(found, user=request.user, **given)
         return Response(_detail(request.user, found))
 
@@ -94,16 +94,6 @@ class SeriesStewardView(APIView):
             raise NotFoundError
         series.dismiss(steward, user=request.user)
         return Response(status=204)
-
-
-def named(user: Visitor, slug: str | None) -> Series | None:
-    """The series that a request names; None for none. Raises InvalidError for one that there is not, or that she may not see."""
-    if not slug:
-        return None
-    found = Series.objects.visible_to(user).filter(slug=slug).first()
-    if found is None:
-        raise InvalidError(fields={"series": [f"There is no series {slug[:80]} that you may see."]})
-    return found
 
 
 def _as_read(one: Series, parent: Series | None, n_listed: int) -> dict[str, Any]:

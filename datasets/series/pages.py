@@ -145,10 +145,7 @@ def _delete(request: HttpRequest, found: Series) -> str:
 
 
 def _appoint(request: HttpRequest, found: Series) -> str:
-    asked = request.POST
-    kind, principal, name = granting.find_principal(asked.get("principal", ""))
-    kind = kind if name else asked.get("principal_type", "")
-    made = series.appoint(found, user=request.user, principal_type=kind, principal=principal, label=asked.get("label", "").strip() or name)
+    made = series.appoint(found, user=request.user, **granting.principal_of(request.POST))
     return f"{made} curates this series and all that is below it."
 
 
@@ -204,14 +201,7 @@ def _stewarded(request: HttpRequest, slug: str) -> Series:
 
 
 def _named(request: HttpRequest, name: str) -> Series | None:
-    """The series whose slug a field holds; None where it is empty."""
-    slug = request.POST.get(name, "").strip()
-    if not slug:
-        return None
-    found = Series.objects.visible_to(request.user).filter(slug=slug).first()
-    if found is None:
-        raise InvalidError(fields={name: [f"There is no series {slug[:80]} that you may see. Give its short name."]})
-    return found
+    return series.named(request.user, request.POST.get(name, "").strip(), name)
 
 
 def _branches(request: HttpRequest, parent: Series | None) -> tuple[list[series.Branch], str | None]:

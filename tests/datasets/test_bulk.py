@@ -3,9 +3,11 @@
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from datasets import series
 from datasets.curation import bulk, publishing, registering
 from datasets.errors import ForbiddenError, InvalidError
 from datasets.models import Dataset, DatasetEvent
+from portal.models import RoleGrant
 from tests.datasets.conftest import COLLECTION
 
 TABLE = f"""\
@@ -76,8 +78,6 @@ def test_another_place_of_a_published_dataset_opens_a_draft(published, ben):
 
 
 def test_what_she_does_not_curate_is_refused_in_its_line(published, ben, cy, ada, dee):
-    from portal.models import RoleGrant
-
     published()
     RoleGrant.objects.create(role="steward", principal_type="identity", principal=cy.id)
     (wrong,) = load("slug,title\nsea,Mine now\n", cy).wrong
@@ -138,3 +138,19 @@ def test_by_page_a_table_is_checked_then_loaded(db, browser, ben):
     assert client.post("/steward/table/", {"table": TABLE, "act": "load"}).status_code == 302
     assert Dataset.objects.count() == 2
     assert client.get("/steward/table.csv").content.decode().splitlines()[1].startswith("one,The first")
+
+
+def test_rows_put_datasets_in_series_and_take_them_out(published, ben, dee):
+    seas = series.create(user=dee, slug="seas", title="Seas")
+    series.create(user=dee, slug="closed", title="Not hers")
+    series.appoint(seas, user=dee, principal_type="identity", principal=ben.pk)
+    published()
+    table = "slug,title,series,west\nsea,,seas,\nnew,New,seas,\n"
+    assert load(table, ben).is_done
+    assert sorted(Dataset.objects.filter(series=seas).values_list("slug", flat=True)) == ["new", "sea"]
+    kept = bulk.as_table(list(Dataset.objects.all()))
+    assert (load(kept, ben).wrong, Dataset.objects.filter(series=seas).count()) == ([], 2)
+    told = load("slug,title,series,west\nsea,,lakes,east\nnew,New,closed,\n", ben, is_dry_run=True).wrong
+    assert {(one.line, one.column) for one in told} >= {(2, "series"), (2, "west"), (3, "series")}
+    assert load("slug,series\nsea,-\n", ben).is_done
+    assert list(Dataset.objects.filter(series=seas).values_list("slug", flat=True)) == ["new"]

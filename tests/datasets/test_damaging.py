@@ -133,6 +133,10 @@ def test_a_rescan_that_is_due_finds_damage_by_itself(published, disk, ben):
     ingesting.run_scan(run.pk, disk.list_folder, disk.inspect)
     version.refresh_from_db()
     assert version.damage == "1 file is gone"
+    run.refresh_from_db()
+    assert run.badge == ("attention", "Done, differences found")
+    assert version.scans.order_by("asked_at").first().badge == ("ok", "Done"), "what the draft took is no difference"
+    assert version.dataset.events.get(act="watch").note == "published files are looked at again: every week"
     assert Watch.objects.get().rescan_due_at > timezone.now() + dt.timedelta(days=6)
     sweep()
     assert not version.scans.open().exists()

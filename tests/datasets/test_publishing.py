@@ -208,6 +208,34 @@ def test_a_steward_cannot_place_a_dataset_over_one_that_she_does_not_curate(publ
     registering.place(mine, user=dee, collection_id=COLLECTION, base_path=path)
 
 
+@pytest.mark.parametrize("path", ["/sea/", "/", "/sea/inner/"])
+def test_placing_what_is_less_open_over_open_files_names_them_and_asks(published, draft, browser, ben, path):
+    published(title="The open sea")
+    published("lake", access_policy="restricted")
+    closing = registering.register(user=ben, slug="closing", title="Closing")
+    with pytest.raises(ConflictError) as refused:
+        registering.place(closing, user=ben, collection_id=COLLECTION, base_path=path)
+    assert "The open sea (sea)" in refused.value.fields["base_path"][0]
+    assert "lake" not in refused.value.fields["base_path"][0]
+    asked = {"collection_id": str(COLLECTION), "base_path": path}
+    told = browser(ben).post("/steward/datasets/closing/place/", asked)
+    assert (told.status_code, b'name="closes_others"' in told.content) == (409, True)
+    where = "/api/v1/datasets/closing/versions/1/location"
+    assert browser(ben).put(where, asked, content_type="application/json").json()["fields"]["closes_others"]
+    assert browser(ben).put(where, asked | {"closes_others": True}, content_type="application/json").status_code == 200
+
+
+def test_what_is_as_open_closes_nothing_and_a_refused_place_registers_nothing(published, browser, ben):
+    published(access_policy="registered")
+    published("lake")
+    draft = publishing.open_draft(Dataset.objects.get(slug="lake"), user=ben)
+    assert registering.place(draft, user=ben, collection_id=COLLECTION, base_path="/sea/above/")
+    typed = {"slug": "new", "title": "New", "collection_id": str(COLLECTION), "base_path": "/sea/"}
+    assert browser(ben).post("/steward/register/", typed).status_code == 400
+    assert not Dataset.objects.filter(slug="new").exists()
+    assert browser(ben).post("/steward/register/", typed | {"closes_others": "1"}).status_code == 302
+
+
 @pytest.mark.parametrize("name", ["SHARE_COLLECTION", "RESULTS_COLLECTION", "STORAGE_COLLECTION"])
 def test_nobody_places_a_dataset_over_the_shares_and_results_of_people(dee, settings, name):
     setattr(settings, name, str(COLLECTION))

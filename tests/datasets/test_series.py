@@ -329,7 +329,10 @@ def test_the_tree_is_written_over_the_api(tree, published, ben, dee, browser):
     assert send("delete", "/series/floe/")[0] == 409
     assert send("patch", "/datasets/sea/", {"series": None})[1]["series"] is None
     assert send("delete", "/series/floe/")[0] == 204
-    assert send("patch", "/datasets/sea/", {"series": "floe"})[1]["fields"] == {"series": ["There is no series floe that you may see."]}
+    assert list(send("patch", "/series/ice/", {"parent": "floe"})[1]["fields"]) == ["parent"]
+    assert send("patch", "/datasets/sea/", {"series": "floe"})[1]["fields"] == {
+        "series": ["There is no series floe that you may see. Give its short name."]
+    }
     status, steward = send("post", "/series/ice/stewards/", {"principal_type": "identity", "principal": str(ben.pk)})
     assert status == 201
     assert [one["principal"] for one in send("get", "/series/ice/stewards/")[1]["results"]] == [str(ben.pk)]

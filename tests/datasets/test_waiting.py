@@ -73,6 +73,16 @@ def test_a_later_scan_ends_the_trouble_of_an_earlier_one(draft, ben):
     assert list(kinds(ben)) == ["scan-report"]
 
 
+def test_a_check_that_failed_waits_until_it_is_left_so(published, ben, browser):
+    version = published()
+    check = ScanRun.objects.create(version=version, purpose="replica", status="failed", error="x", finished_at=timezone.now())
+    assert list(kinds(ben)) == ["scan-failed"]
+    assert "Leave it" in browser(ben).get(check.get_absolute_url()).content.decode()
+    browser(ben).post(f"{check.get_absolute_url()}cancel/")
+    check.refresh_from_db()
+    assert (check.status, kinds(ben)) == ("cancelled", {})
+
+
 @pytest.mark.long
 def test_the_desk_costs_few_statements_for_any_number_of_datasets(draft, ben, browser, django_assert_max_num_queries):
     for number in range(4):

@@ -236,7 +236,7 @@ def make_published(
         **description,
     }
     version = registering.register(user=dee, slug=slug, title=f"Dataset {slug}", **facts)
-    registering.place(version, user=dee, base_path=f"/{folder or slug}/", collection_id=collection_id)
+    registering.place(version, user=dee, base_path=f"/{folder or slug}/", collection_id=collection_id, closes_others=True)
     run = ingesting.scan(version, list_folder, user=dee)
     assert run.status == "done", run.error
     return publishing.publish(version, user=dee)

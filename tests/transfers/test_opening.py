@@ -88,7 +88,7 @@ def test_a_folder_above_closed_files_is_not_opened(publish_real, dee, world):
     sweep()
     assert rules_on(outer) == {"anonymous"}
     inner = registering.register(user=dee, slug=f"inner-{uuid.uuid4().hex[:6]}", title="Inner", access_policy="restricted")
-    registering.place(inner, user=dee, collection_id=outer.primary_location.collection_id, base_path=path)
+    registering.place(inner, user=dee, collection_id=outer.primary_location.collection_id, base_path=path, closes_others=True)
     sweep()
     assert rules_on(outer) == set(), "its rule would open the inner files too"
 
