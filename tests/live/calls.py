@@ -7,6 +7,7 @@ from typing import Any
 from globus_sdk import TransferData
 from globus_sdk.scopes import TransferScopes
 
+from tests.live.service_calls import SERVICE_CALLS
 from tests.live.sides import Side
 
 WRITABLE = {"DATA_TYPE": "access", "permissions": "rw"}
@@ -123,8 +124,14 @@ CALLS: dict[str, Call] = {
     "groups.get": lambda s: group(s, s.groups.get_group),
     "groups.policies": lambda s: group(s, s.groups.get_group_policies),
     "groups.unknown": lambda s: s.groups.get_group(NOBODY),
+    **SERVICE_CALLS,
 }
 GRANTS: dict[str, Call] = {
+    "roles": lambda s: s.transfer.endpoint_role_list(s.destination.collection),
+    "rules.no_principal": lambda s: s.transfer.add_endpoint_acl_rule(s.destination.collection, {**WRITABLE, "path": "/"}),
+    "rules.no_folder": lambda s: s.transfer.add_endpoint_acl_rule(
+        s.destination.collection, {**WRITABLE, "principal_type": "all_authenticated_users", "principal": "", "path": "/x"}
+    ),
     "rules": lambda s: s.transfer.endpoint_acl_list(s.destination.collection),
     "rules.create": lambda s: rule(s, lambda _: None),
     "rules.get": lambda s: rule(s, lambda rule_id: s.transfer.get_endpoint_acl_rule(s.destination.collection, rule_id)),

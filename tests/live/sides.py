@@ -13,8 +13,19 @@ from functools import cached_property
 from typing import Any
 
 import globus_sdk
-from globus_sdk import AccessTokenAuthorizer, AuthClient, ConfidentialAppAuthClient, DeleteData, GroupsClient, TransferClient, TransferData
-from globus_sdk.scopes import GCSCollectionScopes, Scope, TransferScopes
+from globus_sdk import (
+    AccessTokenAuthorizer,
+    AuthClient,
+    ConfidentialAppAuthClient,
+    DeleteData,
+    GCSClient,
+    GroupsClient,
+    SearchClient,
+    TimersClient,
+    TransferClient,
+    TransferData,
+)
+from globus_sdk.scopes import GCSCollectionScopes, Scope, SearchScopes, TimersScopes, TransferScopes
 
 GROUPS = "urn:globus:auth:scope:groups.api.globus.org:all"
 VIEW_IDENTITIES = "urn:globus:auth:scope:auth.globus.org:view_identities"
@@ -89,6 +100,29 @@ class Side:
         with self.pointed_at():
             return GroupsClient(authorizer=authorizer)
 
+    def visitor(self) -> AuthClient:
+        """With a token that nobody issued."""
+        with self.pointed_at():
+            return AuthClient(authorizer=AccessTokenAuthorizer("wrong"))
+
+    @cached_property
+    def timers(self) -> TimersClient:
+        authorizer = self.token(TimersScopes.timer.with_dependency(TransferScopes.all))
+        with self.pointed_at():
+            return TimersClient(authorizer=authorizer)
+
+    @cached_property
+    def indices(self) -> SearchClient:
+        authorizer = self.token(SearchScopes.all)
+        with self.pointed_at():
+            return SearchClient(authorizer=authorizer)
+
+    def manager(self, token: str = "") -> GCSClient:
+        """Of the source, without a token or with one that is given."""
+        address = self.transfer.get_endpoint(self.source.collection)["gcs_manager_url"]
+        with self.pointed_at():
+            return GCSClient(address, authorizer=AccessTokenAuthorizer(token) if token else None)
+
     @cached_property
     def transfer(self) -> TransferClient:
         """With `data_access` of the collections that ask for it (mapped ones)."""
@@ -137,12 +171,16 @@ class Side:
         return self.ended(self.transfer.submit_transfer(self.copy())["task_id"])
 
     def ended(self, task_id: str) -> str:
+        self.over(task_id)
+        assert self.transfer.get_task(task_id)["status"] == "SUCCEEDED", self.transfer.get_task(task_id)
+        return task_id
+
+    def over(self, task_id: str) -> None:
+        """Waits for the end of a task, however it ends."""
         deadline = time.monotonic() + MOST_WAIT_S
         while self.transfer.get_task(task_id)["status"] == "ACTIVE":
             assert time.monotonic() < deadline, f"{self.name}: {self.transfer.get_task(task_id)}"
             time.sleep(0.5)  # the other Globus is asked no oftener
-        assert self.transfer.get_task(task_id)["status"] == "SUCCEEDED", self.transfer.get_task(task_id)
-        return task_id
 
     def clean_up(self) -> None:
         """Remove what was written."""
