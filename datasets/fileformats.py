@@ -26,4 +26,5 @@ BY_EXTENSION = {
 
 def format_of(name: str) -> str:
     """The format that the name suggests; blank when it suggests none."""
-    return BY_EXTENSION.get(name.rpartition(".")[2].lower(), "") if "." in name else ""
+    _, dot, extension = name.rpartition(".")
+    return (BY_EXTENSION.get(extension) or BY_EXTENSION.get(extension.lower(), "")) if dot else ""

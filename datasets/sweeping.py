@@ -15,6 +15,7 @@ from datasets.importing import harvests
 from datasets.metadata import pushing
 from datasets.models import ScanRun
 from datasets.preservation import alarming, fixity, watching
+from datasets.scans import staging
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ def sweep() -> int:
     watching.request_due_rescans()
     alarming.mail_alarms()
     deleting.remove_due()
+    staging.forget_old()
     due = list(ScanRun.objects.working().due(timezone.now()).values_list("pk", flat=True)[:100])
     for scan_id in due:
         current_app.send_task(INGEST_TASK, args=[scan_id], queue="catalogue", expires=60)

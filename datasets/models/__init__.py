@@ -20,7 +20,7 @@ from datasets.models.origin import Origin
 from datasets.models.principal import PrincipalType
 from datasets.models.pushed import PushedRecord
 from datasets.models.savedsearch import SavedSearch
-from datasets.models.scan import ChangeKind, ScanChange, ScanPurpose, ScanRun
+from datasets.models.scan import ChangeKind, ListedPart, ScanChange, ScanPurpose, ScanRun
 from datasets.models.searchterm import SearchTerm
 from datasets.models.series import Series, SeriesEvent, SeriesSteward
 from datasets.models.terms import Terms, TermsAcceptance
@@ -59,6 +59,7 @@ __all__ = [
     "ItemFile",
     "LiftedAs",
     "Link",
+    "ListedPart",
     "Location",
     "LocationKind",
     "Origin",

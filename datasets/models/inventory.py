@@ -58,7 +58,9 @@ class FolderState(models.Model):
 class File(models.Model):
     """A file as it is from `first_version` to `last_version`; null: until further notice."""
 
-    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="files", db_index=False)
+    # A foreign key is checked row by row, which takes as long as writing the row with its indexes (2.8 us each); triggers of the migration
+    # 0031 check a statement at a time (0.2 us a row), with the same locks.
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="files", db_index=False, db_constraint=False)
     name = models.TextField(db_collation="C")
     first_version = models.PositiveIntegerField()
     last_version = models.PositiveIntegerField(null=True)
@@ -74,8 +76,8 @@ class File(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["folder", "name", "first_version"], name="file_first_version"),
-            models.UniqueConstraint(fields=["folder", "name"], condition=Q(last_version=None), name="file_current"),
+            # One row without an end, and one for each end. No second large index: each takes a fifth of what writing a row takes.
+            models.UniqueConstraint(fields=["folder", "name", "last_version"], nulls_distinct=False, name="file_last_version"),
             models.CheckConstraint(name="file_versions_in_order", condition=Q(last_version=None) | Q(last_version__gte=F("first_version"))),
             models.CheckConstraint(name="file_size_not_negative", condition=Q(size_bytes__gte=0)),
             models.CheckConstraint(name="file_has_name", condition=~Q(name="") & ~Q(name__contains="/")),

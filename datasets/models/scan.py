@@ -4,6 +4,7 @@ import datetime as dt
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
@@ -76,6 +77,8 @@ class ScanRun(Claimed):
     accepted_at = models.DateTimeField(null=True, blank=True)
     accepted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     n_attempts = models.PositiveIntegerField(default=0)
+    listed_at = models.DateTimeField(null=True, blank=True, help_text="Since when it keeps what it lists, until that is compared")
+    listed_from = models.TextField(blank=True, db_default="", help_text="The place that it lists")
     found = models.JSONField(default=dict, blank=True, help_text="Variables and coverage that file headers state")
     error = models.TextField(blank=True)
 
@@ -91,7 +94,10 @@ class ScanRun(Claimed):
             ),
             models.CheckConstraint(name="scan_failure_has_error", condition=~Q(status="failed") | ~Q(error="")),
         ]
-        indexes = [models.Index(fields=["due_at"], condition=Q(status__in=["queued", "running"]), name="scan_due")]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(status__in=["queued", "running"]), name="scan_due"),
+            models.Index(fields=["listed_at"], condition=Q(listed_at__isnull=False), name="scan_listed"),
+        ]
 
     def __str__(self) -> str:
         return f"scan {self.pk} of {self.version}"
@@ -181,3 +187,25 @@ class ScanChange(models.Model):
     @property
     def path(self) -> str:
         return self.folder + self.name
+
+
+class ListedPart(models.Model):
+    """Some entries of one folder, as a scan that has not ended listed them; the table is not logged."""
+
+    scan = models.ForeignKey(ScanRun, on_delete=models.CASCADE, related_name="listed_parts", db_index=False)
+    path = models.TextField(db_collation="C")
+    part = models.PositiveIntegerField()
+    depth = models.PositiveIntegerField()
+    is_last = models.BooleanField()
+    folders = ArrayField(models.TextField())
+    names = ArrayField(models.TextField())
+    sizes = ArrayField(models.BigIntegerField())
+    modified = ArrayField(models.DateTimeField(null=True))
+    formats = ArrayField(models.TextField())
+
+    class Meta:
+        # Not unique: a collection that changes while it is listed may name a folder twice.
+        indexes = [models.Index(fields=["scan", "path", "part"], name="listedpart_of_folder")]
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.part}"

@@ -1,7 +1,7 @@
 """Scanning the location of a version: ask, claim, list, report, merge what is accepted, inspect, finish. Read `run_scan` first.
 
 The callables come from outside (`transfers.ingesting` joins them with Globus and the graph service), so that this module knows neither.
-A scan is a row; a worker that dies leaves it, and the next claim lists again and goes on inspecting where the last one stopped. What people
+A scan is a row; a worker that dies leaves it, and the next claim goes on listing and inspecting where the last one stopped. What people
 do to a scan (pause, cancel, accept its report) is in `scanning`.
 """
 
@@ -21,11 +21,11 @@ from django.utils import timezone
 from datasets.access import Visitor, check_curator
 from datasets.curation.publishing import check_not_in_review
 from datasets.errors import ConflictError, NotClaimedError, NotReadyError, RefusedError, StaleStateError, UnavailableError
-from datasets.fileformats import format_of
 from datasets.files.recounting import recount
 from datasets.metadata import pushing
 from datasets.models import Acceptance, Dataset, Location, ScanRun, Version, Watch
 from datasets.preservation import damaging, locating
+from datasets.scans import staging
 from datasets.scans.inspecting import Inspect, Inspected, complete_description, count_uninspected, gather, record, uninspected
 from datasets.scans.listing import Entry, ListFolder, walk
 from datasets.scans.merging import (
@@ -35,9 +35,6 @@ from datasets.scans.merging import (
     report,
     resolve_touched,
     settle,
-    stage_files,
-    stage_folders,
-    start_staging,
     touched,
 )
 from datasets.search.indexing import index_dataset
@@ -47,7 +44,6 @@ logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 20
 RETRY_S = 30
-STAGE_ROWS = 10_000
 INSPECT_BATCH = 500
 RECORD_BATCH = 50
 
@@ -140,27 +136,18 @@ def _attempt(run: ScanRun, list_folder: ListFolder, inspect: Inspect | None) -> 
 
 
 def _list(run: ScanRun, list_folder: ListFolder) -> None:
-    """Walk the folder and stage what it holds."""
+    """Walk the folders that no earlier attempt listed, and keep what they hold."""
     location = run.place
     if location is None:
         raise NotReadyError(fields={"location": ["Say first where the files are."]})
-    start_staging()
-    n_folders, n_files, size_bytes, held = 0, 0, 0, list[tuple[str, str, int, dt.datetime | None, str]]()
-    for chunk in walk(list_folder, location.base_path):
-        files = [entry for entry in chunk.entries if not entry.is_folder]
-        stage_folders(f"{chunk.path}{entry.name}/" for entry in chunk.entries if entry.is_folder)
-        held += [_as_row(chunk.path, entry) for entry in files]
-        n_folders, n_files, size_bytes = (
-            n_folders + chunk.is_last,
-            n_files + len(files),
-            size_bytes + sum(entry.size_bytes for entry in files),
-        )
-        if len(held) >= STAGE_ROWS or run.is_claim_old:
-            stage_files(held)
-            held.clear()
-            run.keep_claim(step="listing", n_folders=n_folders, n_files=n_files, size_bytes=size_bytes)
-    stage_files(held)
-    run.keep_claim(step="comparing", n_folders=n_folders, n_files=n_files, size_bytes=size_bytes)
+    staged = staging.Staging.open(run, location)
+    try:
+        for chunk in walk(list_folder, location.base_path, staged.waiting):
+            staged.add(chunk)
+    except UnavailableError:
+        staged.write()  # the next attempt goes on from here
+        raise
+    staged.write("comparing")
 
 
 def _take(run: ScanRun) -> bool:
@@ -174,12 +161,13 @@ def _take(run: ScanRun) -> bool:
         if not found.is_none:
             facts: dict[str, Any] = {"n_new": found.n_new, "n_changed": found.n_changed, "n_missing": found.n_missing}
             run.move_to(ScanStatus.REPORTED, step="", error="", **facts)
+            staging.forget(run)
             return False
     elif run.accepted_at is None and not is_empty(version):
         _report(run)
     with transaction.atomic():
         run.keep_claim()  # holds the row: who pauses or cancels now waits for the end of this
-        found = merge(version, accepted=run.pk if run.accepted_at else None)
+        found = merge(version, run.pk, is_accepted=run.accepted_at is not None)
         if run.accepted_at is None:
             counts = {
                 "n_new": run.n_new + found.n_new,
@@ -270,6 +258,7 @@ def _finish(run: ScanRun) -> None:
         index_dataset(version.dataset)
         pushing.ask_for_push(version.dataset)
     run.move_to(ScanStatus.DONE, finished_at=timezone.now(), step="", error="", **facts)
+    staging.forget(run)
 
 
 def _shares_location_with_published(version: Version) -> bool:
@@ -315,10 +304,6 @@ def _heartbeat(run: ScanRun) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-
-
-def _as_row(path: str, entry: Entry) -> tuple[str, str, int, dt.datetime | None, str]:
-    return path, entry.name, entry.size_bytes, entry.modified_at, format_of(entry.name)
 
 
 def _pieces(items: Iterator[Item], size: int) -> Iterator[list[Item]]:

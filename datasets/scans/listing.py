@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,15 +40,15 @@ class Chunk:
     error: BaseException | None = None
 
 
-def walk(list_folder: ListFolder, base_path: str) -> Iterator[Chunk]:
-    """Everything below `base_path`, with paths relative to it (the root is `/`).
+def walk(list_folder: ListFolder, base_path: str, start: Iterable[str] = ("/",)) -> Iterator[Chunk]:
+    """Everything in the folders `start` and below them, with paths relative to `base_path` (the root is `/`).
 
     `list_folder` takes the collection path of a folder, pages by itself and is called from several threads at once. What it raises ends
     the walk and is raised here.
     """
     chunks: queue.Queue[Chunk] = queue.Queue(maxsize=4 * SIDE_BY_SIDE)
     stop = threading.Event()
-    waiting, n_running = deque(["/"]), 0
+    waiting, n_running = deque(start), 0
     with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="listing") as pool:
         try:
             while waiting or n_running:

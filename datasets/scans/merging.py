@@ -1,28 +1,17 @@
-"""Bringing what a scan found into the inventory: staged by COPY, then merged by sets, so that a second run touches only what changed.
+"""Bringing what a scan listed into the inventory, by sets, so that a second run touches only what changed.
 
 Draft n may close a published row (`last_version = n - 1`) and may do anything with its own rows (`first_version = n`); nothing else.
 """
 
 # ruff: noqa: S608  (statements are put together from this module's own constants; every value is a parameter)
 
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from datasets.models import Dataset, Version
-
-StagedFile = tuple[str, str, int, datetime | None, str]
-
-STAGING = (
-    "drop table if exists scan_entry, scan_folder, scan_file",
-    """create temporary table scan_entry (
-        path text collate "C", name text collate "C", size_bytes bigint, modified_at timestamptz, format text)""",
-    'create temporary table scan_folder (path text collate "C", parent_path text collate "C", name text collate "C", depth int)',
-)
 
 ROOT = """
     insert into datasets_folder (dataset_id, parent_id, path, name, depth) values (%(dataset)s, null, '/', '', 0) on conflict do nothing
@@ -30,17 +19,22 @@ ROOT = """
 
 FOLDERS = """
     insert into datasets_folder (dataset_id, parent_id, path, name, depth)
-    select %(dataset)s, parent.id, staged.path, staged.name, staged.depth
-    from scan_folder staged join datasets_folder parent on parent.dataset_id = %(dataset)s and parent.path = staged.parent_path
-    where staged.depth = %(depth)s
+    select %(dataset)s, parent.id, l.path || named.name || '/', named.name, l.depth + 1
+    from datasets_listedpart l join datasets_folder parent on parent.dataset_id = %(dataset)s and parent.path = l.path
+    cross join lateral unnest(l.folders) as named(name)
+    where l.scan_id = %(scan)s and l.depth = %(depth)s and l.folders <> '{}'
+    order by parent.id, named.name collate "C"
     on conflict do nothing
 """
 
-FILES = """
+ENTRIES = "unnest(l.names, l.sizes, l.modified, l.formats) as e(name, size_bytes, modified_at, format)"
+FILES = f"""
     create temporary table scan_file as
-    select distinct on (f.id, e.name) f.id as folder_id, e.name, e.size_bytes, e.modified_at, e.format
-    from scan_entry e join datasets_folder f on f.dataset_id = %(dataset)s and f.path = e.path
-    order by f.id, e.name
+    select distinct on (folder_id, name) * from (
+        select f.id as folder_id, e.name collate "C" as name, e.size_bytes, e.modified_at, e.format
+        from datasets_listedpart l join datasets_folder f on f.dataset_id = %(dataset)s and f.path = l.path cross join lateral {ENTRIES}
+        where l.scan_id = %(scan)s
+    ) listed order by folder_id, name
 """
 
 CURRENT = "fi.last_version is null and fi.folder_id in (select id from datasets_folder where dataset_id = %(dataset)s)"
@@ -73,6 +67,22 @@ INSERT = """
     select s.folder_id, s.name, %(version)s, null, s.size_bytes, null, s.modified_at, s.format, '', null, ''
     from scan_file s
     where not exists (select 1 from datasets_file fi where fi.folder_id = s.folder_id and fi.name = s.name and fi.last_version is null)
+"""
+
+# The first files of a dataset have nothing to be compared with. In order of folder and name the indexes grow at their end; `offset 0` keeps
+# the planner from another order.
+HAS_FILES = """
+    select exists (select 1 from datasets_folder f cross join lateral (
+        select 1 from datasets_file fi where fi.folder_id = f.id limit 1) held where f.dataset_id = %(dataset)s)
+"""
+FILL = f"""
+    insert into datasets_file (folder_id, name, first_version, last_version, size_bytes, sha256, modified_at, format, collection_path,
+        inspected_at, inspection_error)
+    select f.id, e.name, %(version)s, null, e.size_bytes, null, e.modified_at, e.format, '', null, ''
+    from (select id, path from datasets_folder where dataset_id = %(dataset)s order by id) f
+    cross join lateral (
+        select * from datasets_listedpart l where l.scan_id = %(scan)s and l.path = f.path order by l.part offset 0
+    ) l cross join lateral {ENTRIES}
 """
 
 # A row of the draft that turned out to be its predecessor (touched, not changed): the predecessor goes on.
@@ -156,36 +166,23 @@ class Differences:
         return not (self.n_new or self.n_changed or self.n_missing or self.n_touched)
 
 
-def start_staging() -> None:
-    """Empty staging tables, of this database session alone."""
-    with connection.cursor() as cursor:
-        for statement in STAGING:
-            cursor.execute(statement)
-
-
-def stage_files(rows: Iterable[StagedFile]) -> None:
-    """Add (folder path, name, size in bytes, modified, format) rows to the staging table."""
-    _copy("scan_entry", rows)
-
-
-def stage_folders(paths: Iterable[str]) -> None:
-    """Add folders, all of them but the root, to the staging table."""
-    _copy("scan_folder", ((path, *_above(path), path.count("/") - 1) for path in paths))
-
-
 @transaction.atomic
-def merge(version: Version, *, accepted: int | None = None) -> Differences:
-    """Make the draft hold exactly the staged files, or what the report of the scan `accepted` says of them. Safe to repeat.
+def merge(version: Version, scan_id: int, *, is_accepted: bool = False) -> Differences:
+    """Make the draft hold exactly what a scan listed, or what its report says of it, once accepted. Safe to repeat.
 
     Checksums of what is new or changed are unknown afterwards.
     """
-    keys = _keys(version)
+    keys = {**_keys(version), "scan": scan_id}
     Dataset.objects.select_for_update().get(pk=version.dataset_id)
     with connection.cursor() as cursor:
-        if accepted is None:
-            _resolve_folders(cursor, keys)
+        if is_accepted:
+            _resolve_report(cursor, keys)
         else:
-            _resolve_report(cursor, {**keys, "scan": accepted})
+            _make_folders(cursor, keys)
+            n_filled = _fill(cursor, keys)
+            if n_filled is not None:
+                return Differences(n_new=n_filled, n_changed=0, n_missing=0)
+            _resolve_files(cursor, keys)
         cursor.execute(REOPEN, keys)
         n_back = cursor.rowcount
         n_missing = 0
@@ -216,7 +213,8 @@ def report(version: Version, scan_id: int, *, numbers: Sequence[int] = (), is_an
     """
     keys = {**_keys(version), "scan": scan_id, "numbers": list(numbers)}
     with connection.cursor() as cursor:
-        _resolve_folders(cursor, keys)
+        _make_folders(cursor, keys)
+        _resolve_files(cursor, keys)
         cursor.execute(
             "delete from datasets_scanchange where scan_id in (select id from datasets_scanrun where version_id = %s and id < %s)",
             [version.pk, scan_id + is_anew],
@@ -279,34 +277,32 @@ def _resolve_report(cursor: Any, keys: dict[str, Any]) -> None:
     cursor.execute("analyze scan_file")
 
 
-def _resolve_folders(cursor: Any, keys: dict[str, Any]) -> None:
+def _make_folders(cursor: Any, keys: dict[str, Any]) -> None:
+    cursor.execute("analyze datasets_listedpart")
     cursor.execute(ROOT, keys)
-    cursor.execute("select coalesce(max(depth), 0) from scan_folder")
-    for depth in range(1, cursor.fetchone()[0] + 1):
+    cursor.execute("select coalesce(max(depth), -1) from datasets_listedpart where scan_id = %(scan)s and folders <> '{}'", keys)
+    for depth in range(cursor.fetchone()[0] + 1):
         cursor.execute(FOLDERS, {**keys, "depth": depth})
+
+
+def _fill(cursor: Any, keys: dict[str, Any]) -> int | None:
+    """Write the first files of a dataset straight from the listing, and how many; None where some are known, or a name is listed twice."""
+    cursor.execute(HAS_FILES, keys)
+    if cursor.fetchone()[0]:
+        return None
+    try:
+        with transaction.atomic():
+            cursor.execute(FILL, keys)
+            return int(cursor.rowcount)
+    except IntegrityError:
+        return None
+
+
+def _resolve_files(cursor: Any, keys: dict[str, Any]) -> None:
     cursor.execute("drop table if exists scan_file")
     cursor.execute(FILES, keys)
     cursor.execute("create index on scan_file (folder_id, name)")
     cursor.execute("analyze scan_file")
-
-
-def _copy(table: str, rows: Iterable[tuple[object, ...]]) -> None:
-    lines = io.StringIO("".join("\t".join(map(_field, row)) + "\n" for row in rows))
-    with connection.cursor() as cursor:
-        cursor.copy_expert(f"copy {table} from stdin", lines)
-
-
-def _field(value: object) -> str:
-    """One value in COPY's text format. Source: https://www.postgresql.org/docs/current/sql-copy.html, "Text Format"."""
-    if value is None:
-        return "\\N"
-    text = value.isoformat() if isinstance(value, datetime) else str(value)
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
-
-
-def _above(path: str) -> tuple[str, str]:
-    parent, _, name = path.rstrip("/").rpartition("/")
-    return parent + "/", name
 
 
 def _keys(version: Version) -> dict[str, Any]:

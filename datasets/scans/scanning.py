@@ -9,6 +9,7 @@ from datasets.access import Visitor, check_curator
 from datasets.curation.publishing import check_not_in_review
 from datasets.errors import IllegalMoveError, InvalidError, NotFoundError
 from datasets.models import ChangeKind, ScanChange, ScanRun, Version
+from datasets.scans import staging
 from datasets.states import ScanStatus
 
 MOST = 500
@@ -42,7 +43,7 @@ def find_scan(version: Version, scan_id: int, *, user: Visitor) -> ScanRun:
 
 
 def pause_scan(run: ScanRun, *, user: Visitor) -> ScanRun:
-    """Let it wait. Its worker stops within seconds; resumed, it lists again and goes on reading checksums where it stopped."""
+    """Let it wait. Its worker stops within seconds; resumed, it goes on from the folder and the file where it stopped."""
     return _answer(run, ScanStatus.PAUSED, user, claimed_until=None, claim_id=None)
 
 
@@ -53,9 +54,12 @@ def resume_scan(run: ScanRun, *, user: Visitor) -> ScanRun:
     return _answer(run, ScanStatus.QUEUED, user, due_at=timezone.now(), n_attempts=0)
 
 
+@transaction.atomic
 def cancel_scan(run: ScanRun, *, user: Visitor) -> ScanRun:
     """End it without a report; what was accepted before stays in the draft. A failed one is left so, and waits for nobody any more."""
-    return _answer(run, ScanStatus.CANCELLED, user, finished_at=timezone.now(), claimed_until=None, claim_id=None)
+    ended = _answer(run, ScanStatus.CANCELLED, user, finished_at=timezone.now(), claimed_until=None, claim_id=None)
+    staging.forget(ended)
+    return ended
 
 
 @transaction.atomic

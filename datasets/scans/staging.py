@@ -1,0 +1,136 @@
+"""What a scan has listed so far, kept until it ends, so that who takes it over goes on from the folder where it stopped.
+
+A part is a row: up to a thousand entries of one folder, as arrays. A million files are then some ten thousand narrow rows to write and to
+take away. The table is not logged: after a crash of the database it is empty, and the listing begins anew.
+"""
+
+import datetime as dt
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from datasets.fileformats import format_of
+from datasets.models import ListedPart, Location, ScanRun
+from datasets.scans.listing import Chunk
+
+KEPT = dt.timedelta(days=7)
+"""How long a listing is gone on with: what was listed before that is listed again."""
+ROWS_AT_ONCE = 10_000
+
+COLUMNS = "scan_id, path, part, depth, is_last, folders, names, sizes, modified, formats"
+UNFINISHED = """
+    delete from datasets_listedpart l where l.scan_id = %(scan)s
+    and not exists (select 1 from datasets_listedpart e where e.scan_id = l.scan_id and e.path = l.path and e.is_last)
+"""
+TOTALS = """
+    select count(*) filter (where is_last), coalesce(sum(cardinality(names)), 0), coalesce(sum((select sum(s) from unnest(sizes) s)), 0)
+    from datasets_listedpart where scan_id = %(scan)s
+"""
+WAITING = """
+    select named.path from (
+        select l.path || n.name || '/' as path from datasets_listedpart l cross join lateral unnest(l.folders) n(name)
+        where l.scan_id = %(scan)s union select '/'
+    ) named where not exists (select 1 from datasets_listedpart d where d.scan_id = %(scan)s and d.path = named.path)
+    order by named.path collate "C"
+"""
+
+
+@dataclass
+class Staging:
+    """The listing of one scan: what is there, what is still to be listed, and the pieces that are held until they are written."""
+
+    run: ScanRun
+    waiting: list[str]
+    n_folders: int = 0
+    n_files: int = 0
+    size_bytes: int = 0
+    _held: list[tuple[Chunk, int]] = field(default_factory=list)
+    _n_held: int = 0
+    _next_part: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, run: ScanRun, place: Location) -> Self:
+        """Go on with what an earlier attempt listed of this place, if that was lately; begin anew otherwise."""
+        where = repr((str(place.collection_id or ""), place.bucket, place.base_path))
+        is_kept = run.listed_from == where and run.listed_at is not None and run.listed_at > timezone.now() - KEPT
+        with transaction.atomic(), connection.cursor() as cursor:
+            run.keep_claim(**({} if is_kept else {"listed_from": where, "listed_at": timezone.now()}))
+            if is_kept:
+                cursor.execute(UNFINISHED, {"scan": run.pk})
+            else:
+                ListedPart.objects.filter(scan__version_id=run.version_id, scan__lte=run.pk).delete()
+            cursor.execute(WAITING, {"scan": run.pk})
+            waiting = [path for (path,) in cursor.fetchall()]
+            cursor.execute(TOTALS, {"scan": run.pk})
+            n_folders, n_files, size_bytes = map(int, cursor.fetchone())
+            return cls(run, waiting, n_folders, n_files, size_bytes)
+
+    def add(self, chunk: Chunk) -> None:
+        """Take a piece of the listing; it is written with others, and at the latest before the claim gets old."""
+        part = self._next_part.pop(chunk.path, 0)
+        if not chunk.is_last:
+            self._next_part[chunk.path] = part + 1
+        files = [entry for entry in chunk.entries if not entry.is_folder]
+        self._held.append((chunk, part))
+        self._n_held += len(chunk.entries)
+        self.n_folders += chunk.is_last
+        self.n_files += len(files)
+        self.size_bytes += sum(entry.size_bytes for entry in files)
+        if self._n_held >= ROWS_AT_ONCE or self.run.is_claim_old:
+            self.write()
+
+    def write(self, step: str = "listing") -> None:
+        """Write what is held. Raises NotClaimedError when another worker took over: nothing of this one's is kept then."""
+        text = "".join(_line(self.run.pk, chunk, part) for chunk, part in self._held)
+        with transaction.atomic(), connection.cursor() as cursor:
+            self.run.keep_claim(step=step, n_folders=self.n_folders, n_files=self.n_files, size_bytes=self.size_bytes)
+            cursor.copy_expert(f"copy datasets_listedpart ({COLUMNS}) from stdin", io.StringIO(text))
+        self._held.clear()
+        self._n_held = 0
+
+
+def forget(run: ScanRun) -> None:
+    """Take away what a scan listed: it ended, or its report says all of it."""
+    ListedPart.objects.filter(scan=run).delete()
+    run.record(listed_at=None, listed_from="")
+
+
+def forget_old() -> None:
+    """The sweep: take away listings that nobody went on with. Safe to repeat."""
+    for run in ScanRun.objects.filter(listed_at__lt=timezone.now() - KEPT).unclaimed(timezone.now()):
+        forget(run)
+
+
+def _line(scan_id: int, chunk: Chunk, part: int) -> str:
+    """A row in COPY's text format; names in order, so that indexes grow at their end."""
+    files = sorted((entry for entry in chunk.entries if not entry.is_folder), key=lambda entry: entry.name)
+    arrays = (
+        _texts([entry.name for entry in chunk.entries if entry.is_folder]),
+        _texts([entry.name for entry in files]),
+        _plain([str(entry.size_bytes) for entry in files]),
+        _plain(["NULL" if entry.modified_at is None else entry.modified_at.isoformat() for entry in files]),
+        _texts([format_of(entry.name) for entry in files]),
+    )
+    cells = (str(scan_id), chunk.path, str(part), str(chunk.path.count("/") - 1), "t" if chunk.is_last else "f", *arrays)
+    return "\t".join(map(_cell, cells)) + "\n"
+
+
+def _texts(values: Sequence[str]) -> str:
+    """An array of texts. Source: https://www.postgresql.org/docs/current/arrays.html, "Array Input and Output Syntax"."""
+    joined = '","'.join(values)
+    if "\\" in joined or joined.count('"') > 2 * (len(values) - 1):
+        joined = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return f'{{"{joined}"}}' if values else "{}"
+
+
+def _plain(values: Iterable[str]) -> str:
+    return "{" + ",".join(values) + "}"
+
+
+def _cell(value: str) -> str:
+    """One value in COPY's text format. Source: https://www.postgresql.org/docs/current/sql-copy.html, "Text Format"."""
+    return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

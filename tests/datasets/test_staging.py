@@ -1,0 +1,203 @@
+import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from datasets.errors import NotClaimedError, UnavailableError
+from datasets.files import FileQuery, iterate, measure
+from datasets.models import File, Folder, ListedPart, ScanRun
+from datasets.scans import ingesting, scanning, staging
+from datasets.scans.listing import Entry
+from datasets.states import ScanStatus
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+# Lists as the disk does, tells each folder, and stands still at the fifth: there it is killed.
+WORKER = """
+    import sys, time
+    from pathlib import Path
+    import django
+    django.setup()
+    from datasets.scans import ingesting, listing, staging
+    from tests.datasets.conftest import Disk
+    scan_id, root, log = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+    listing.SIDE_BY_SIDE = staging.ROWS_AT_ONCE = 1
+    disk = Disk(root)
+
+    def list_folder(path):
+        with log.open("a") as told:
+            print(path, file=told)
+        while len(log.read_text().splitlines()) >= 5:
+            time.sleep(0.05)
+        return disk.list_folder(path)
+
+    ingesting.run_scan(scan_id, list_folder)
+"""
+
+
+def parts_of(run: ScanRun) -> set[str]:
+    return set(ListedPart.objects.filter(scan=run, is_last=True).values_list("path", flat=True))
+
+
+def told(disk, listed: list[str]):
+    def list_folder(path):
+        listed.append(path)
+        return disk.list_folder(path)
+
+    return list_folder
+
+
+@pytest.mark.long
+@pytest.mark.django_db(transaction=True)
+def test_a_scan_whose_worker_is_killed_while_listing_goes_on_from_the_folder_where_it_was(draft, disk, ben, tmp_path):
+    version = draft(files={})
+    for n in range(6):
+        disk.write(f"/sea/{n}/a.nc", str(n))
+        disk.write(f"/sea/{n}/below/b.nc", str(n))
+    run = ingesting.request_scan(version, user=ben)
+    log = tmp_path / "listed"
+    with (tmp_path / "worker.log").open("wb") as words:
+        worker = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(WORKER), str(run.pk), str(disk.root), str(log)],
+            cwd=CHECKOUT,
+            env={**os.environ, "DATABASE_URL": address_of_the_test_database()},
+            stdout=words,
+            stderr=words,
+        )
+        try:
+            deadline = time.monotonic() + 90
+            while len(parts_of(run)) < 4:
+                assert worker.poll() is None, (tmp_path / "worker.log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        finally:
+            worker.send_signal(signal.SIGKILL)
+            worker.wait()
+    kept = parts_of(run)
+    ScanRun.objects.filter(pk=run.pk).update(claimed_until=timezone.now() - dt.timedelta(seconds=1))
+    listed: list[str] = []
+    again = ingesting.run_scan(run.pk, told(disk, listed), disk.inspect)
+    assert (again.status, again.n_folders, again.n_files, again.n_new) == ("done", 13, 12, 12)
+    assert len(listed) == 13 - len(kept)
+    assert not {f"/sea{path}" for path in kept} & set(listed), "what was listed is not listed again"
+    assert measure(version, FileQuery()).n_files == 12
+    assert not ListedPart.objects.filter(scan=run).exists()
+
+
+def address_of_the_test_database() -> str:
+    given = connection.settings_dict
+    return f"postgres://{given['USER']}:{given['PASSWORD']}@/{given['NAME']}?host={given['HOST']}"
+
+
+@pytest.fixture
+def half_listed(draft, disk, ben):
+    """A scan that an outage ended in the second of three folders; it is to be tried again."""
+    version = draft(files={})
+    for n in range(3):
+        disk.write(f"/sea/{n}/a.nc", str(n))
+
+    def list_folder(path):
+        if path == "/sea/1/":
+            raise UnavailableError("The collection does not answer.")
+        return disk.list_folder(path)
+
+    run = ingesting.run_scan(ingesting.request_scan(version, user=ben).pk, list_folder)
+    assert run.status == ScanStatus.RUNNING
+    assert "/" in parts_of(run)
+    return run
+
+
+def go_on(run, disk) -> list[str]:
+    ScanRun.objects.filter(pk=run.pk).update(claimed_until=None, due_at=timezone.now())
+    listed: list[str] = []
+    done = ingesting.run_scan(run.pk, told(disk, listed), disk.inspect)
+    assert (done.status, done.n_files, done.n_new) == ("done", 3, 3)
+    return listed
+
+
+def test_a_paused_scan_goes_on_with_what_it_had_listed(half_listed, disk, ben):
+    paused = scanning.pause_scan(half_listed, user=ben)
+    kept = parts_of(paused)
+    scanning.resume_scan(paused, user=ben)
+    listed = go_on(paused, disk)
+    assert "/sea/1/" in listed
+    assert not {f"/sea{path}" for path in kept} & set(listed)
+
+
+@pytest.mark.parametrize("reason", ["old", "moved"])
+def test_a_listing_of_long_ago_or_of_another_place_is_not_gone_on_with(half_listed, disk, reason):
+    changed = {"old": {"listed_at": timezone.now() - staging.KEPT}, "moved": {"listed_from": "elsewhere"}}[reason]
+    ScanRun.objects.filter(pk=half_listed.pk).update(**changed)
+    assert set(go_on(half_listed, disk)) == {"/sea/", "/sea/0/", "/sea/1/", "/sea/2/"}
+
+
+def test_listings_that_nobody_went_on_with_are_taken_away(half_listed):
+    staging.forget_old()
+    assert parts_of(half_listed)
+    ScanRun.objects.filter(pk=half_listed.pk).update(listed_at=timezone.now() - staging.KEPT, claimed_until=None)
+    staging.forget_old()
+    assert not parts_of(half_listed)
+
+
+def test_a_cancelled_scan_keeps_no_listing(half_listed, ben):
+    scanning.cancel_scan(half_listed, user=ben)
+    assert not ListedPart.objects.filter(scan=half_listed).exists()
+
+
+def test_a_worker_that_lost_its_claim_keeps_nothing_of_what_it_lists(draft, disk, ben):
+    version = draft(files={})
+    run = ingesting.request_scan(version, user=ben)
+    with ScanRun.objects.due(timezone.now()).claim(run.pk, expected=["queued"]) as held:
+        staged = staging.Staging.open(held, version.primary_location)
+        ScanRun.objects.filter(pk=run.pk).update(claim_id=uuid.uuid4())
+        staged.add(ingesting.walk(disk.list_folder, "/sea/").__next__())
+        with pytest.raises(NotClaimedError):
+            staged.write()
+    assert not ListedPart.objects.filter(scan=run).exists()
+
+
+ODD = ['"', "\\", '\\"', "{", "}", "a,b", "NULL", "null", " ", "\t", "\n", "\r\n", "\\N", "ü", "'", '""', "\\.", "%s", "{}"]
+
+
+def test_names_of_any_kind_are_kept_as_they_are(draft, ben):
+    version = draft(files={})
+
+    def list_folder(path):
+        if path == "/sea/":
+            return iter([Entry(name, is_folder=True) for name in ODD])
+        return iter([Entry(name, is_folder=False, size_bytes=at) for at, name in enumerate(ODD)])
+
+    run = ingesting.scan(version, list_folder, user=ben)
+    assert (run.status, run.n_files) == ("done", len(ODD) ** 2)
+    found = {row.path: row.size_bytes for row in iterate(version, FileQuery())}
+    assert found == {f"/{folder}/{name}": at for folder in ODD for at, name in enumerate(ODD)}
+
+
+def test_a_name_that_is_listed_twice_is_one_file(draft, ben):
+    version = draft(files={})
+    entries = [Entry("b", is_folder=False), Entry("a", is_folder=False), Entry("b", is_folder=False), Entry("d", is_folder=True)] * 2
+    run = ingesting.scan(version, lambda path: iter(entries if path == "/sea/" else []), user=ben)
+    assert run.status == "done"
+    assert [row.path for row in iterate(version, FileQuery())] == ["/a", "/b"]
+
+
+def test_a_file_has_a_folder_that_is_there(draft):
+    folder = draft().dataset.folders.get(path="/")
+    absent = Folder.objects.latest("id").pk + 1_000_000
+    rows = [File(folder_id=pk, name="x", first_version=1, size_bytes=0) for pk in (folder.pk, absent)]
+    for refused in (
+        lambda: File.objects.bulk_create(rows),
+        lambda: File.objects.filter(folder=folder).update(folder_id=absent),
+        lambda: Folder.objects.filter(pk=folder.pk)._raw_delete(using="default"),
+    ):
+        with pytest.raises(IntegrityError, match="folder"), transaction.atomic():
+            refused()
+    assert File.objects.filter(folder=folder).count() == 1
