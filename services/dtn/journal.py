@@ -16,6 +16,7 @@ from typing import Any
 from services.dtn.accounting import now_text
 
 BATCH_ROWS = 1000
+Row = tuple[Any, ...]
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS item (
@@ -26,7 +27,7 @@ CREATE TABLE IF NOT EXISTS entry (
     size INTEGER, mtime_ns INTEGER, checksum TEXT, status TEXT NOT NULL DEFAULT 'pending', etag TEXT, digest TEXT,
     bytes INTEGER NOT NULL DEFAULT 0, error_code TEXT, error_details TEXT, sequence INTEGER, UNIQUE (item_idx, source_path));
 CREATE INDEX IF NOT EXISTS entry_failed ON entry (id) WHERE status = 'failed';
-CREATE INDEX IF NOT EXISTS entry_unsent ON entry (id) WHERE sequence IS NULL AND status <> 'pending' AND kind <> 'dir';
+DROP INDEX IF EXISTS entry_unsent;
 CREATE INDEX IF NOT EXISTS entry_sequence ON entry (sequence) WHERE sequence IS NOT NULL;
 CREATE TABLE IF NOT EXISTS piece (entry_id INTEGER, offset INTEGER, length INTEGER, PRIMARY KEY (entry_id, offset)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY, body TEXT NOT NULL, sequence INTEGER);
@@ -36,6 +37,7 @@ _ADD_ENTRY = (
     "INSERT OR IGNORE INTO entry (item_idx, kind, source_path, destination_path, size, mtime_ns, checksum, status)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_UNNUMBERED = "sequence IS NULL AND status <> 'pending' AND kind <> 'dir'"
 
 
 @dataclass
@@ -74,6 +76,16 @@ class Counters:
     faults: int = 0
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Results and events that control is told under one number, in the form of PROTOCOL.md, section 5."""
+
+    number: int
+    arrived: list[dict[str, Any]]
+    results: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+
+
 class Journal:
     """Safe to use from any thread."""
 
@@ -83,7 +95,12 @@ class Journal:
         self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("PRAGMA wal_autocheckpoint=4000")
         self._db.executescript(_SCHEMA)
+        (last,) = self._db.execute("SELECT max(n) FROM (SELECT max(sequence) n FROM entry UNION ALL SELECT max(sequence) FROM event)").fetchone()
+        self._filling, self._n_filled = (last or 0) + 1, 0  # the batch that results go into: never one that may have been sent
+        with self._transaction() as db:
+            self._number_rest(db)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -225,8 +242,8 @@ class Journal:
         n_bytes = (entry.size or 0) if status == "transferred" else 0
         with self._transaction() as db:
             db.execute(
-                "UPDATE entry SET status = ?, digest = ?, size = ?, bytes = ?, error_code = ?, error_details = ? WHERE id = ?",
-                (status, digest, entry.size, n_bytes, code, details, entry.id),
+                "UPDATE entry SET status = ?, digest = ?, size = ?, bytes = ?, error_code = ?, error_details = ?, sequence = ? WHERE id = ?",
+                (status, digest, entry.size, n_bytes, code, details, self._batch_for(1), entry.id),
             )
             db.execute("DELETE FROM piece WHERE entry_id = ?", (entry.id,))
             db.execute("DELETE FROM landing WHERE id = ?", (landing,))
@@ -235,19 +252,22 @@ class Journal:
         """Record in one step that files (with their digests) were transferred whole."""
         rows = [(digest, entry.size, entry.size, entry.mtime_ns, entry.id) for entry, digest in entries]
         with self._transaction() as db:
-            db.executemany(
-                "UPDATE entry SET status = 'transferred', digest = ?, size = ?, bytes = ?, mtime_ns = ?, error_code = NULL,"
-                " error_details = NULL WHERE id = ?", rows,
-            )  # fmt: skip
+            for number, some in self._in_batches(rows):
+                db.executemany(
+                    "UPDATE entry SET status = 'transferred', digest = ?, size = ?, bytes = ?, mtime_ns = ?, error_code = NULL,"  # noqa: S608 (a number)
+                    f" error_details = NULL, sequence = {number} WHERE id = ?", some,
+                )  # fmt: skip
             db.execute("DELETE FROM landing WHERE id = ?", (landing,))
 
     def skip_many(self, entries: Iterable[tuple[FileEntry, str | None]]) -> None:
         """Record in one step that files (with their digests, where known) were up to date."""
         rows = [(digest, entry.size, entry.id) for entry, digest in entries]
         with self._transaction() as db:
-            db.executemany(
-                "UPDATE entry SET status = 'skipped', digest = ?, size = ?, error_code = NULL, error_details = NULL WHERE id = ?", rows
-            )
+            for number, some in self._in_batches(rows):
+                db.executemany(
+                    "UPDATE entry SET status = 'skipped', digest = ?, size = ?, error_code = NULL, error_details = NULL,"  # noqa: S608 (a number)
+                    f" sequence = {number} WHERE id = ?", some,
+                )  # fmt: skip
 
     def end_folder(self, item: Item, status: str, *, source_path: str, destination_path: str, code: str, details: str) -> bool:
         """Record that a folder of an item could not be read: one result stands for it. What was found below it keeps its own.
@@ -256,10 +276,11 @@ class Journal:
         """
         with self._transaction() as db:
             done = db.execute(
-                "INSERT INTO entry (item_idx, kind, source_path, destination_path, status, error_code, error_details)"
-                " VALUES (?, 'file', ?, ?, ?, ?, ?) ON CONFLICT (item_idx, source_path) DO UPDATE SET kind = 'file',"
-                " status = excluded.status, error_code = excluded.error_code, error_details = excluded.error_details WHERE kind = 'dir'",
-                (item.index, source_path, destination_path, status, code, details),
+                "INSERT INTO entry (item_idx, kind, source_path, destination_path, status, error_code, error_details, sequence)"
+                " VALUES (?, 'file', ?, ?, ?, ?, ?, ?) ON CONFLICT (item_idx, source_path) DO UPDATE SET kind = 'file',"
+                " status = excluded.status, error_code = excluded.error_code, error_details = excluded.error_details,"
+                " sequence = excluded.sequence WHERE kind = 'dir'",
+                (item.index, source_path, destination_path, status, code, details, self._batch_for(1)),
             )  # fmt: skip
             return done.rowcount > 0
 
@@ -269,10 +290,13 @@ class Journal:
 
     def fail_pending(self, *, code: str, details: str) -> None:
         """Give up on what is left: each file keeps its own last fault, or gets this one."""
-        self._run(
-            "UPDATE entry SET status = 'failed', error_code = coalesce(error_code, ?), error_details = coalesce(error_details, ?)"
-            " WHERE status = 'pending'", code, details,
-        )  # fmt: skip
+        with self._transaction() as db:
+            failed = db.execute(
+                "UPDATE entry SET status = 'failed', error_code = coalesce(error_code, ?), error_details = coalesce(error_details, ?)"
+                " WHERE status = 'pending'", (code, details),
+            )  # fmt: skip
+            if failed.rowcount:
+                self._number_rest(db)
 
     def first_failure(self) -> tuple[str, str] | None:
         rows = self._rows("SELECT error_code, error_details FROM entry WHERE status = 'failed' ORDER BY id LIMIT 1")
@@ -307,33 +331,68 @@ class Journal:
         body = {"code": code, "description": description, "details": details, "is_error": is_error, "time": now_text()}
         self._run("INSERT INTO event (body) VALUES (?)", json.dumps(body))
 
-    def next_batch(self, *, last_accepted: int) -> tuple[int, list[dict[str, Any]], list[dict[str, Any]]] | None:
-        """Return the batch to send now: number, results, events; the same one until `accept` is called. None when nothing is new."""
-        accepted = max(last_accepted, int(self.get("accepted") or 0))
-        with self._transaction() as db:
-            row = db.execute("SELECT min(n) FROM (SELECT min(sequence) n FROM entry WHERE sequence > ?"
-                             " UNION ALL SELECT min(sequence) FROM event WHERE sequence > ?)", (accepted, accepted)).fetchone()  # fmt: skip
-            number = row[0]
-            if number is None:
-                number = accepted + 1
-                marked = db.execute(
-                    "UPDATE entry SET sequence = ? WHERE id IN (SELECT id FROM entry WHERE sequence IS NULL AND status <> 'pending'"
-                    " AND kind <> 'dir' ORDER BY id LIMIT ?)", (number, BATCH_ROWS),
-                ).rowcount  # fmt: skip
-                marked += db.execute("UPDATE event SET sequence = ? WHERE sequence IS NULL", (number,)).rowcount
-                if not marked:
-                    return None
-        bodies = self._rows("SELECT body FROM event WHERE sequence = ?", number)
-        return int(number), self._results(number), [json.loads(body[0]) for body in bodies]
+    def _batch_for(self, n_results: int) -> int:
+        """Return the number of the batch that takes so many results (at most `BATCH_ROWS`) more."""
+        if self._n_filled + n_results > BATCH_ROWS:
+            self._filling, self._n_filled = self._filling + 1, 0
+        self._n_filled += n_results
+        return self._filling
 
-    def _results(self, number: int) -> list[dict[str, Any]]:
+    def _in_batches(self, rows: Sequence[Row]) -> Iterator[tuple[int, Sequence[Row]]]:
+        for at in range(0, len(rows), BATCH_ROWS):
+            some = rows[at : at + BATCH_ROWS]
+            yield self._batch_for(len(some)), some
+
+    def _number_rest(self, db: sqlite3.Connection) -> None:
+        """Put what came to its end without a number into batches."""
+        while True:
+            number = self._batch_for(BATCH_ROWS)
+            marked = db.execute(
+                f"UPDATE entry SET sequence = ? WHERE id IN (SELECT id FROM entry WHERE {_UNNUMBERED} LIMIT ?)", (number, BATCH_ROWS)  # noqa: S608
+            ).rowcount  # fmt: skip
+            if marked < BATCH_ROWS:
+                self._n_filled = marked
+                return
+
+    def next_batch(self, *, last_accepted: int) -> Batch | None:
+        """Return the batch to send now; the same one until `accept` is called. None when nothing is new.
+
+        The numbers that control sees have no gaps; those in the rows may have.
+        """
+        heard = int(self.get("accepted") or 0)
+        accepted = max(last_accepted, heard)
+        number, filled = self.get("sending") or (heard, heard)
+        with self._transaction() as db:
+            if number <= accepted:
+                db.execute("UPDATE event SET sequence = ? WHERE sequence IS NULL", (self._filling,))
+                (filled,) = db.execute("SELECT min(n) FROM (SELECT min(sequence) n FROM entry WHERE sequence > ?"
+                                       " UNION ALL SELECT min(sequence) FROM event WHERE sequence > ?)", (filled, filled)).fetchone()  # fmt: skip
+                if filled is None:
+                    return None
+                number = accepted + 1
+                db.execute("INSERT OR REPLACE INTO meta VALUES ('sending', ?)", (json.dumps((number, filled)),))
+            if filled == self._filling:  # it is sent now: nothing more goes into it
+                self._filling, self._n_filled = filled + 1, 0
+        bodies = self._rows("SELECT body FROM event WHERE sequence = ?", filled)
+        return Batch(number, *self._results(filled), [json.loads(body[0]) for body in bodies])
+
+    def _results(self, number: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return the results of a batch: those of files that arrived under their own names by folders, all others one by one."""
         rows = self._rows(
-            "SELECT source_path, destination_path, size, digest, status, error_code, error_details FROM entry"
-            " WHERE sequence = ? ORDER BY id",
-            number,
+            "SELECT source_path, destination_path, size, digest, status, error_code, error_details FROM entry WHERE sequence = ?", number
         )
+        folders: dict[tuple[str, str], list[tuple[str, int, str]]] = {}
+        others = []
         names = ("source_path", "destination_path", "size", "checksum", "status", "error_code", "error_details")
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        for row in rows:
+            source, name = _split(row[0])
+            destination, new_name = _split(row[1])
+            if row[4] == "transferred" and name == new_name and row[3] is not None:
+                folders.setdefault((source, destination), []).append((name, row[2], row[3]))
+            else:
+                others.append(dict(zip(names, row, strict=True)))
+        arrived = [{"source_folder": one[0], "destination_folder": one[1], "files": files} for one, files in folders.items()]
+        return arrived, others
 
     def accept(self, number: int) -> None:
         self.set("accepted", number)
@@ -347,3 +406,9 @@ class Journal:
         self.close()
         for suffix in ("", "-wal", "-shm"):
             self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
+
+
+def _split(path: str) -> tuple[str, str]:
+    """Return the folder, with its slash, and the name."""
+    at = path.rfind("/") + 1
+    return path[:at], path[at:]

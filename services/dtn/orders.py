@@ -246,9 +246,8 @@ class OrderRun:
             batch = journal.next_batch(last_accepted=int(self._order.get("last_sequence", 0)))
             if batch is None:
                 return
-            number, results, events = batch
-            told = {"instance": self._node.instance, "counters": progress.totals()}
-            body = {**told, "sequence": number, "results": results, "events": events}
+            told = {"instance": self._node.instance, "counters": progress.totals(), "sequence": batch.number}
+            body = {**told, "transferred": batch.arrived, "results": batch.results, "events": batch.events}
             journal.accept(self._node.control.results(self._id, body))
 
     def _finish(self, journal: Journal, progress: Progress, status: str, fatal: dict[str, str] | None) -> bool:

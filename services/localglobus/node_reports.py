@@ -6,13 +6,15 @@ Anybody may run a node of the Connect Personal kind: what one sends is checked b
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from services.localglobus.errors import ApiError
 from services.localglobus.transfer.orders import COUNTERS
 
 MOST_RESULTS = 1000
+Result = tuple[str, str, int, str | None, str, str | None, str | None]
+"""Source and destination path, size in bytes, checksum, status, error code and error details of a file."""
 STATUSES = ("transferred", "deleted", "skipped", "failed")
 
 
@@ -32,16 +34,19 @@ def read_fault(value: object, name: str) -> dict[str, str] | None:
 
 def read_batch(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a numbered batch of results and events. Raises `ApiError` 400."""
-    results, events = asked.get("results") or [], asked.get("events") or []
-    if not isinstance(results, list) or not isinstance(events, list) or len(results) > MOST_RESULTS:
-        raise ApiError("BadRequest", f"results and events are lists, of at most {MOST_RESULTS} results", 400)
+    results, events, arrived = asked.get("results") or [], asked.get("events") or [], asked.get("transferred") or []
+    if not isinstance(results, list) or not isinstance(events, list) or not isinstance(arrived, list):
+        raise ApiError("BadRequest", "results, transferred and events are lists", 400)
     sequence = _whole(asked.get("sequence"), "sequence")
     if sequence < 1:
         raise ApiError("BadRequest", "sequence counts from 1", 400)
+    found = [result for folder in arrived for result in _arrived(folder)]
+    if len(found) + len(results) > MOST_RESULTS:
+        raise ApiError("BadRequest", f"a batch has at most {MOST_RESULTS} results", 400)
     return {
         "instance": asked.get("instance"),
         "sequence": sequence,
-        "results": [_result(each) for each in results],
+        "results": found + [_result(each) for each in results],
         "events": [_event(each) for each in events],
         "counters": read_counters(asked),
     }
@@ -56,18 +61,31 @@ def read_seconds(value: object, name: str) -> float:
     return float(min(value, 86400))
 
 
-def _result(value: object) -> dict[str, Any]:
+def _arrived(value: object) -> Iterator[Result]:
+    """The files of a folder that arrived whole under their own names, each told as name, size and checksum."""
+    folder = _document(value, "transferred")
+    source, destination = _text(folder.get("source_folder"), "source_folder"), _text(folder.get("destination_folder"), "destination_folder")
+    files = folder.get("files")
+    if not isinstance(files, list):
+        raise ApiError("BadRequest", "files must be a list", 400)
+    for file in files:
+        if not isinstance(file, list) or len(file) != 3:
+            raise ApiError("BadRequest", "a file is told as [name, size, checksum]", 400)
+        name, size, checksum = _text(file[0], "name"), _whole(file[1], "size"), _text(file[2], "checksum")
+        yield source + name, destination + name, size, checksum, "transferred", None, None
+
+
+def _result(value: object) -> Result:
     found = _document(value, "a result")
     status = found.get("status")
     if status not in STATUSES:
         raise ApiError("BadRequest", f"the status of a result is one of {', '.join(STATUSES)}", 400)
-    texts = {name: found.get(name) for name in ("destination_path", "checksum", "error_code", "error_details")}
-    return {
-        "source_path": _text(found.get("source_path"), "source_path"),
-        "size": _whole(found.get("size") or 0, "size"),
-        "status": status,
-        **{name: None if text is None else _text(text, name) for name, text in texts.items()},
-    }
+    destination, checksum, code, details = (
+        None if found.get(name) is None else _text(found[name], name)
+        for name in ("destination_path", "checksum", "error_code", "error_details")
+    )
+    source = _text(found.get("source_path"), "source_path")
+    return source, destination or "", _whole(found.get("size") or 0, "size"), checksum, str(status), code, details
 
 
 def _event(value: object) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from services.localglobus.errors import ApiError
@@ -127,11 +127,11 @@ def store_results(db: sqlite3.Connection, *, node: str, order_id: str, batch: Ma
         raise ApiError("OrderLost", "Another instance holds this order", 409)
     if order["is_finished"] or sequence != order["last_sequence"] + 1:
         return max(sequence, order["last_sequence"]) if order["is_finished"] else int(order["last_sequence"])
-    task_id = order["task_id"]
+    task_id, now = order["task_id"], now_text()
     db.executemany(
         "INSERT INTO task_result (task_id, source_path, destination_path, size_bytes, checksum, status, error_code, error_details,"
         " recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (_result_values(task_id, result) for result in batch.get("results") or []),
+        ((task_id, *facts, code and globus_code(code), details, now) for *facts, code, details in batch["results"]),
     )
     for event in batch.get("events") or []:
         details = event.get("details")
@@ -343,13 +343,6 @@ def _item(row: sqlite3.Row) -> dict[str, Any]:
         "recursive": bool(row["is_recursive"]),
         "checksum": row["checksum"],
     }
-
-
-def _result_values(task_id: str, result: Mapping[str, Any]) -> Sequence[Any]:
-    return (
-        task_id, result["source_path"], result.get("destination_path") or "", int(result.get("size") or 0), result.get("checksum"),
-        result["status"], result.get("error_code") and globus_code(result["error_code"]), result.get("error_details"), now_text(),
-    )  # fmt: skip
 
 
 def _digest(ticket: str) -> str:
