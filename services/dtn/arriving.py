@@ -144,6 +144,11 @@ class ObjectPieces:
         self._parts.complete(size)
 
     def feed(self, digest: Any, offset: int, length: int, buffer: memoryview) -> None:
+        if self._parts.whole is None and self._size <= s3.piece_bytes(self._size):  # one that is put in one step: it is still here
+            while length and (n_bytes := os.preadv(self._file(1).fileno(), [buffer[:length]], offset)):
+                digest.update(buffer[:n_bytes])
+                offset, length = offset + n_bytes, length - n_bytes
+            return
         if self._parts.whole is None:
             raise UnavailableError("The upload is not complete.")
         with contextlib.closing(ObjectFile(self._parts.bucket, self._parts.whole, "/")) as file:

@@ -7,6 +7,7 @@ what is there already. Used from every worker thread.
 import contextlib
 import threading
 
+from services.dtn.digests import READ_BYTES, asked_of, by
 from services.dtn.errors import NodeError
 from services.dtn.journal import FileEntry, Journal
 from services.dtn.node import Node
@@ -16,7 +17,9 @@ from services.dtn.progress import Options, Progress
 from services.dtn.scheduling import Schedule
 from services.dtn.small_files import MOST_BYTES
 from services.dtn.sources import SOURCE_ERRORS, PullError, Source, StoppedError, as_fault
-from services.dtn.storage import Storage, Unfinished
+from services.dtn.storage import MadeFolders, Storage, Unfinished
+
+PART_BYTES = 64 << 20  # read between looks at whether the order goes on
 
 
 class CopyState:
@@ -31,7 +34,7 @@ class CopyState:
         self.stop = threading.Event()
         self.schedule = Schedule(journal, lambda: self.stop.is_set() or options.is_late(), bundled_bytes=MOST_BYTES)
         self.pace = Pace(options.most_bytes_per_s)
-        self.made_folders: set[str] = set()
+        self.made_folders: MadeFolders = {}
 
     def raise_if_stopped(self) -> None:
         if self.stop.is_set():
@@ -48,8 +51,7 @@ class CopyState:
 
     def hold_to_pace(self, n_bytes: int) -> None:
         """Wait as long as the task's bandwidth cap asks for these bytes."""
-        wait_s = self.pace.take(n_bytes)
-        if wait_s > 0:
+        if self.options.most_bytes_per_s is not None and (wait_s := self.pace.take(n_bytes)) > 0:
             self.rest(wait_s)
 
     def strike_fault(self, kind: str) -> None:
@@ -66,9 +68,12 @@ class CopyState:
 
     # --- the end of a file -------------------------------------------------------------------------------------------------------
 
-    def put_in_place(self, entry: FileEntry, partial: Unfinished, digest: str, expected: str | None) -> None:
-        """Give a file that is there whole its name, if its digest is right. Raises the PullError of a mismatch."""
-        mismatch = self.mismatch(entry, digest, expected)
+    def put_in_place(self, entry: FileEntry, partial: Unfinished, digest: str, expected: str | None, *, own: str | None = None) -> None:
+        """Give a file that is there whole its name, if its digest is right. Raises the PullError of a mismatch.
+
+        `own` is the digest by the algorithm of the item's own checksum, where somebody has read the file for it already.
+        """
+        mismatch = self.mismatch(entry, digest, expected, own or self._own_digest(entry, partial))
         if mismatch is not None:
             self.discard(entry, partial)
             raise mismatch
@@ -85,10 +90,22 @@ class CopyState:
         self.progress.add(files_transferred=1, bytes_checksummed=entry.size or 0, bytes_transferred=0 if was_in_pieces else entry.size or 0)
         self.schedule.note_success()
 
-    def mismatch(self, entry: FileEntry, digest: str, expected: str | None) -> PullError | None:
+    def _own_digest(self, entry: FileEntry, partial: Unfinished) -> str | None:
+        """Read what has come for the item's own checksum, where that is not the SHA-256 that was taken on the way."""
+        algorithm, _ = asked_of(entry.checksum)
+        if algorithm in {"", "sha256"}:
+            return None
+        digest, size, buffer = by(algorithm), entry.size or 0, memoryview(bytearray(READ_BYTES))
+        for offset in range(0, size, PART_BYTES):
+            self.raise_if_over()
+            partial.feed(digest, offset, min(PART_BYTES, size - offset), buffer)
+        return str(digest.hexdigest())
+
+    def mismatch(self, entry: FileEntry, digest: str, expected: str | None, own: str | None = None) -> PullError | None:
         if expected is not None and expected != digest:
             return PullError("CHECKSUM_MISMATCH", f"{entry.source_path} arrived with another checksum than the source has.")
-        if entry.checksum and entry.checksum.lower() != digest:
+        wanted = asked_of(entry.checksum)[1]
+        if wanted and wanted != (own or digest):
             words = f"{entry.source_path} does not have the checksum that was asked for."
             return PullError("EXTERNAL_CHECKSUM_MISMATCH", words, is_final=True)
         return None

@@ -14,18 +14,17 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 READ_BYTES = 1 << 20
+WORTH_BYTES = 64 << 10  # a smaller file is hashed as fast as its digest is looked up
 GRAIN_NS = 20_000_000  # file times step by up to 10 ms on Linux
 MOST_FOLLOWED = 64
 AT_ONCE_BYTES = 256 << 20  # a digest that takes longer is computed beside, and offered later
 
 
-@dataclass(frozen=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What identifies a file's bytes without reading them; for an object of a bucket, numbers made of its key and its ETag."""
 
     device: int
@@ -108,12 +107,14 @@ class DigestBook:
             )
 
     def keep_many(self, digests: Iterable[tuple[Stamp, str]]) -> None:
-        """Remember digests of files that were written just now, in one step."""
+        """Remember digests of files that were written just now, in one step; of very small ones none."""
         now = time.time_ns()
         rows = [
             (stamp.device, stamp.inode, stamp.size, stamp.mtime_ns, digest)
-            for stamp, digest in digests if now - stamp.mtime_ns >= GRAIN_NS
+            for stamp, digest in digests if stamp.size >= WORTH_BYTES and now - stamp.mtime_ns >= GRAIN_NS
         ]  # fmt: skip
+        if not rows:
+            return
         with self._lock:
             self._db.execute("BEGIN")
             self._db.executemany("INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?, ?)", rows)
@@ -198,6 +199,17 @@ def digest_of(file: Readable, progress: Callable[[int], None] = lambda _: None) 
         offset += n_bytes
         progress(n_bytes)
     return digest.hexdigest()
+
+
+def asked_of(checksum: str | None) -> tuple[str, str]:
+    """Return algorithm and digest (hexadecimal) of an item's own checksum: `md5:...`, or a SHA-256 alone; nothing where there is none."""
+    algorithm, found, digest = (checksum or "").lower().rpartition(":")
+    return (algorithm if found or not digest else "sha256"), digest
+
+
+def by(algorithm: str, body: bytes = b"") -> Any:
+    """Return what takes the digest by `md5`, `sha1`, `sha256` or `sha512`, to compare, not to trust."""
+    return hashlib.new(algorithm, body, usedforsecurity=False)
 
 
 def as_field(digest: str) -> str:

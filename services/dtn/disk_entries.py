@@ -7,6 +7,7 @@ import grp
 import os
 import pwd
 import stat
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -51,8 +52,16 @@ def _group_name(gid: int) -> str:
         return str(gid)
 
 
-def list_folder(root: Root, path: str, *, show_hidden: bool = True, may_see: MaySee = everything) -> tuple[str, list[Entry]]:
-    """Return the real path (with a trailing slash) and the entries of a folder, unsorted.
+def brief(name: str, status: os.stat_result, *, link_target: str | None = None, is_broken: bool = False) -> Entry:
+    """Return what a copy needs of an ENTRY, and the time in nanoseconds: a third of the work."""
+    kind = "invalid_symlink" if is_broken else _type_of(status.st_mode)
+    return {"name": name, "type": kind, "size": status.st_size, "mtime_ns": status.st_mtime_ns, "link_target": link_target}
+
+
+def list_folder(
+    root: Root, path: str, *, show_hidden: bool = True, may_see: MaySee = everything, is_brief: bool = False
+) -> tuple[str, list[Entry]]:
+    """Return the real path (with a trailing slash) and the entries of a folder, unsorted; `is_brief`: in the form of `brief`.
 
     Left out: the node's own unfinished files, names that are no UTF-8 (nobody could ask for them), and what may not be seen. A link to
     something that may not be seen is told as one that leads nowhere.
@@ -62,7 +71,7 @@ def list_folder(root: Root, path: str, *, show_hidden: bool = True, may_see: May
         for name in os.listdir(fd):  # noqa: PTH208  # by descriptor
             if is_part_name(name) or (name.startswith(".") and not show_hidden) or not _is_utf8(name):
                 continue
-            entry = _entry_at(root, fd, real_path, name, may_see)
+            entry = _entry_at(root, fd, real_path, name, may_see, brief if is_brief else describe)
             if entry is not None and may_see(real_path + name, is_folder=entry["type"] == "dir"):
                 entries.append(entry)
     return real_path, entries
@@ -76,21 +85,21 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def _entry_at(root: Root, folder_fd: int, real_path: str, name: str, may_see: MaySee) -> Entry | None:
+def _entry_at(root: Root, folder_fd: int, real_path: str, name: str, may_see: MaySee, tell: Callable[..., Entry]) -> Entry | None:
     try:
         status = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
         if not stat.S_ISLNK(status.st_mode):
-            return describe(name, status)
+            return tell(name, status)
         target = os.readlink(name, dir_fd=folder_fd)
     except FileNotFoundError:  # gone since the folder was read
         return None
     try:
         with root.place(real_path + name) as place:
             if place.status is not None and may_see(place.real_path, is_folder=stat.S_ISDIR(place.status.st_mode)):
-                return describe(name, place.status, link_target=target)
+                return tell(name, place.status, link_target=target)
     except NodeError:  # leads out, or in a circle
         pass
-    return describe(name, status, link_target=target if not target.startswith("/") else None, is_broken=True)
+    return tell(name, status, link_target=target if not target.startswith("/") else None, is_broken=True)
 
 
 def stat_path(root: Root, path: str) -> tuple[str, Entry]:

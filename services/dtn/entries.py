@@ -24,20 +24,24 @@ def everything(path: str, *, is_folder: bool) -> bool:
 class Listed(Protocol):
     """A storage, as far as walking needs it (`storage.Storage`)."""
 
-    def list_folder(self, path: str, *, show_hidden: bool = True, may_see: MaySee = everything) -> tuple[str, list[Entry]]: ...
+    def list_folder(
+        self, path: str, *, show_hidden: bool = True, may_see: MaySee = everything, is_brief: bool = False
+    ) -> tuple[str, list[Entry]]: ...
 
     def stat(self, path: str) -> tuple[str, Entry]: ...
 
 
 def walk(
-    storage: Listed, path: str, rules: Sequence[FilterRule] = (), *, follows_links: bool = False, may_see: MaySee = everything
-) -> Iterator[Entry]:
+    storage: Listed, path: str, rules: Sequence[FilterRule] = (), *, follows_links: bool = False, may_see: MaySee = everything,
+    is_brief: bool = False, keeps_links: bool = False,
+) -> Iterator[Entry]:  # fmt: skip
     """Yield an ENTRY with `path` for everything below a folder, folders before what they hold, the folder itself first.
 
     Symbolic links are left out, as Globus does by default (`recursive_symlinks: ignore`); with `follows_links` (`copy`) they are what they
-    lead to, but for those that lead out, back to a folder on the way, or to what may not be seen. Memory is one folder at a time. A folder
-    that cannot be read, but for the first, comes once more with its `error` alone, and so does what has a name that no path can hold;
-    what is beside it follows all the same.
+    lead to, but for those that lead out, back to a folder on the way, or to what may not be seen; with `keeps_links` (`keep`) they are
+    told of type `link` with their `link_target`, and with an `error` where that leads out of the folder that is walked. Memory is one
+    folder at a time. A folder that cannot be read, but for the first, comes once more with its `error` alone, and so does what has a name
+    that no path can hold; what is beside it follows all the same.
     """
     top = path.rstrip("/") + "/"
     _, entry = storage.stat(top)
@@ -46,7 +50,7 @@ def walk(
     while waiting:
         folder, above = waiting.pop()
         try:
-            real_path, entries = storage.list_folder(folder, may_see=may_see)
+            real_path, entries = storage.list_folder(folder, may_see=may_see, is_brief=is_brief)
         except (NodeError, OSError) as raised:
             error = raised if isinstance(raised, NodeError) else from_os_error(raised, path=folder)
             if folder == top:
@@ -55,8 +59,12 @@ def walk(
             continue
         folders = []
         way = (*above, real_path)
-        for found in sorted(entries, key=lambda one: str(one["name"])):
+        for found in sorted(entries, key=_name_of):
             is_link = found["link_target"] is not None
+            if keeps_links and (is_link or found["type"] == "invalid_symlink"):
+                if is_included(found["name"], "dir" if found["type"] == "dir" else "file", rules):
+                    yield _as_link(top, folder + found["name"], found["link_target"])
+                continue
             is_step = found["name"] in STEPS
             if (is_link and not follows_links) or (found["type"] not in {"file", "dir"} and not is_step):
                 continue
@@ -73,8 +81,37 @@ def walk(
                 continue
             if is_folder:
                 folders.append((found_path, way if follows_links else ()))
-            yield {**found, "path": found_path}
+            found["path"] = found_path
+            yield found
         waiting.extend(reversed(folders))
+
+
+def leads_out(top: str, path: str, target: str) -> bool:
+    """Tell whether a link at `path`, below the folder `top`, points out of it; what it points to need not be there."""
+    steps = path[len(top) :].split("/")[:-1]
+    for step in target.split("/"):
+        if step == ".." and not steps:
+            return True
+        if step == "..":
+            steps.pop()
+        elif step not in STEPS:
+            steps.append(step)
+    return target.startswith("/") or not can_be_kept(target)
+
+
+def can_be_kept(target: str) -> bool:
+    return all(step in STEPS or can_be_asked_for(step) for step in target.split("/"))
+
+
+def _as_link(top: str, path: str, target: str | None) -> Entry:
+    """`target` is None for one that leads to a path of the host itself."""
+    if not can_be_asked_for(path.rsplit("/", 1)[-1]) or target is None or leads_out(top, path, target):
+        return _unreadable(path, InvalidPathError("A symbolic link is kept where it leads to a place in the folder that is copied."))
+    return {"path": path, "type": "link", "size": 0, "link_target": target}
+
+
+def _name_of(entry: Entry) -> str:
+    return str(entry["name"])
 
 
 def _unreadable(path: str, error: NodeError) -> Entry:

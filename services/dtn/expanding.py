@@ -6,7 +6,7 @@ A folder that cannot be read now is asked for again until the deadline, after al
 from collections.abc import Callable
 
 from services.dtn.copy_state import CopyState
-from services.dtn.entries import Entry
+from services.dtn.entries import Entry, leads_out
 from services.dtn.errors import NodeError
 from services.dtn.journal import Item
 from services.dtn.scheduling import FIRST_WAIT_S, MOST_WAIT_S
@@ -73,14 +73,21 @@ def _expand_folder(state: CopyState, item: Item) -> dict[str, PullError]:
     rows: list[tuple[str, str, str, int | None, int | None, str | None]] = []
     unread: dict[str, PullError] = {}
     top, options = item.source_path.rstrip("/") + "/", state.options
-    for entry in state.source.walk(top, options.filter_rules, follows_links=options.follows_links):
+    for entry in state.source.walk(top, options.filter_rules, follows_links=options.follows_links, keeps_links=options.keeps_links):
         source_path = str(entry["path"])
         path = _target(item, source_path)
         if "error" in entry:
             unread[source_path] = _fault_of(entry)
         elif entry["type"] == "dir":
-            state.storage.make_folder(path)
+            if state.storage.make_folder(path):
+                state.made_folders[path.rstrip("/")] = True
             rows.append(("dir", source_path, path, None, None, None))
+        elif entry["type"] == "link":
+            unkept = _keep_link(state, top, source_path, path, str(entry["link_target"]))
+            if unkept is None:
+                rows.append(("link", source_path, path, None, None, None))
+            else:
+                unread[source_path] = unkept
         else:
             rows.append(("file", source_path, path, int(entry["size"]), mtime_of(entry), None))
         if len(rows) >= ROWS_AT_ONCE:
@@ -92,6 +99,23 @@ def _expand_folder(state: CopyState, item: Item) -> dict[str, PullError]:
     for path, fault in ended.items():
         _end_folder(state, item, path, "skipped" if state.passes_over(fault) else "failed", fault)
     return {path: fault for path, fault in unread.items() if path not in ended}
+
+
+def _keep_link(state: CopyState, top: str, source_path: str, path: str, target: str) -> PullError | None:
+    """Make a link at the destination; returns why it never can be. Whatever the source says, it leads nowhere out of what is copied.
+
+    Raises what may pass: the whole folder is asked for again then.
+    """
+    if leads_out(top, source_path, target):
+        return PullError("InvalidPath", f"{source_path} leads out of what is copied.", is_final=True)
+    try:
+        state.storage.make_link(path, target)
+    except (NodeError, OSError) as error:
+        fault = as_fault(error, path)
+        if not fault.is_final:
+            raise fault from error
+        return fault
+    return None
 
 
 def _fault_of(entry: Entry) -> PullError:

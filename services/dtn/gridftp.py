@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from services.dtn.digests import asked_of
 from services.dtn.gridftp_control import GridLostError
 from services.dtn.gridftp_ends import Ends
 from services.dtn.gridftp_transfers import Listener, Pair, TransferError
@@ -101,8 +102,9 @@ class GridCopy(Copy):
                 self._move(entry, partial, done, pair, source_path, path)
             self._strike_write(entry, partial)
             expected, digest = pair.checksums(source_path if self._state.options.verify_checksum else None, path, size=entry.size or 0)
+            own = self._own_digest(entry, pair, path)
             self._ask_source(entry, etag=entry.etag)
-            self._state.put_in_place(entry, partial, digest, expected)
+            self._state.put_in_place(entry, partial, digest, expected, own=own)
         except TransferError as error:
             self._drop_pair()
             raise self._fault(entry, error) from error
@@ -111,6 +113,11 @@ class GridCopy(Copy):
             if isinstance(stopped, PausedError):
                 self._state.schedule.put_back([entry])
             raise
+
+    def _own_digest(self, entry: FileEntry, pair: Pair, path: str) -> str | None:
+        """Let the destination's server take the digest of the item's own checksum, where that is by another algorithm."""
+        algorithm, _ = asked_of(entry.checksum)
+        return None if algorithm in {"", "sha256"} else pair.checksum_at_destination(path, algorithm=algorithm, size=entry.size or 0)
 
     def _begin(self, entry: FileEntry, partial: Unfinished, done: dict[int, int]) -> dict[int, int]:
         """Learn what the file is now, and make the unfinished one unless parts of the same file are in it."""

@@ -195,12 +195,12 @@ class ControlChannel:
 
     # --- files -------------------------------------------------------------------------------------------------------------------
 
-    def ask_checksum(self, path: str) -> None:
+    def ask_checksum(self, path: str, *, algorithm: str = "SHA256") -> None:
         """Let the server begin to read a whole file; `checksum` returns what it found."""
-        self.send(f"CKSM SHA256 0 -1 {path}")
+        self.send(f"CKSM {algorithm} 0 -1 {path}")
 
     def checksum(self, *, within_s: float) -> str:
-        """Return the SHA-256 (hexadecimal) that was asked for."""
+        """Return the digest (hexadecimal) that was asked for."""
         while not (reply := self.reply(within_s=within_s)).is_final:
             pass
         return reply.require(2).text.split()[-1].lower()

@@ -133,6 +133,12 @@ class Pair:
         with _errors_of("destination"):
             return found, self.destination.checksum(within_s=within_s)
 
+    def checksum_at_destination(self, path: str, *, algorithm: str, size: int) -> str:
+        """Return the digest of the destination's file by another algorithm. Raises TransferError, also where its server knows none such."""
+        with _errors_of("destination"):
+            self.destination.ask_checksum(path, algorithm=algorithm.upper())
+            return self.destination.checksum(within_s=REPLY_S + size / SLOWEST_BYTES_S)
+
 
 def merge(ranges: dict[int, int], offset: int, length: int) -> None:
     """Add a part to the parts (length by offset) that are there, joining what touches."""

@@ -37,7 +37,7 @@ _ADD_ENTRY = (
     "INSERT OR IGNORE INTO entry (item_idx, kind, source_path, destination_path, size, mtime_ns, checksum, status)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_UNNUMBERED = "sequence IS NULL AND status <> 'pending' AND kind <> 'dir'"
+_UNNUMBERED = "sequence IS NULL AND status <> 'pending' AND kind = 'file'"
 
 
 @dataclass
@@ -97,7 +97,9 @@ class Journal:
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute("PRAGMA wal_autocheckpoint=4000")
         self._db.executescript(_SCHEMA)
-        (last,) = self._db.execute("SELECT max(n) FROM (SELECT max(sequence) n FROM entry UNION ALL SELECT max(sequence) FROM event)").fetchone()
+        (last,) = self._db.execute(
+            "SELECT max(n) FROM (SELECT max(sequence) n FROM entry UNION ALL SELECT max(sequence) FROM event)"
+        ).fetchone()
         self._filling, self._n_filled = (last or 0) + 1, 0  # the batch that results go into: never one that may have been sent
         with self._transaction() as db:
             self._number_rest(db)
@@ -155,7 +157,7 @@ class Journal:
         """
         found = []
         with self._transaction() as db:
-            for kind, status in (("file", "pending"), ("dir", "made")):
+            for kind, status in (("file", "pending"), ("dir", "made"), ("link", "made")):
                 values = [(item.index, *row, status) for row in rows if row[0] == kind]
                 found.append(db.executemany(_ADD_ENTRY, values).rowcount if values else 0)
         return found[0], found[1]
@@ -242,7 +244,8 @@ class Journal:
         n_bytes = (entry.size or 0) if status == "transferred" else 0
         with self._transaction() as db:
             db.execute(
-                "UPDATE entry SET status = ?, digest = ?, size = ?, bytes = ?, error_code = ?, error_details = ?, sequence = ? WHERE id = ?",
+                "UPDATE entry SET status = ?, digest = ?, size = ?, bytes = ?, error_code = ?, error_details = ?, sequence = ?"
+                " WHERE id = ?",
                 (status, digest, entry.size, n_bytes, code, details, self._batch_for(1), entry.id),
             )
             db.execute("DELETE FROM piece WHERE entry_id = ?", (entry.id,))
@@ -365,8 +368,10 @@ class Journal:
         with self._transaction() as db:
             if number <= accepted:
                 db.execute("UPDATE event SET sequence = ? WHERE sequence IS NULL", (self._filling,))
-                (filled,) = db.execute("SELECT min(n) FROM (SELECT min(sequence) n FROM entry WHERE sequence > ?"
-                                       " UNION ALL SELECT min(sequence) FROM event WHERE sequence > ?)", (filled, filled)).fetchone()  # fmt: skip
+                (filled,) = db.execute(
+                    "SELECT min(n) FROM (SELECT min(sequence) n FROM entry WHERE sequence > ?"
+                    " UNION ALL SELECT min(sequence) FROM event WHERE sequence > ?)", (filled, filled),
+                ).fetchone()  # fmt: skip
                 if filled is None:
                     return None
                 number = accepted + 1

@@ -17,7 +17,7 @@ from services.dtn.errors import NodeError
 from services.dtn.journal import FileEntry, Journal
 from services.dtn.partials import part_name_for, partial_key
 from services.dtn.paths import Root, is_plain_name
-from services.dtn.storage import Storage
+from services.dtn.storage import MadeFolders, Storage
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -26,7 +26,7 @@ class UnusualError(Exception):
     """The destination needs more care than a bundle takes."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Written:
     entry: FileEntry
     folder_fd: int
@@ -39,7 +39,7 @@ class _Written:
 class Landing:
     """A group of files on their way to their names. For one thread; `close` removes what did not get there."""
 
-    def __init__(self, root: Root, *, order_id: str, made_folders: set[str], keeps_times: bool) -> None:
+    def __init__(self, root: Root, *, order_id: str, made_folders: MadeFolders, keeps_times: bool) -> None:
         self._root = root
         self._order_id = order_id
         self._made_folders = made_folders
@@ -56,7 +56,7 @@ class Landing:
         folder_fd = self._folders.get(folder)
         if folder_fd is None:
             folder_fd = self._enter(folder)
-        if not _is_plain(folder_fd, name):
+        if not self._made_folders.get(folder) and not _is_plain(folder_fd, name):  # only this order writes in one that it made
             raise UnusualError
         part = part_name_for(name, partial_key(self._order_id, entry.id))
         fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=folder_fd)
@@ -113,8 +113,7 @@ class Landing:
 
     def _enter(self, folder: str) -> int:
         if (folder or "/") not in self._made_folders:
-            self._root.make_folder(folder or "/")
-            self._made_folders.add(folder or "/")
+            self._made_folders[folder or "/"] = self._root.make_folder(folder or "/")
         fd, _ = self._held.enter_context(self._root.folder_fd(folder + "/"))
         self._folders[folder] = fd
         return fd

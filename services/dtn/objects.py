@@ -21,14 +21,23 @@ from services.dtn import s3, small_files
 from services.dtn.arriving import ObjectLanding, ObjectPieces
 from services.dtn.digests import Stamp
 from services.dtn.entries import STEPS, Entry, MaySee, everything
-from services.dtn.errors import ChangedError, ExistsError, ForbiddenError, IsDirectoryError, MissingError, NodeError, NotDirectoryError
+from services.dtn.errors import (
+    ChangedError,
+    ExistsError,
+    ForbiddenError,
+    InvalidPathError,
+    IsDirectoryError,
+    MissingError,
+    NodeError,
+    NotDirectoryError,
+)  # fmt: skip
 from services.dtn.faults import Faults
 from services.dtn.object_uploads import ObjectTarget
 from services.dtn.paths import is_part_name, normalise
 from services.dtn.s3_accounts import Account
 from services.dtn.s3_objects import ObjectFile, key_of, stamp_of
 from services.dtn.small_files import Answered
-from services.dtn.storage import Judge, anywhere
+from services.dtn.storage import Judge, MadeFolders, anywhere
 
 AT_ONCE = 16
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,7 +59,9 @@ class ObjectStorage:
 
     # what is there
 
-    def list_folder(self, path: str, *, show_hidden: bool = True, may_see: MaySee = everything) -> tuple[str, list[Entry]]:
+    def list_folder(
+        self, path: str, *, show_hidden: bool = True, may_see: MaySee = everything, is_brief: bool = False
+    ) -> tuple[str, list[Entry]]:
         folder = normalise(path).rstrip("/") + "/"
         prefix = self._key(folder)
         entries: list[Entry] = []
@@ -140,9 +151,13 @@ class ObjectStorage:
 
     # folders and names
 
-    def make_folder(self, path: str) -> None:
+    def make_folder(self, path: str) -> bool:
         if not self._has_folder(normalise(path)):
             self._put_marker(path)
+        return False
+
+    def make_link(self, path: str, target: str) -> None:
+        raise InvalidPathError("A bucket holds no symbolic links.")
 
     def mkdir(self, path: str, *, judge: Judge = anywhere) -> None:
         normal = normalise(path)
@@ -238,13 +253,13 @@ class ObjectStorage:
 
     # files on their way
 
-    def unfinished(self, path: str, key: str, made_folders: set[str], *, size: int) -> ObjectPieces:
+    def unfinished(self, path: str, key: str, made_folders: MadeFolders, *, size: int) -> ObjectPieces:
         return ObjectPieces(self._bucket, self._key(path), key, self._spool, size=size, refuses=lambda: self._require_file_name(path))
 
     def piece_bytes(self, size: int) -> int:
         return s3.piece_bytes(size)
 
-    def landing(self, *, order_id: str, made_folders: set[str], keeps_times: bool) -> ObjectLanding:
+    def landing(self, *, order_id: str, made_folders: MadeFolders, keeps_times: bool) -> ObjectLanding:
         return ObjectLanding(self._bucket, self._key, self._require_file_name)
 
     @contextlib.contextmanager

@@ -9,13 +9,14 @@ import hmac
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from services.dtn.entries import everything, walk
+from services.dtn.entries import Entry, everything, walk
 from services.dtn.errors import BadRequestError, ForbiddenError, MissingError, UnauthorizedError, from_os_error
 from services.dtn.filters import filters_from
 from services.dtn.node import Collection, Node
@@ -171,15 +172,24 @@ def _walk_lines(storage: Storage, path: str, asked: Answer, access: Access) -> I
     batch: list[str] = []
     follows_links = asked.get("follows_links") is True
     may_see = access.may_see if follows_links else everything
-    found = walk(storage, path, filters_from(asked.get("filter_rules")), follows_links=follows_links, may_see=may_see)
+    is_brief, keeps_links = asked.get("is_brief") is True, asked.get("keeps_links") is True
+    found = walk(
+        storage, path, filters_from(asked.get("filter_rules")), follows_links=follows_links, may_see=may_see, is_brief=is_brief,
+        keeps_links=keeps_links,
+    )  # fmt: skip
     with closing(found) as entries:  # type: ignore[type-var]  # a generator
         for entry in entries:
-            batch.append(json.dumps(entry))
+            batch.append(_brief_line(entry) if "mtime_ns" in entry else json.dumps(entry))
             if len(batch) == 500:
                 yield ("\n".join(batch) + "\n").encode()
                 batch.clear()
     batch.append('{"end": true}')
     yield ("\n".join(batch) + "\n").encode()
+
+
+def _brief_line(entry: Entry) -> str:
+    """Return what `json.dumps` would say of the few keys that a copy needs, in a third of the time."""
+    return f'{{"path": {quoted(entry["path"])}, "type": "{entry["type"]}", "size": {entry["size"]}, "mtime_ns": {entry["mtime_ns"]}}}'
 
 
 async def tell_digest(request: Request, node: Node) -> Response:

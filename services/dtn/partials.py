@@ -11,13 +11,13 @@ from services.dtn.digests import Stamp
 from services.dtn.errors import IsDirectoryError, NodeError
 from services.dtn.journal import FileEntry, Journal
 from services.dtn.paths import Root, part_name
-from services.dtn.storage import Storage, Unfinished
+from services.dtn.storage import MadeFolders, Storage, Unfinished
 
 
 class Partial:
     """Named by the order and the file, so that a restarted node finds it again. Pieces may be written from several threads."""
 
-    def __init__(self, root: Root, path: str, key: str, made_folders: set[str]) -> None:
+    def __init__(self, root: Root, path: str, key: str, made_folders: MadeFolders) -> None:
         self._root = root
         self._path = path
         self._made_folders = made_folders
@@ -43,8 +43,7 @@ class Partial:
         if self._path.endswith("/"):
             raise IsDirectoryError("A file's destination does not end with '/'.")
         if self._folder not in self._made_folders:
-            self._root.make_folder(self._folder)
-            self._made_folders.add(self._folder)
+            self._made_folders[self._folder] = self._root.make_folder(self._folder)
         self._open(os.O_TRUNC)
 
     def _open(self, flags: int = 0) -> int:
@@ -122,7 +121,7 @@ def partial_key(order_id: str, entry_id: int) -> str:
     return f"{order_id}:{entry_id}"
 
 
-def partial_of(storage: Storage, entry: FileEntry, *, order_id: str, made_folders: set[str]) -> Unfinished:
+def partial_of(storage: Storage, entry: FileEntry, *, order_id: str, made_folders: MadeFolders) -> Unfinished:
     """Return the unfinished file of an order's file; the same one after a restart."""
     return storage.unfinished(entry.destination_path, partial_key(order_id, entry.id), made_folders, size=entry.size or 0)
 
@@ -134,4 +133,4 @@ def remove_partials(journal: Journal, storage: Storage, *, order_id: str) -> Non
         after = entries[-1].id
         for entry in entries:
             with contextlib.suppress(NodeError):  # of a destination that no path can name nothing came
-                partial_of(storage, entry, order_id=order_id, made_folders=set()).remove()
+                partial_of(storage, entry, order_id=order_id, made_folders={}).remove()

@@ -252,16 +252,17 @@ class Root:
                 raise from_os_error(IsADirectoryError(errno.EISDIR, ""), path=path)
             raise ForbiddenError(f"{path} is neither a file nor a folder.")
 
-    def make_folder(self, path: str) -> None:
-        """Make a folder and its missing parents. Safe to repeat."""
+    def make_folder(self, path: str) -> bool:
+        """Make a folder and its missing parents. Safe to repeat; returns whether it was not there."""
         with self.place(path, makes_parents=True) as place:
             if place.status is None:
                 try:
-                    _make_folder(place.folder_fd, place.name)
+                    return _make_folder(place.folder_fd, place.name)
                 except OSError as error:
                     raise from_os_error(error, path=path) from error
-            elif not stat.S_ISDIR(place.status.st_mode):
+            if not stat.S_ISDIR(place.status.st_mode):
                 raise from_os_error(NotADirectoryError(errno.ENOTDIR, ""), path=path)
+            return False
 
     @contextmanager
     def folder_fd(self, path: str) -> Iterator[tuple[int, str]]:
@@ -291,9 +292,11 @@ def _lstat(folder_fd: int, name: str) -> os.stat_result | None:
         return None
 
 
-def _make_folder(folder_fd: int, name: str) -> None:
+def _make_folder(folder_fd: int, name: str) -> bool:
     try:
         os.mkdir(name, dir_fd=folder_fd)
     except FileExistsError:
         if not stat.S_ISDIR(os.stat(name, dir_fd=folder_fd, follow_symlinks=False).st_mode):
             raise
+        return False
+    return True

@@ -18,7 +18,7 @@ from services.dtn.landing import Landing
 from services.dtn.partials import Partial
 from services.dtn.paths import Place, Root, part_name
 from services.dtn.small_files import Answered, SmallFiles
-from services.dtn.storage import Judge, anywhere
+from services.dtn.storage import Judge, MadeFolders, anywhere
 
 PIECE_BYTES = 16 << 20
 
@@ -63,8 +63,10 @@ class PosixStorage:
     def held_to(self, may_write: Callable[[str], bool]) -> PosixStorage:
         return PosixStorage(self.root.held_to(may_write))
 
-    def list_folder(self, path: str, *, show_hidden: bool = True, may_see: MaySee = everything) -> tuple[str, list[Entry]]:
-        return disk_entries.list_folder(self.root, path, show_hidden=show_hidden, may_see=may_see)
+    def list_folder(
+        self, path: str, *, show_hidden: bool = True, may_see: MaySee = everything, is_brief: bool = False
+    ) -> tuple[str, list[Entry]]:
+        return disk_entries.list_folder(self.root, path, show_hidden=show_hidden, may_see=may_see, is_brief=is_brief)
 
     def stat(self, path: str) -> tuple[str, Entry]:
         return disk_entries.stat_path(self.root, path)
@@ -100,8 +102,18 @@ class PosixStorage:
         with self.root.place(path, follows_last=False) as place:
             return place.status is not None and Stamp.of(place.status).etag == mark
 
-    def make_folder(self, path: str) -> None:
-        self.root.make_folder(path)
+    def make_folder(self, path: str) -> bool:
+        return self.root.make_folder(path)
+
+    def make_link(self, path: str, target: str) -> None:
+        with self.root.place(path, makes_parents=True, follows_last=False) as place:
+            if place.status is not None and not stat.S_ISLNK(place.status.st_mode):
+                raise ExistsError(f"Something that is no symbolic link is at {path}.")
+            if place.status is not None and os.readlink(place.name, dir_fd=place.folder_fd) == target:
+                return
+            if place.status is not None:
+                os.unlink(place.name, dir_fd=place.folder_fd)
+            os.symlink(target, place.name, dir_fd=place.folder_fd)
 
     def mkdir(self, path: str, *, judge: Judge = anywhere) -> None:
         with self.root.place(path, follows_last=False) as place:
@@ -143,13 +155,13 @@ class PosixStorage:
             except OSError as error:
                 raise from_os_error(error, path=path) from error
 
-    def unfinished(self, path: str, key: str, made_folders: set[str], *, size: int) -> Partial:
+    def unfinished(self, path: str, key: str, made_folders: MadeFolders, *, size: int) -> Partial:
         return Partial(self.root, path, key, made_folders)
 
     def piece_bytes(self, size: int) -> int:
         return PIECE_BYTES
 
-    def landing(self, *, order_id: str, made_folders: set[str], keeps_times: bool) -> Landing:
+    def landing(self, *, order_id: str, made_folders: MadeFolders, keeps_times: bool) -> Landing:
         return Landing(self.root, order_id=order_id, made_folders=made_folders, keeps_times=keeps_times)
 
     @contextlib.contextmanager

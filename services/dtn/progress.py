@@ -23,6 +23,7 @@ class Options:
     ignore_missing: bool
     most_bytes_per_s: int | None = None
     follows_links: bool = False
+    keeps_links: bool = False
 
     @classmethod
     def read(cls, asked: dict[str, Any]) -> "Options":
@@ -40,6 +41,7 @@ class Options:
             ignore_missing=bool(asked.get("ignore_missing")),
             most_bytes_per_s=int(asked.get("most_bytes_per_s") or 0) or None,
             follows_links=asked.get("recursive_symlinks") == "copy",
+            keeps_links=asked.get("recursive_symlinks") == "keep",
         )
 
     def is_late(self) -> bool:

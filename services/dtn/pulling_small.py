@@ -8,6 +8,7 @@ import time
 from contextlib import closing
 
 from services.dtn.copy_state import CopyState
+from services.dtn.digests import asked_of, by
 from services.dtn.errors import NodeError
 from services.dtn.journal import FileEntry
 from services.dtn.landing import UnusualError
@@ -33,7 +34,8 @@ def pull_many(state: CopyState, entries: list[FileEntry]) -> None:
     with closing(landing):
         try:
             landed_at = time.monotonic()
-            for answer in state.source.fetch_many([entry.source_path for entry in wanted], had, state.options.sync_level):
+            answers = state.source.fetch_many([entry.source_path for entry in wanted], had, state.options.sync_level)
+            for answer in answers:
                 state.raise_if_stopped()
                 entry = unanswered.pop(answer.index)
                 if answer.is_same:
@@ -45,8 +47,8 @@ def pull_many(state: CopyState, entries: list[FileEntry]) -> None:
                 if time.monotonic() - landed_at > LANDED_S:
                     _put_all_in_place(state, landing)
                     landed_at = time.monotonic()
-                if state.options.is_late():
-                    break
+                    if state.options.is_late():
+                        break
         except (PullError, NodeError, OSError) as error:
             for entry in unanswered.values():
                 state.settle(entry, as_fault(error, entry.destination_path))
@@ -99,7 +101,10 @@ def _land(state: CopyState, landing: Landing, entry: FileEntry, answer: Answered
         entry.size = answer.size
         entry.mtime_ns = entry.mtime_ns if entry.mtime_ns is not None else answer.mtime_ns
         digest = landing.write(entry, answer.body)
-        mismatch = state.mismatch(entry, digest, answer.sha256 if state.options.verify_checksum else None)
+        own = None
+        if entry.checksum is not None and (algorithm := asked_of(entry.checksum)[0]) != "sha256":
+            own = by(algorithm, answer.body).hexdigest()
+        mismatch = state.mismatch(entry, digest, answer.sha256 if state.options.verify_checksum else None, own)
         if mismatch is not None:
             landing.take_back()
             raise mismatch

@@ -61,8 +61,15 @@ class RemoteSource:
                 self._connect(self._bytes_port())
         return self._near_streams if (self._round_trip_s or 0) < NEAR_S else self._workers
 
-    def walk(self, path: str, filter_rules: Sequence[dict[str, Any]], *, follows_links: bool) -> Iterator[Entry]:
-        asked = {"collection": self._collection, "path": path, "filter_rules": list(filter_rules), "follows_links": follows_links}
+    def walk(self, path: str, filter_rules: Sequence[dict[str, Any]], *, follows_links: bool, keeps_links: bool = False) -> Iterator[Entry]:
+        asked = {
+            "collection": self._collection,
+            "path": path,
+            "filter_rules": list(filter_rules),
+            "follows_links": follows_links,
+            "keeps_links": keeps_links,
+            "is_brief": True,
+        }
         url = self._node.path.rstrip("/") + "/.dtn/v1/walk"
         with self._request("POST", url, body=json.dumps(asked).encode(), path=path) as response:
             blocks = _Blocks(response)

@@ -14,8 +14,8 @@ from services.dtn.journal import FileEntry, Journal
 
 FIRST_WAIT_S = 0.25
 MOST_WAIT_S = 20.0
-READ_AHEAD_ROWS = 500
-MOST_TOGETHER = 500
+READ_AHEAD_ROWS = 1000
+MOST_TOGETHER = 1000
 BYTES_TOGETHER = 8 << 20
 UNKNOWN_BYTES = 64 << 10  # what a file counts whose size nobody told
 BUNDLES_AT_ONCE = 2  # one is written while the next is on its way; more would only fight for the interpreter

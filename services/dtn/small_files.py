@@ -34,7 +34,7 @@ class Had:
         return level < 3 or (sha256 is not None and sha256 == self.sha256)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Answered:
     """What became of one path: the file's bytes, or why there are none. `is_large`: to be asked for alone; `is_same`: not needed."""
 
@@ -81,7 +81,7 @@ class SmallFiles:
         self._faults = faults
         self._folder: str | None = None
         self._folder_fd = -1
-        self._real_folder = "/"
+        self._real_folder, self._is_elsewhere = "/", False
         self._held = ExitStack()
 
     def read(self, paths: Sequence[str]) -> Iterator[Answered]:
@@ -124,7 +124,7 @@ class SmallFiles:
             raise self._refusal(path, name)
         if folder != self._folder:
             self._enter(folder)
-        if not self._may_read(self._real_folder + name):
+        if self._is_elsewhere and not self._may_read(self._real_folder + name):
             raise ForbiddenError(f"The ticket does not open {path}.")
         try:
             return open_entry(self._folder_fd, name)
@@ -147,7 +147,7 @@ class SmallFiles:
         self._folder = None
         self._held.close()
         self._folder_fd, self._real_folder = self._held.enter_context(self._root.folder_fd(normalise(folder + "/")))
-        self._folder = folder
+        self._folder, self._is_elsewhere = folder, self._real_folder != folder + "/"
 
 
 def strike_get(faults: Faults) -> Fault | None:

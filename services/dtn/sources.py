@@ -85,7 +85,7 @@ class Source(Protocol):
         """Whether it cannot be changed by what is written meanwhile, so that a folder may be copied while it is walked."""
         ...
 
-    def walk(self, path: str, filter_rules: Sequence[dict[str, Any]], *, follows_links: bool) -> Iterator[Entry]:
+    def walk(self, path: str, filter_rules: Sequence[dict[str, Any]], *, follows_links: bool, keeps_links: bool = False) -> Iterator[Entry]:
         """Yield everything below a folder, folders before what they hold."""
         ...
 
@@ -140,12 +140,15 @@ class LocalSource:
         self._lock = threading.Lock()
         self._access: Access | None = None
 
-    def walk(self, path: str, filter_rules: Sequence[dict[str, Any]], *, follows_links: bool) -> Iterator[Entry]:
+    def walk(self, path: str, filter_rules: Sequence[dict[str, Any]], *, follows_links: bool, keeps_links: bool = False) -> Iterator[Entry]:
         may_see = self.require(path).may_see if follows_links else everything
         with _disk_faults(path):
             self.require(self._collection.storage.stat(path.rstrip("/") + "/")[0])
             rules = filters_from(filter_rules)
-            for entry in walk(self._collection.storage, path, rules, follows_links=follows_links, may_see=may_see):
+            found = walk(
+                self._collection.storage, path, rules, follows_links=follows_links, may_see=may_see, is_brief=True, keeps_links=keeps_links
+            )  # fmt: skip
+            for entry in found:
                 self.require(entry["path"])
                 yield entry
 
@@ -241,6 +244,8 @@ def _disk_faults(path: str) -> Iterator[None]:
 
 
 def mtime_of(entry: Entry) -> int:
-    """Return the time of an ENTRY in nanoseconds."""
+    """Return the time of an ENTRY in nanoseconds; that of a walk tells them."""
+    if "mtime_ns" in entry:
+        return int(entry["mtime_ns"])
     moment = datetime.fromisoformat(entry["last_modified"])
     return int(moment.timestamp()) * 10**9 + moment.microsecond * 1000

@@ -17,6 +17,8 @@ from services.dtn.faults import Faults
 from services.dtn.journal import FileEntry
 from services.dtn.small_files import Answered
 
+MadeFolders = dict[str, bool]
+"""The folders that an order has seen to, without a slash at the end (but "/"), and whether they were not there before it."""
 Judge = Callable[[str], None]
 """Raises ForbiddenError for a real path that is not to be touched."""
 
@@ -171,8 +173,10 @@ class Storage(Protocol):
         """Return the same storage, in which symbolic links lead only to real paths that `may_write` allows."""
         ...
 
-    def list_folder(self, path: str, *, show_hidden: bool = True, may_see: MaySee = everything) -> tuple[str, list[Entry]]:
-        """Return the real path (with a trailing slash) and the entries of a folder, unsorted.
+    def list_folder(
+        self, path: str, *, show_hidden: bool = True, may_see: MaySee = everything, is_brief: bool = False
+    ) -> tuple[str, list[Entry]]:
+        """Return the real path (with a trailing slash) and the entries of a folder, unsorted; `is_brief`: what a copy needs is enough.
 
         Left out: the node's own unfinished files, names that nobody could ask for, and what may not be seen.
         """
@@ -202,8 +206,12 @@ class Storage(Protocol):
         """Tell whether a file that was marked so, with these bytes, has got its name: asked after a kill."""
         ...
 
-    def make_folder(self, path: str) -> None:
-        """Make a folder and its missing parents. Safe to repeat."""
+    def make_folder(self, path: str) -> bool:
+        """Make a folder and its missing parents. Safe to repeat; returns whether it was not there (False where that is not known)."""
+        ...
+
+    def make_link(self, path: str, target: str) -> None:
+        """Make a symbolic link, replacing another one. Safe to repeat. Raises ExistsError where anything else is."""
         ...
 
     def mkdir(self, path: str, *, judge: Judge = anywhere) -> None:
@@ -222,7 +230,7 @@ class Storage(Protocol):
         """Delete one file, if `check` lets its stamp pass."""
         ...
 
-    def unfinished(self, path: str, key: str, made_folders: set[str], *, size: int) -> Unfinished:
+    def unfinished(self, path: str, key: str, made_folders: MadeFolders, *, size: int) -> Unfinished:
         """Return the unfinished file of that key, the same one after a restart; `size` is the whole file's, 0 where it is not known yet."""
         ...
 
@@ -230,7 +238,7 @@ class Storage(Protocol):
         """Return how long the pieces of a file of `size` are (all but the last); the same answer after a restart."""
         ...
 
-    def landing(self, *, order_id: str, made_folders: set[str], keeps_times: bool) -> Landing: ...
+    def landing(self, *, order_id: str, made_folders: MadeFolders, keeps_times: bool) -> Landing: ...
 
     def target(self, path: str) -> AbstractContextManager[Target]:
         """Yield where an upload to `path` lands; missing parents are made. Raises IsDirectoryError when no file can be there."""

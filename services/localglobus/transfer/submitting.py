@@ -9,13 +9,15 @@ from typing import Any
 from services.localglobus.errors import ApiError
 from services.localglobus.transfer import collection_policies, data_paths
 from services.localglobus.transfer.collections import Collection
+from services.localglobus.transfer.connectors import S3
 from services.localglobus.transfer.deadlines import LIFETIME, MOVES
 from services.localglobus.transfer.paths import folder, normalise
 from services.localglobus.transfer.tasks import MOST_ITEMS, NOTIFY_FLAGS, TRANSFER_FLAGS, Item, Submission, read_label
 from services.localglobus.transfer.times import now_text, parse_future
 
-SHA256 = re.compile(r"[0-9a-f]{64}")
-ALGORITHMS = frozenset({"md5", "sha1", "sha256", "sha512"})
+HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
+DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
+"""What `checksum_algorithm` may name, and how long such a digest is in hexadecimal."""
 ASSUMED_ALGORITHM = "md5"
 LEAST_BANDWIDTH = 1024
 
@@ -106,33 +108,32 @@ def _transfer_item(item: Mapping[str, Any], homes: tuple[str | None, str | None]
 
 
 def _symlinks(document: Mapping[str, Any], *ends: Collection) -> str:
-    """Returns what becomes of symbolic links in folders: left out, or copied as what they lead to. Raises `ApiError` 400."""
+    """Returns what becomes of symbolic links in folders: left out, kept, or copied as what they lead to. Raises `ApiError` 400."""
     asked = document.get("recursive_symlinks") or "ignore"
-    if asked not in ("ignore", "copy"):
-        raise ApiError("BadRequest", "recursive_symlinks must be 'ignore' or 'copy': these collections keep no symbolic links", 400)
+    if asked not in ("ignore", "keep", "copy"):
+        raise ApiError("BadRequest", "recursive_symlinks must be 'ignore', 'keep' or 'copy'", 400)
+    if asked == "keep" and any(each.connector.id == S3 for each in ends):
+        raise ApiError("BadRequest", "recursive_symlinks must not be 'keep': a bucket holds no symbolic links", 400)
     if asked == "copy" and any(each.engine != "https" for each in ends):
         raise ApiError("BadRequest", "recursive_symlinks must be 'ignore' on this data path", 400)
     return str(asked)
 
 
 def _checksum(item: Mapping[str, Any]) -> str | None:
-    """Returns the SHA-256 that must arrive. Raises `ApiError` 400 for another algorithm, which is MD5 where none is named."""
+    """Returns what must arrive: a SHA-256, or algorithm and digest as `md5:...`. Without a `checksum_algorithm` it is an MD5.
+
+    Raises `ApiError` 400 (https://docs.globus.org/api/transfer/task_submit/#transfer_item_fields).
+    """
     named, value = item.get("checksum_algorithm"), item.get("external_checksum")
-    algorithm = str(named).lower().replace("-", "")
-    if named is not None and algorithm not in ALGORITHMS:
+    algorithm = ASSUMED_ALGORITHM if named is None else str(named).lower().replace("-", "")
+    if algorithm not in DIGITS:
         raise ApiError("BadRequest", f"checksum_algorithm {named!r} is none of MD5, SHA1, SHA256 and SHA512", 400)
     if value is None:
         return None
-    if named is None:
-        algorithm = ASSUMED_ALGORITHM
-    if algorithm != "sha256":
-        words = "external_checksum is compared as SHA256 only"
-        if named is None:
-            words += " and taken for MD5 without a checksum_algorithm"
-        raise ApiError("BadRequest", f"{words}; name SHA256 as checksum_algorithm", 400)
-    if not isinstance(value, str) or not SHA256.fullmatch(value.lower()):
-        raise ApiError("BadRequest", "external_checksum must be a SHA256 in hexadecimal", 400)
-    return value.lower()
+    if not isinstance(value, str) or len(value) != DIGITS[algorithm] or not HEXADECIMAL.fullmatch(value):
+        words = f"external_checksum must be {algorithm.upper()} in hexadecimal, {DIGITS[algorithm]} digits"
+        raise ApiError("BadRequest", words if named else f"{words}: it is taken for MD5 without a checksum_algorithm", 400)
+    return value.lower() if algorithm == "sha256" else f"{algorithm}:{value.lower()}"
 
 
 def _refuse_into_itself(item: Item) -> None:

@@ -1,5 +1,6 @@
 """Tasks of localglobus whose collections say `gridftp`: by the unmodified SDK, from the setting to the bytes."""
 
+import hashlib
 import os
 import shutil
 import ssl
@@ -157,11 +158,17 @@ def test_the_setting_is_shown_and_is_the_mapped_collections(gridftp):
 def test_the_checksum_that_the_item_names(gridftp):
     (gridftp.root("campus") / "home/ada/named").write_bytes(b"bytes")
     demo = gridftp.service("demo", data_access="campus")
-    asked = TransferData(gridftp.collection("campus"), gridftp.collection("share"))
-    asked.add_item("/home/ada/named", "/named", external_checksum="0" * 64, checksum_algorithm="SHA256")
-    task = end_of(demo, demo.submit_transfer(asked)["task_id"])
-    assert task["status"] == "FAILED", task
-    assert not (gridftp.root("archive") / "shares/named").exists()
+    right = TransferData(gridftp.collection("campus"), gridftp.collection("share"))
+    wrong = TransferData(gridftp.collection("campus"), gridftp.collection("share"))
+    for algorithm in ("MD5", "SHA1", "SHA256", "SHA512"):
+        digest = hashlib.new(algorithm, b"bytes").hexdigest()
+        right.add_item("/home/ada/named", f"/{algorithm}", external_checksum=digest, checksum_algorithm=algorithm)
+        wrong.add_item("/home/ada/named", f"/no-{algorithm}", external_checksum="0" * len(digest), checksum_algorithm=algorithm)
+    task = end_of(demo, demo.submit_transfer(right)["task_id"])
+    assert (task["status"], task["files_transferred"]) == ("SUCCEEDED", 4), task
+    task = end_of(demo, demo.submit_transfer(wrong)["task_id"])
+    assert (task["status"], task["fatal_error"]["code"], task["files_transferred"]) == ("FAILED", "EXTERNAL_CHECKSUM_MISMATCH", 0), task
+    assert not list((gridftp.root("archive") / "shares").glob("no-*"))
 
 
 def test_a_task_that_is_cancelled_stops_its_servers(gridftp):

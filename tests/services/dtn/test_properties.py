@@ -143,7 +143,7 @@ class Tree:
     def stat(self, path):
         return path.rstrip("/") or "/", entry("", "dir")
 
-    def list_folder(self, path, *, show_hidden=True, may_see=everything):
+    def list_folder(self, path, *, show_hidden=True, may_see=everything, is_brief=False):
         at = self.tree
         for name in [one for one in path.split("/") if one]:
             at = at[name]

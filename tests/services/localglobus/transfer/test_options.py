@@ -106,22 +106,31 @@ def test_source_errors_are_passed_over_and_told(portal, folder, copy):
     assert (skipped["error_code"], skipped["source_path"]) == ("FILE_NOT_FOUND", f"/{folder.name}/from/none")
 
 
-def test_external_checksum_is_what_must_arrive(folder, copy):
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA1", "SHA-256", "sha512", None])
+def test_external_checksum_is_what_must_arrive(folder, copy, algorithm):
+    """A small file and one that comes in pieces."""
+    large = os.urandom(17 << 20)
     (folder / "from/a").write_text("a")
-    right = hashlib.sha256(b"a").hexdigest()
-    good = copy(("from/a", "right", {"external_checksum": right, "checksum_algorithm": "SHA256"}), verify_checksum=True)
+    (folder / "from/large").write_bytes(large)
+    named = {} if algorithm is None else {"checksum_algorithm": algorithm}
+    right = [hashlib.new((algorithm or "MD5").replace("-", ""), body).hexdigest() for body in (b"a", large)]
+    good = copy(
+        ("from/a", "a", {"external_checksum": right[0].upper(), **named}),
+        ("from/large", "large", {"external_checksum": right[1], **named}),
+        verify_checksum=True,
+    )
     assert good["status"] == "SUCCEEDED"
-    bad = copy(("from/a", "wrong", {"external_checksum": "0" * 64, "checksum_algorithm": "SHA256"}), verify_checksum=True)
-    assert (bad["status"], bad["fatal_error"]["code"]) == ("FAILED", "EXTERNAL_CHECKSUM_MISMATCH")
-    assert not (folder / "wrong").exists()
+    for name, other in (("a", right[1]), ("large", right[0])):
+        bad = copy((f"from/{name}", "wrong", {"external_checksum": other, **named}), verify_checksum=True)
+        assert (bad["status"], bad["fatal_error"]["code"]) == ("FAILED", "EXTERNAL_CHECKSUM_MISMATCH")
+        assert not (folder / "wrong").exists()
 
 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"external_checksum": hashlib.md5(b"a").hexdigest()}, "taken for MD5"),
         ({"external_checksum": hashlib.sha256(b"a").hexdigest()}, "taken for MD5"),
-        ({"external_checksum": hashlib.sha512(b"a").hexdigest(), "checksum_algorithm": "SHA512"}, "SHA256 only"),
+        ({"external_checksum": hashlib.sha256(b"a").hexdigest(), "checksum_algorithm": "SHA512"}, "128 digits"),
         ({"external_checksum": "a", "checksum_algorithm": "SHA256"}, "in hexadecimal"),
         ({"external_checksum": hashlib.sha256(b"a").hexdigest(), "checksum_algorithm": "CRC"}, "none of MD5"),
         ({"checksum_algorithm": "nonsense"}, "none of MD5"),
@@ -229,8 +238,38 @@ def test_links_are_followed_between_two_nodes(sites, folder):
     shutil.rmtree(home)
 
 
-def test_links_are_never_kept_as_links(sites, portal, copy):
-    for wish in ("keep", "follow", 3):
+def test_links_are_kept_as_links_that_lead_nowhere_out_of_what_is_copied(sites, folder, copy):
+    (folder / "from/a").write_text("a")
+    (folder / "from/deep/up").symlink_to("../a")
+    (folder / "from/later").symlink_to("not/there/yet")
+    (folder / "from/tree").symlink_to("deep")
+    task = copy(additional_fields={"recursive_symlinks": "keep"})
+    assert (task["status"], task["files_transferred"], task["recursive_symlinks"]) == ("SUCCEEDED", 1, "keep")
+    assert arrived(folder) == ["a", "deep", "deep/up", "later", "tree"]
+    kept = {path.relative_to(folder / "to").as_posix(): str(path.readlink()) for path in (folder / "to").rglob("*") if path.is_symlink()}
+    assert kept == {"deep/up": "../a", "later": "not/there/yet", "tree": "deep"}
+    (folder / "from/later").unlink()
+    (folder / "from/later").symlink_to("a")
+    again = copy(additional_fields={"recursive_symlinks": "keep"}, delete_destination_extra=True)
+    assert (again["status"], arrived(folder)) == ("SUCCEEDED", ["a", "deep", "deep/up", "later", "tree"])
+    assert str((folder / "to/later").readlink()) == "a"
+
+
+def test_a_link_that_leads_out_is_not_kept_and_fails_by_itself(sites, folder, copy):
+    (folder / "from/a").write_text("a")
+    (folder / "from/out").symlink_to("../beside")
+    (folder / "from/deep/host").symlink_to("/etc/passwd")
+    (folder / "to").mkdir()
+    (folder / "to/taken").write_text("mine")
+    (folder / "from/taken").symlink_to("a")
+    task = copy(additional_fields={"recursive_symlinks": "keep"})
+    assert (task["status"], task["files_transferred"]) == ("FAILED", 1)
+    assert arrived(folder) == ["a", "deep", "taken"]
+    assert (folder / "to/taken").read_text() == "mine"
+
+
+def test_what_becomes_of_links_is_one_of_three(sites, portal, copy):
+    for wish in ("follow", 3):
         with pytest.raises(TransferAPIError) as refused:
             copy(additional_fields={"recursive_symlinks": wish})
         assert (refused.value.http_status, refused.value.code) == (400, "BadRequest")
