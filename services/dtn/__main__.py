@@ -2,6 +2,7 @@
 
 import argparse
 import fcntl
+import gc
 import logging
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from services.dtn.gridftp_site import SiteError, read_site
 from services.dtn.node import Settings
 from services.dtn.running import listen_on, serve
 from services.dtn.s3_accounts import AccountsError, read_accounts
+
+YOUNG_OBJECTS = 20_000  # made before garbage is looked for; with 700, a copy of many files spends a twentieth of its time on that
 
 
 def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -73,6 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
         credentials = Credentials(state, certificate=asked.tls_certificate, key=asked.tls_key)
         credentials.make_key()
         bind = asked.bind or urlsplit(asked.url).netloc
+        gc.freeze()  # what the program is made of need not be looked through again
+        gc.set_threshold(YOUNG_OBJECTS)
         return uvloop.run(serve(settings, credentials, listen_on(bind), data_port=asked.data_port))
 
 

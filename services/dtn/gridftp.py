@@ -13,6 +13,7 @@ from typing import Any
 from services.dtn.digests import asked_of
 from services.dtn.gridftp_control import GridLostError
 from services.dtn.gridftp_ends import Ends
+from services.dtn.gridftp_small import MOST_TOGETHER, Sent, begin_many, end_many
 from services.dtn.gridftp_transfers import Listener, Pair, TransferError
 from services.dtn.journal import FileEntry, Journal
 from services.dtn.node import Node
@@ -56,6 +57,7 @@ class GridCopy(Copy):
         self._is_private = bool(order["options"].get("encrypt_data"))
         self._pairs = threading.local()
         self._may_pair = threading.Semaphore(MOST_PAIRS)
+        self._state.schedule.bundle(most_files=MOST_TOGETHER, at_once=MOST_PAIRS)
 
     def _work(self) -> None:
         if not self._may_pair.acquire(blocking=False):
@@ -72,7 +74,33 @@ class GridCopy(Copy):
     # --- files -------------------------------------------------------------------------------------------------------------------
 
     def _pull_many(self, entries: list[FileEntry]) -> None:
-        """Small files one after the other on the same connections; what is left when those break waits for its turn."""
+        """Small files together; where some are there already by the sync level, one after the other."""
+        if self._state.options.sync_level is not None:
+            self._pull_in_turn(entries)
+            return
+        self._state.raise_if_stopped()
+        sent: list[Sent] = []
+        try:
+            pair = self._pair() or self._make_pair(entries[0])
+            sent, alone = begin_many(self._state, entries, self._paths_of)
+            self._state.schedule.put_back(alone)
+            pair.copy_many([(one.source_path, one.host_path) for one in sent], self._look)
+            end_many(self._state, sent, pair, self._strike_write)
+        except (TransferError, StoppedError) as raised:
+            self._drop_pair()
+            if isinstance(raised, (TransferError, PausedError)):
+                self._state.schedule.put_back([one.entry for one in sent])
+            if isinstance(raised, StoppedError):
+                raise
+        except PullError as error:
+            for entry in [one.entry for one in sent] or entries:
+                self._state.settle(entry, error)
+
+    def _paths_of(self, entry: FileEntry) -> tuple[str, str]:
+        return self._ends.source_folder + entry.source_path, self._host_path(entry)
+
+    def _pull_in_turn(self, entries: list[FileEntry]) -> None:
+        """One after the other on the same connections; what is left when those break waits for its turn."""
         for number, entry in enumerate(entries):
             self._state.raise_if_stopped()
             if number and (self.is_paused or self._pair() is None):

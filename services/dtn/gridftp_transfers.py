@@ -8,7 +8,7 @@ channels are in an unknown state: the caller closes the pair.
 import re
 import select
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from services.dtn.gridftp_control import LOOK_S, REPLY_S, ControlChannel, GridLostError, GridReplyError, Login, Reply
 
 STREAMS = 4
+IN_ADVANCE = 16  # small files that the servers are told of before they are done with the first
 STREAMED_BYTES = 16 << 20  # a smaller file is through before a second connection helps
 SETTLE_S = 2.0  # what the other end says of the same fault comes soon
 SLOWEST_BYTES_S = 10 << 20  # a server that checksums more slowly than this is taken for lost
@@ -132,6 +133,47 @@ class Pair:
                 found = self.source.checksum(within_s=within_s)
         with _errors_of("destination"):
             return found, self.destination.checksum(within_s=within_s)
+
+    def copy_many(self, files: Sequence[tuple[str, str]], look: Callable[[], None]) -> None:
+        """Copy small files (source and destination path) into files that are there, telling the servers of some in advance.
+
+        Raises TransferError; which files have come is not known then.
+        """
+        if not files:
+            return
+        self._join(1)
+        ends = {"source": self.source, "destination": self.destination}
+        done = dict.fromkeys(ends, 0)
+        n_told, heard_at = 0, time.monotonic()
+        while min(done.values()) < len(files):
+            look()
+            while n_told < len(files) and n_told - min(done.values()) < IN_ADVANCE:
+                with _errors_of("destination"):
+                    self.destination.send(f"STOR {files[n_told][1]}")
+                with _errors_of("source"):
+                    self.source.send(f"RETR {files[n_told][0]}")
+                n_told += 1
+            for side in _ready(ends):
+                heard_at = time.monotonic()
+                with _errors_of(side):
+                    reply = ends[side].next_reply(wait_s=0)
+                    if reply is not None and reply.is_final:
+                        reply.require(2)
+                        done[side] += 1
+            if time.monotonic() - heard_at > REPLY_S:
+                raise TransferError(GridLostError("The server is silent."), None)
+
+    def checksums_at_destination(self, paths: Sequence[str]) -> list[str]:
+        """Return the SHA-256 of small files, read by their server. Raises TransferError."""
+        found: list[str] = []
+        with _errors_of("destination"):
+            for number, path in enumerate(paths):
+                self.destination.ask_checksum(path)
+                if number >= IN_ADVANCE:
+                    found.append(self.destination.checksum(within_s=REPLY_S))
+            while len(found) < len(paths):
+                found.append(self.destination.checksum(within_s=REPLY_S))
+        return found
 
     def checksum_at_destination(self, path: str, *, algorithm: str, size: int) -> str:
         """Return the digest of the destination's file by another algorithm. Raises TransferError, also where its server knows none such."""

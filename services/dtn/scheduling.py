@@ -32,6 +32,7 @@ class Schedule:
         self._journal = journal
         self._is_over = is_over
         self._bundled_bytes = bundled_bytes
+        self._most_together, self._bundles_at_once = MOST_TOGETHER, BUNDLES_AT_ONCE
         self._n_bundles = 0
         self._alone: set[int] = set()
         self._condition = threading.Condition()
@@ -45,6 +46,10 @@ class Schedule:
         self._hold_s = FIRST_WAIT_S
         self._is_filling = True
         self.is_paused = False
+
+    def bundle(self, *, most_files: int, at_once: int) -> None:
+        """Hand out other bundles than those that suit one stream."""
+        self._most_together, self._bundles_at_once = most_files, at_once
 
     def take(self) -> Unit | None:
         """Wait for something to do; None when there is nothing any more. Each taken unit ends with `give_back`."""
@@ -77,7 +82,7 @@ class Schedule:
             if self._new:
                 self._last_id = self._new[-1].id
         if self._new and self._is_small(self._new[0]):
-            return self._bundle() if self._n_bundles < BUNDLES_AT_ONCE else None
+            return self._bundle() if self._n_bundles < self._bundles_at_once else None
         return self._new.popleft() if self._new else None
 
     def _is_small(self, entry: FileEntry) -> bool:
@@ -86,7 +91,7 @@ class Schedule:
     def _bundle(self) -> Bundle:
         found: Bundle = []
         n_bytes = 0
-        while self._new and len(found) < MOST_TOGETHER and n_bytes < BYTES_TOGETHER and self._is_small(self._new[0]):
+        while self._new and len(found) < self._most_together and n_bytes < BYTES_TOGETHER and self._is_small(self._new[0]):
             found.append(self._new.popleft())
             n_bytes += UNKNOWN_BYTES if found[-1].size is None else found[-1].size
         return found

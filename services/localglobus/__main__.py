@@ -6,6 +6,7 @@ One process and one event loop: plain HTTP on the port, TLS for each endpoint's 
 import argparse
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -21,6 +22,8 @@ from services.localglobus.app import make_apps
 from services.localglobus.certificates import Authority, is_loopback
 from services.localglobus.settings import Settings
 from services.localglobus.transfer import waiting
+
+YOUNG_OBJECTS = 20_000  # made before garbage is looked for: a batch of results is thousands
 
 
 class Listener(uvicorn.Server):
@@ -145,4 +148,6 @@ async def serve(settings: Settings) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    gc.freeze()  # what the program is made of need not be looked through again
+    gc.set_threshold(YOUNG_OBJECTS)
     asyncio.run(serve(read_arguments()))

@@ -140,6 +140,12 @@ class TransferBench:
             passed = site.relay.n_bytes - before
             note = f"{passed} bytes between localglobus and both nodes, both directions"
             yield alone("bytes through localglobus, of bytes delivered", [100 * passed / self._size_bytes], unit="%", goal="<1", note=note)
+            write_tree(site.archive_root / "data/bench/small", self._n_files)
+            before = site.relay.n_bytes
+            site.copy("small/", is_folder=True)
+            each = (site.relay.n_bytes - before) / self._n_files
+            note = f"{self._n_files} files of 1 KiB: control keeps name, size and SHA-256 of each, so a goal of 1 % needs files of {each / 10.24:.0f} KiB"
+            yield alone("bytes through localglobus a small file", [each], unit="bytes", goal="", note=note)
 
     def network(self) -> Iterator[Row]:
         clean_mib = self._size_bytes // MIB

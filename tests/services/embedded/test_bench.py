@@ -19,10 +19,11 @@ def test_bytes_pass_the_local_globus_by_and_the_bench_leaves_nothing(tmp_path):
     command = [sys.executable, "-m", "services.embedded.bench", "transfer", "--quick", "--only", "through_control", "--data", str(tmp_path)]
     ran = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=240, check=False)
     assert ran.returncode == 0, ran.stderr
-    (row,) = [json.loads(line) for line in ran.stdout.splitlines()]
-    assert set(row) == {"name", "ours", "against", "ratio", "goal", "unit", "runs", "note"}
+    row, each = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert set(row) == set(each) == {"name", "ours", "against", "ratio", "goal", "unit", "runs", "note"}
     assert (row["goal"], row["unit"], row["runs"]) == ("<1", "%", 1)
     assert 0 < row["ours"] < 1
+    assert (each["unit"], 0 < each["ours"] < 1024) == ("bytes", True)
     assert "tcp " in row["note"]
     assert list(tmp_path.iterdir()) == []
 
