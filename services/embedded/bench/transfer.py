@@ -144,7 +144,7 @@ class TransferBench:
             before = site.relay.n_bytes
             site.copy("small/", is_folder=True)
             each = (site.relay.n_bytes - before) / self._n_files
-            note = f"{self._n_files} files of 1 KiB: control keeps name, size and SHA-256 of each, so a goal of 1 % needs files of {each / 10.24:.0f} KiB"
+            note = f"{self._n_files} files of 1 KiB; control keeps name, size and SHA-256 of each: 1 % of files of {each / 10.24:.0f} KiB"
             yield alone("bytes through localglobus a small file", [each], unit="bytes", goal="", note=note)
 
     def network(self) -> Iterator[Row]:
