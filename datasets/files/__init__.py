@@ -39,6 +39,23 @@ STATE = """
         where s.folder_id = f.id and s.from_version <= %(version)s order by s.from_version desc limit 1
     ) state
 """
+# One statement for a page of a folder: three would take longer on their way than in the database.
+LISTED = f"""
+    with here as materialized (select id from datasets_folder where dataset_id = %(dataset)s and path = %(path)s)
+    select 'total' as kind, '' as name, state.n_files, state.size_bytes, null::bytea as sha256, '' as collection_path,
+        null::timestamptz as modified_at, '' as format from here f {STATE}
+    union all
+    select 'folder', below.name, below.n_files, below.size_bytes, null, '', null, '' from here cross join lateral (
+        select f.name, state.n_files, state.size_bytes from datasets_folder f {STATE}
+        where f.parent_id = here.id and f.name > %(after_folder)s and state.n_files > 0 order by f.name limit %(folders)s
+    ) below
+    union all
+    select 'file', held.name, 1, held.size_bytes, held.sha256, held.collection_path, held.modified_at, held.format
+    from here cross join lateral (
+        select * from datasets_file fi where fi.folder_id = here.id and {VALID} and fi.name > %(after_file)s
+        order by fi.name limit %(limit)s
+    ) held
+"""
 
 
 @dataclass(frozen=True)
@@ -219,15 +236,8 @@ def list_folder(
     if glob or filters:
         query = FileQuery((path,), (glob,) if glob else (), filters=filters or FileFilter())
         return _search_folder(version, query, after, limit)
-    totals = _rows(
-        f"select state.n_files, state.size_bytes from datasets_folder f {STATE} where f.dataset_id = %(dataset)s and f.path = %(path)s",
-        {**_keys(version), "path": path},
-    )
-    n_files, size_bytes = totals[0] if totals else (0, 0)
-    is_in_files = bool(after) and not str(after).endswith("/")
-    folders = [] if is_in_files else _children(version, path, str(after or ""), limit + 1)
-    room = limit + 1 - len(folders)
-    files = _files_of(version, path, str(after or "") if is_in_files else "", room) if room else []
+    totals, folders, files = _listed(version, path, after or "", limit + 1)
+    n_files, size_bytes = totals
     shown: list[FolderRow | FileRow] = [*folders, *files]
     next_after = shown[limit - 1].path if len(shown) > limit else ""
     kept = shown[:limit]
@@ -270,22 +280,20 @@ def _search_folder(version: Version, query: FileQuery, after: str | None, limit:
     return Listing(query.folders[0], total.n_files, total.size_bytes, [], found[:limit], next_after, is_more)
 
 
-def _children(version: Version, path: str, after: str, limit: int) -> list[FolderRow]:
-    sql = f"""
-        select f.path, state.n_files, state.size_bytes from datasets_folder parent join datasets_folder f on f.parent_id = parent.id {STATE}
-        where parent.dataset_id = %(dataset)s and parent.path = %(path)s and f.name > %(after)s and state.n_files > 0
-        order by f.name limit %(limit)s"""
-    name = after.rstrip("/").rpartition("/")[2]
-    return [FolderRow(*row) for row in _rows(sql, {**_keys(version), "path": path, "after": name, "limit": limit})]
-
-
-def _files_of(version: Version, path: str, after: str, limit: int) -> list[FileRow]:
-    sql = f"""
-        select f.path, fi.name, fi.size_bytes, fi.sha256, fi.collection_path, fi.modified_at, fi.format
-        from datasets_folder f join datasets_file fi on fi.folder_id = f.id
-        where f.dataset_id = %(dataset)s and f.path = %(path)s and {VALID} and fi.name > %(after)s
-        order by fi.name limit %(limit)s"""
-    return _as_files(version, _rows(sql, {**_keys(version), "path": path, "after": after.rpartition("/")[2], "limit": limit}))
+def _listed(version: Version, path: str, after: str, limit: int) -> tuple[tuple[int, int], list[FolderRow], list[FileRow]]:
+    """(files, bytes) below a folder, and up to `limit` of its folders and of its files each that follow the path `after`."""
+    is_in_files = bool(after) and not after.endswith("/")
+    names = {"after_folder": after.rstrip("/").rpartition("/")[2], "after_file": after.rpartition("/")[2] if is_in_files else ""}
+    totals, folders, files = (0, 0), list[FolderRow](), list[tuple[Any, ...]]()
+    keys = {**_keys(version), "path": path, "folders": 0 if is_in_files else limit, "limit": limit, **names}
+    for kind, name, n_files, size_bytes, *rest in _rows(LISTED, keys):
+        if kind == "total":
+            totals = (n_files, size_bytes)
+        elif kind == "folder":
+            folders.append(FolderRow(f"{path}{name}/", n_files, size_bytes))
+        else:
+            files.append((path, name, size_bytes, *rest))
+    return totals, folders, _as_files(version, files)
 
 
 def _page(version: Version, query: FileQuery, position: tuple[str, str], limit: int) -> list[FileRow]:

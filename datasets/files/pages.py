@@ -1,5 +1,6 @@
 """The file browser: folders with their totals, files page by page, and a search by name, size and date whose state is its address."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -76,7 +77,7 @@ class Browsing:
         return named + ([Chip(f"{self.availability} only", self.url(availability=""))] if self.availability else [])
 
     def listing(self, after: str) -> files.Listing:
-        with bounded():
+        with bounded() if self.is_search else nullcontext():  # a folder is read by key
             return files.list_folder(
                 self.version,
                 self.searched_folder,

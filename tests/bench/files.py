@@ -23,7 +23,8 @@ from datasets.scans.staging import Staging
 from datasets.states import SCAN_WORKING
 from portal.models import RoleGrant, User
 from services.embedded.bench.rows import Row, figure, noted
-from tests.bench.catalogue import fetch, limit, timed
+from tests.bench import items
+from tests.bench.catalogue import fetch, timed
 from tests.bench.site import Site
 
 COLLECTION = uuid.UUID("7d5a4f1e-0000-4000-8000-000000000002")
@@ -85,6 +86,7 @@ def measure(site: Site, *, n_files: int) -> Iterator[Row]:
         yield flat_folder(client, version, size)
         yield from manifest(client, version, site.pid, size)
     yield versions(user)
+    yield from items.measure(user, min(n_files, MANY))
 
 
 def make_steward() -> User:
@@ -211,7 +213,10 @@ def root(client: httpx.Client, version: Version, size: str) -> Iterator[Row]:
         cursor.execute("drop table bench_path")
     note = noted("both within the database's client")
     yield Row(f"root of {size} with counts", figure(1000 * ours), figure(1000 * naive), figure(naive / ours), ">=1000", "ms", 20, note)
-    yield limit(f"root of {size} over HTTP", [fetch(client, address) for _ in range(50)], 0.010)
+    asked = sorted(fetch(client, address) for _ in range(100))
+    median = statistics.median(asked)
+    note = noted(f"p99 {1000 * asked[98]:.3g} ms")
+    yield Row(f"root of {size} over HTTP", figure(1000 * median), 10.0, figure(median / 0.010), "<=1", "ms", len(asked), note)
 
 
 def flat_folder(client: httpx.Client, version: Version, size: str) -> Row:
