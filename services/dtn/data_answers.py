@@ -12,7 +12,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
-from ssl import SSLSocket
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -28,6 +27,7 @@ from services.dtn.operations import ticket_from
 from services.dtn.paths import from_url, is_part_name
 from services.dtn.rights import FRESH_S, REFRESH_S, Access
 from services.dtn.storage import File
+from services.dtn.tls_stream import TlsStream
 
 SEND_BYTES = 256 << 10  # hashed and encrypted while it is still in the processor's cache
 Ask = Callable[[Coroutine[Any, Any, Access]], Access]
@@ -76,7 +76,7 @@ class Answers:
         self._ask = ask
         self._buffers = threading.local()
 
-    def answer(self, stream: SSLSocket, connection: Connection, asked: Asked) -> int:
+    def answer(self, stream: TlsStream, connection: Connection, asked: Asked) -> int:
         """Answer one request; returns the status. Raises DropError or OSError where only a cut connection can say what is wrong."""
         try:
             if asked.method == "POST" and asked.target == "/.dtn/v1/bundle":
@@ -89,7 +89,7 @@ class Answers:
         except NodeError as error:
             return self.refuse(stream, connection, error)
 
-    def refuse(self, stream: SSLSocket, connection: Connection, error: NodeError) -> int:
+    def refuse(self, stream: TlsStream, connection: Connection, error: NodeError) -> int:
         body = json.dumps({"code": error.code, "message": error.message}).encode()
         fields = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Cache-Control": "no-store"}
         if isinstance(error, RangeError):
@@ -100,7 +100,7 @@ class Answers:
 
     # --- a file ------------------------------------------------------------------------------------------------------------------
 
-    def _send_file(self, stream: SSLSocket, connection: Connection, asked: Asked) -> int:
+    def _send_file(self, stream: TlsStream, connection: Connection, asked: Asked) -> int:
         collection_id, _, rest = asked.target.lstrip("/").partition("/")
         collection = self._node.collection(collection_id)
         path = from_url("/" + rest)
@@ -121,7 +121,7 @@ class Answers:
             return self._send_range(stream, connection, asked, file, ticket, (path, file.real_path), fault)
 
     def _send_range(
-        self, stream: SSLSocket, connection: Connection, asked: Asked, file: File, ticket: HeldTicket, paths: tuple[str, str],
+        self, stream: TlsStream, connection: Connection, asked: Asked, file: File, ticket: HeldTicket, paths: tuple[str, str],
         fault: Fault | None,
     ) -> int:  # fmt: skip
         stamp = file.stamp
@@ -186,7 +186,7 @@ class Answers:
 
     # --- many small files --------------------------------------------------------------------------------------------------------
 
-    def _send_bundle(self, stream: SSLSocket, connection: Connection, asked: Asked) -> int:
+    def _send_bundle(self, stream: TlsStream, connection: Connection, asked: Asked) -> int:
         try:
             question = json.loads(asked.body)
             collection_id = str(question["collection"])
@@ -206,7 +206,7 @@ class Answers:
             raise _BegunError from error
         return 200
 
-    def _send_chunk(self, stream: SSLSocket, connection: Connection, chunk: Chunk) -> None:
+    def _send_chunk(self, stream: TlsStream, connection: Connection, chunk: Chunk) -> None:
         body, n_data = chunk
         stream.sendall(b"%x\r\n%b\r\n" % (len(body), body))
         connection.data_out += n_data

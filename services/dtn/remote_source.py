@@ -7,9 +7,7 @@ import contextlib
 import http.client
 import json
 import re
-import socket
 import ssl
-import struct
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +20,7 @@ from services.dtn.entries import Entry
 from services.dtn.errors import NodeError
 from services.dtn.small_files import Answered, Had
 from services.dtn.sources import Fetched, PullError, StoppedError, source_fault
+from services.dtn.tls_stream import TlsStream
 
 TIMEOUT_S = 30.0
 REACH_S = 5.0  # how long a data port may take to be reached before the port for everybody is used instead
@@ -30,6 +29,24 @@ NEAR_S = 0.002  # a round trip below which one stream is not slowed down by the 
 DATA_PORT = re.compile(r'causeway-data=":(\d{1,5})"')
 BLOCK_BYTES = 256 << 10
 _DECODER = json.JSONDecoder()
+
+
+class _Connection(http.client.HTTPConnection):
+    """A kept connection to one port of the node."""
+
+    default_port = http.client.HTTPS_PORT
+
+    def __init__(self, host: str, port: int, *, timeout_s: float, context: ssl.SSLContext) -> None:
+        super().__init__(host, port, timeout=timeout_s)
+        self._context = context
+
+    def connect(self) -> None:
+        super().connect()
+        try:
+            self.sock = self.stream = TlsStream(self.sock, self._context, server_hostname=self.host)
+        except BaseException:
+            self.close()
+            raise
 
 
 class RemoteSource:
@@ -51,7 +68,7 @@ class RemoteSource:
         self._is_told = False
         self._shunned: dict[int, float] = {}  # data ports that could not be reached, until when
         self._round_trip_s: float | None = None
-        self._open: set[http.client.HTTPSConnection] = set()
+        self._open: set[_Connection] = set()
 
     @property
     def n_streams(self) -> int:
@@ -148,7 +165,7 @@ class RemoteSource:
                 self._drop(port)
 
     def _ask(
-        self, connection: http.client.HTTPSConnection, method: str, url: str, body: bytes | None, headers: dict[str, str]
+        self, connection: _Connection, method: str, url: str, body: bytes | None, headers: dict[str, str]
     ) -> http.client.HTTPResponse | None:
         """Ask on a kept connection; None when it was closed while it was idle."""
         try:
@@ -157,13 +174,11 @@ class RemoteSource:
         except (OSError, http.client.HTTPException):
             return None
 
-    def _connect(self, port: int) -> tuple[http.client.HTTPSConnection, int]:
+    def _connect(self, port: int) -> tuple[_Connection, int]:
         """Return a new connection to a port of the node, or to that for everybody when the data port cannot be reached."""
         self._drop(port)
         is_main = port == self._main_port
-        connection = http.client.HTTPSConnection(
-            self._node.hostname or "", port, timeout=TIMEOUT_S if is_main else REACH_S, context=self._context, blocksize=BLOCK_BYTES
-        )
+        connection = _Connection(self._node.hostname or "", port, timeout_s=TIMEOUT_S if is_main else REACH_S, context=self._context)
         try:
             connection.connect()
         except OSError:
@@ -172,9 +187,8 @@ class RemoteSource:
             with self._lock:
                 self._shunned[port] = time.monotonic() + SHUN_S
             return self._connect(self._main_port)
-        connection.sock.settimeout(TIMEOUT_S)
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._round_trip_s = _round_trip_s(connection.sock)
+        connection.stream.settimeout(TIMEOUT_S)
+        self._round_trip_s = connection.stream.round_trip_s()
         self._kept()[port] = connection
         with self._lock:
             self._open.add(connection)
@@ -202,8 +216,8 @@ class RemoteSource:
         with self._lock:
             self._data_port, self._is_told = port, True
 
-    def _kept(self) -> dict[int, http.client.HTTPSConnection]:
-        kept: dict[int, http.client.HTTPSConnection] | None = getattr(self._local, "connections", None)
+    def _kept(self) -> dict[int, _Connection]:
+        kept: dict[int, _Connection] | None = getattr(self._local, "connections", None)
         if kept is None:
             kept = self._local.connections = {}
         return kept
@@ -222,19 +236,12 @@ class RemoteSource:
     def interrupt(self) -> None:
         with self._lock:
             for connection in self._open:
-                with contextlib.suppress(OSError, AttributeError):
-                    socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+                connection.stream.shutdown()
 
 
 def _parsed(line: bytes) -> Any:
     """Read a line of JSON: less work than `json.loads`, which first looks for the encoding and for spaces."""
     return _DECODER.raw_decode(line.decode())[0]
-
-
-def _round_trip_s(stream: socket.socket) -> float:
-    """Return what the kernel measured while connecting (`tcpi_rtt` of struct tcp_info, microseconds)."""
-    told = stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 72)
-    return float(struct.unpack_from("I", told, 68)[0]) / 1e6
 
 
 def _refusal(response: http.client.HTTPResponse, path: str) -> PullError:

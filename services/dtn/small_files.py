@@ -153,7 +153,7 @@ class SmallFiles:
 def strike_get(faults: Faults) -> Fault | None:
     """Let an ordered fault of a read happen; what is left for `Fault.spoil` is returned."""
     fault = faults.take("get")
-    if fault is not None:
+    if fault is not None and not fault.after_bytes:  # no small file is as long as that
         time.sleep(fault.delay_s)
         fault.strike()
     return fault

@@ -1,0 +1,182 @@
+"""TLS over a blocking socket: against the standard library's own TLS at the other end."""
+
+import contextlib
+import ipaddress
+import os
+import socket
+import ssl
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from services.dtn.tls_stream import TlsStream
+
+HOST = "127.0.0.1"
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory):
+    """A file with a certificate for the host, signed by itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "node")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), now - timedelta(hours=1), now + timedelta(1)
+    )
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]), critical=False)
+    file = tmp_path_factory.mktemp("tls") / "node.pem"
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file.write_bytes(private + builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+@pytest.fixture
+def server_context(identity):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(identity)
+    return context
+
+
+@pytest.fixture
+def client_context(identity):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(identity)
+    return context
+
+
+@pytest.fixture
+def pair():
+    """Two ends of a TCP connection."""
+    with socket.create_server((HOST, 0)) as listener, socket.create_connection(listener.getsockname(), timeout=20) as one:
+        other, _ = listener.accept()
+        with other:
+            other.settimeout(20)
+            yield one, other
+
+
+def aside(work):
+    """Run in a thread; returns what waits for the result, or raises what it raised."""
+    found = []
+
+    def run():
+        try:
+            found.append((work(), None))
+        except BaseException as error:  # noqa: BLE001  # raised again by whoever waits
+            found.append((None, error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def wait():
+        thread.join(20)
+        value, error = found[0]
+        if error is not None:
+            raise error
+        return value
+
+    return wait
+
+
+def read_whole(read, n_bytes):
+    content = bytearray()
+    while len(content) < n_bytes and (block := read(256 << 10)):
+        content += block
+    return bytes(content)
+
+
+@pytest.mark.parametrize("is_ours_the_server", [True, False])
+def test_bytes_pass_both_ways_to_and_from_the_standard_library(pair, server_context, client_context, is_ours_the_server):
+    content, answer = os.urandom(3 * MIB + 12345), os.urandom(MIB + 7)
+    ours, theirs = pair
+
+    def other_end():
+        if is_ours_the_server:
+            stream = client_context.wrap_socket(theirs, server_hostname=HOST)
+        else:
+            stream = server_context.wrap_socket(theirs, server_side=True)
+        with stream:
+            had = read_whole(stream.recv, len(content))
+            stream.sendall(answer)
+        return had
+
+    wait = aside(other_end)
+    stream = TlsStream(ours, server_context) if is_ours_the_server else TlsStream(ours, client_context, server_hostname=HOST)
+    stream.sendall(memoryview(content))
+    assert read_whole(stream.recv, len(answer)) == answer
+    assert stream.recv(1) == b"", "the other end has closed"
+    assert wait() == content
+
+
+def test_what_is_there_is_given_without_waiting_for_a_full_buffer(pair, server_context, client_context):
+    wait = aside(lambda: TlsStream(pair[1], server_context))
+    stream = TlsStream(pair[0], client_context, server_hostname=HOST)
+    server = wait()
+    server.sendall(b"four")
+    assert stream.recv(1000) == b"four"
+    pair[0].settimeout(0.05)
+    with pytest.raises(TimeoutError):
+        stream.recv(1)
+    server.sendall(b"five")
+    assert stream.recv(2) == b"fi"
+    assert stream.recv(1000) == b"ve", "a time-out loses nothing"
+
+
+def test_a_cut_connection_is_an_end(pair, server_context, client_context):
+    wait = aside(lambda: TlsStream(pair[1], server_context))
+    stream = TlsStream(pair[0], client_context, server_hostname=HOST)
+    server = wait()
+    server.sendall(b"last words")
+    server.shutdown()
+    assert read_whole(stream.recv, 100) == b"last words"
+    assert stream.recv(1) == b""
+
+
+def test_a_wrong_host_is_refused_at_both_ends(pair, server_context, client_context):
+    wait = aside(lambda: TlsStream(pair[1], server_context).recv(1))
+    with pytest.raises(ssl.SSLCertVerificationError):
+        TlsStream(pair[0], client_context, server_hostname="127.0.0.9")
+    with pytest.raises(ssl.SSLError, match=r"(?i)alert"):
+        wait()
+
+
+def test_a_peer_that_says_nothing_does_not_hold_the_handshake(pair, server_context):
+    pair[1].settimeout(0.05)
+    with pytest.raises(TimeoutError):
+        TlsStream(pair[1], server_context)
+
+
+def test_a_peer_that_dribbles_does_not_hold_the_handshake(pair, server_context):
+    is_over = threading.Event()
+
+    def dribble():
+        with contextlib.suppress(OSError):
+            pair[0].sendall(b"\x16\x03\x01\x10\x00")  # the head of a long record
+            while not is_over.wait(0.02):
+                pair[0].sendall(b"\x00")
+
+    wait = aside(dribble)
+    pair[1].settimeout(0.2)
+    try:
+        with pytest.raises(TimeoutError):
+            TlsStream(pair[1], server_context)
+    finally:
+        is_over.set()
+        wait()
+
+
+def test_a_file_of_the_stream_outlives_its_close(pair, server_context, client_context):
+    wait = aside(lambda: TlsStream(pair[1], server_context))
+    stream = TlsStream(pair[0], client_context, server_hostname=HOST)
+    server = wait()
+    file = stream.makefile("rb")
+    stream.close()
+    server.sendall(b"one line\nand more")
+    assert file.readline() == b"one line\n"
+    file.close()
+    assert pair[0].fileno() == -1
