@@ -19,8 +19,8 @@ from services.dtn.journal import FileEntry
 from services.dtn.sources import Fetched, PullError, StoppedError
 from services.dtn.storage import Unfinished
 
-BLOCK_BYTES = 256 << 10
-N_BLOCKS = 8  # on their way between the thread that receives and the one that hashes and writes
+BLOCK_BYTES = 1 << 20
+N_BLOCKS = 4  # on their way between the thread that receives and the one that hashes and writes
 
 
 @dataclass(eq=False)
