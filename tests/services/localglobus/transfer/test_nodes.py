@@ -137,6 +137,7 @@ def test_order_is_leased_once_and_again_when_its_lease_runs_out(control, node, t
     assert [each["id"] for each in node.lease()] == [order["id"]]
 
 
+FOLDER = {"source_folder": "/a/", "destination_folder": "/b/"}
 ODD = [True, -1, 1.5, "x", ["x"]]
 
 
@@ -151,6 +152,13 @@ def test_odd_report_is_the_nodes_fault_and_keeps_nothing(control, node, task_id,
             {"sequence": 1, "results": [odd]},
             {"sequence": 1, "results": [{**RESULT, "status": odd}]},
             {"sequence": 1, "results": [{**RESULT, "size": 2**63}]},
+            {"sequence": 1, "transferred": odd},
+            {"sequence": 1, "transferred": [odd]},
+            {"sequence": 1, "transferred": [{**FOLDER, "source_folder": None, "files": [["a", 1, "0" * 64]]}]},
+            {"sequence": 1, "transferred": [{**FOLDER, "files": odd}]},
+            {"sequence": 1, "transferred": [{**FOLDER, "files": [odd]}]},
+            {"sequence": 1, "transferred": [{**FOLDER, "files": [["a", odd, odd]]}]},
+            {"sequence": 1, "transferred": [{**FOLDER, "files": [["a", 1, "0" * 64]] * 1001}]},
             {"sequence": 1, "events": odd},
             {"sequence": 1, "events": [odd]},
         ],
@@ -182,6 +190,16 @@ def test_new_process_takes_over_at_once_and_the_old_one_has_lost(control, node, 
     for path, body in (("results", {"sequence": 1, "results": [RESULT]}), ("finish", {"status": "SUCCEEDED"})):
         assert node.client.post(f"/dtn/v1/orders/{order['id']}/{path}", json={"instance": old, **body}).status_code == 409
     assert node.client.post("/dtn/v1/orders/lease", json={"instance": old, "wait_s": 0}).status_code == 409
+
+
+def test_files_that_are_told_by_folders_are_results_like_others(node, portal, task_id):
+    (order,) = node.lease()
+    told = [{**FOLDER, "files": [["x", 5, "0" * 64], ["y", 0, "1" * 64]]}]
+    counters = {**ZERO, "files": 2, "files_transferred": 2, "bytes_transferred": 5}
+    node.say(f"orders/{order['id']}/results", sequence=1, transferred=told, results=[], events=[], counters=counters)
+    node.say(f"orders/{order['id']}/finish", status="SUCCEEDED", counters=counters)
+    delivered = [(one["source_path"], one["destination_path"]) for one in portal.task_successful_transfers(task_id)]
+    assert delivered == [("/a/x", "/b/x"), ("/a/y", "/b/y")]
 
 
 def test_results_are_kept_once_in_order_and_totals_never_fall(control, node, portal, task_id):

@@ -1,0 +1,100 @@
+"""What an order's journal says of results: in numbered batches, each file once, whatever is killed in between."""
+
+import hashlib
+
+import pytest
+
+from services.dtn.entries import leads_out
+from services.dtn.journal import BATCH_ROWS, Item, Journal
+
+ITEM = Item(0, "/from/", "/to/", is_recursive=True, checksum=None)
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Opens the journal, anew as often as it is called: what a process that was killed did not close."""
+    journals = []
+
+    def open_it():
+        journals.append(Journal(tmp_path / "order.sqlite3"))
+        return journals[-1]
+
+    yield open_it
+    for journal in journals:
+        journal.close()
+
+
+def note(journal, names):
+    journal.add_items([ITEM])
+    journal.add_entries(ITEM, [("file", f"/from/{name}", f"/to/{name}", 1, 0, None) for name in names])
+
+
+def bring(journal, most=10_000):
+    """Ends pending files as transferred; their digests are those of their paths."""
+    entries = journal.pending(after=0, limit=most)
+    journal.end_many(((entry, hashlib.sha256(entry.source_path.encode()).hexdigest()) for entry in entries), landing=0)
+
+
+def told(journal, last_accepted=0):
+    """All batches, accepted as they come: (number, source paths)."""
+    found = []
+    while (batch := journal.next_batch(last_accepted=last_accepted)) is not None:
+        paths = [folder["source_folder"] + file[0] for folder in batch.arrived for file in folder["files"]]
+        found.append((batch.number, paths + [one["source_path"] for one in batch.results]))
+        journal.accept(batch.number)
+    return found
+
+
+def test_every_file_is_in_one_batch_of_at_most_a_thousand_and_numbers_have_no_gaps(opened):
+    journal = opened()
+    names = [f"{number:04}" for number in range(BATCH_ROWS * 2 + 300)]
+    note(journal, names)
+    bring(journal, most=700)
+    bring(journal, most=1100)
+    (one,) = journal.pending(after=0, limit=1)
+    journal.end(one, "failed", code="FILE_NOT_FOUND", details="gone")
+    journal.fail_pending(code="EXPIRED", details="late")
+    batches = told(journal)
+    assert [number for number, _ in batches] == list(range(1, len(batches) + 1))
+    assert max(len(paths) for _, paths in batches) <= BATCH_ROWS
+    assert sorted(path for _, paths in batches for path in paths) == [f"/from/{name}" for name in names]
+
+
+def test_a_batch_is_the_same_until_it_is_accepted_also_for_the_next_process(opened):
+    journal = opened()
+    note(journal, ["a", "b"])
+    bring(journal, most=1)
+    sent = journal.next_batch(last_accepted=0)
+    bring(journal)
+    assert journal.next_batch(last_accepted=0) == sent
+    again = opened()
+    assert again.next_batch(last_accepted=0) == sent
+    assert told(again, last_accepted=sent.number) == [(2, ["/from/b"])]  # control had it, and was killed before it could say so
+
+
+def test_a_batch_that_may_have_been_sent_takes_nothing_more(opened):
+    note(opened(), ["a", "b"])
+    bring(opened(), most=1)
+    later = opened()
+    bring(later)
+    assert told(later) == [(1, ["/from/a"]), (2, ["/from/b"])]
+
+
+def test_results_that_a_former_version_left_without_a_number_are_told(opened, tmp_path):
+    journal = opened()
+    note(journal, ["a", "b"])
+    bring(journal)
+    journal._run("UPDATE entry SET sequence = NULL")
+    assert told(opened()) == [(1, ["/from/a", "/from/b"])]
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "is_out"),
+    [
+        ("/a/link", "b", False), ("/a/b/link", "../c", False), ("/a/link", "./b//c", False), ("/a/link", "b/../c", False),
+        ("/a/link", "..", True), ("/a/b/link", "../../c", True), ("/a/link", "/a/b", True), ("/a/link", "b\nc", True),
+        ("/a/link", "b/../../c", True),
+    ],
+)  # fmt: skip
+def test_a_link_is_kept_where_it_stays_in_the_folder(path, target, is_out):
+    assert leads_out("/a/", path, target) is is_out
