@@ -59,7 +59,9 @@ def walk(
             continue
         folders = []
         way = (*above, real_path)
-        for found in sorted(entries, key=_name_of):
+        entries.sort(key=_name_of, reverse=True)
+        while entries:
+            found = entries.pop()  # there may be very many: what is told is let go
             is_link = found["link_target"] is not None
             if keeps_links and (is_link or found["type"] == "invalid_symlink"):
                 if is_included(found["name"], "dir" if found["type"] == "dir" else "file", rules):
