@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.contrib import messages
@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
+from markupsafe import Markup
 
 from datasets import files, search
 from datasets.access import check_may_list, decide, is_curator, may_list
@@ -39,7 +40,7 @@ VALUES_SHOWN = 10
 
 @require_safe
 def catalogue(request: HttpRequest) -> HttpResponse:
-    """`pages/catalogue.html`: `results`, `rows` (hit, excerpt as markup), `facets`, `chips`, `sorts`, `errors`. Query: see SearchQuery."""
+    """`pages/catalogue.html`: `results`, `rows` (see `_row`), `facets`, `chips`, `sorts`, `errors`. Query: see SearchQuery."""
     errors: dict[str, list[str]] = {}
     try:
         query = SearchQuery.from_parameters(request.GET)
@@ -54,8 +55,8 @@ def catalogue(request: HttpRequest) -> HttpResponse:
     context = {
         "query": query,
         "results": results,
-        "rows": [(hit.dataset, marked(hit.excerpt)) for hit in results.hits],
-        "facets": [(name, TITLES[name], _shown_values(results.facets[name])) for name in FACETS if name != "availability"],
+        "rows": [_row(hit) for hit in results.hits],
+        "facets": [(name, TITLES[name], _labels(results.facets[name])) for name in FACETS if name != "availability"],
         "online": next((one for one in results.facets["availability"] if one.value == "online"), None),
         "decades": _decades(query, results.facets["decade"]),
         "chips": _chips(query, results.facets),
@@ -70,7 +71,7 @@ def catalogue(request: HttpRequest) -> HttpResponse:
         "first_url": query.without("cursor").url() if query.cursor else None,
         "sides": dict(zip(SIDES, (f"{side:g}" for side in query.box) if query.box else ("",) * 4, strict=True)),
         "all_url": replace(query, cursor="", sort="newest").url(),
-        "years": (FIRST_YEAR, LAST_YEAR),
+        "scale": (FIRST_YEAR, LAST_YEAR),
     }
     return render(request, "pages/catalogue.html", context, status=400 if errors else 200)
 
@@ -184,15 +185,32 @@ def _chips(query: SearchQuery, facets: Facets) -> list[Chip]:
 
 def _decades(query: SearchQuery, values: list[search.FacetValue]) -> list[tuple[str, int, str, bool]]:
     """The bars of the histogram: words, count, where a click leads (to that decade, or back), whether it is chosen."""
+    current = query.without("cursor").url()
+    joined = f"{current}&" if len(current) > 1 else current
     return [
         (
             one.words,
             one.count,
-            (query.without("decade", one.value) if one.is_chosen else query.with_value("decade", one.value)).url(),
+            query.without("decade", one.value).url() if one.is_chosen else f"{joined}decade={quote(one.value)}",
             one.is_chosen,
         )
         for one in values
     ]
+
+
+def _row(hit: search.Hit) -> tuple[Dataset, Markup, str, str, str, tuple[int, int] | None]:
+    """What a row of results shows: dataset, excerpt, creators, variables, formats, and the first and last year."""
+    one = hit.dataset
+    creators = ", ".join(one.creator_names[:3]) + (" and others" if len(one.creator_names) > 3 else "")
+    variables = ", ".join(one.variable_facet[:4]).replace("_", " ")
+    if len(one.variable_facet) > 4:
+        variables += f" and {len(one.variable_facet) - 4} more"
+    years = (one.temporal_start.year, one.temporal_end.year) if one.temporal_start and one.temporal_end else None
+    return one, marked(hit.excerpt), creators, variables, ", ".join(one.format_facet), years
+
+
+def _labels(values: list[search.FacetValue]) -> list[tuple[str, str, str, bool, int]]:
+    return [(one.value, one.words, f"{one.count:,}", one.is_chosen, one.depth) for one in _shown_values(values)]
 
 
 def _shown_values(values: list[search.FacetValue]) -> list[search.FacetValue]:

@@ -47,8 +47,10 @@ def dataset_and_version(request: HttpRequest, slug: str) -> tuple[Dataset, list[
 
 
 def https_route(dataset: Dataset, version: Version | None) -> str:
-    """Where links to single files lead; none for restricted datasets, whose files only shares give out."""
-    if version is None or version.is_draft or not dataset.is_read_in_place:
+    """Where links to single files lead; none for restricted datasets in a collection, whose files only shares give out."""
+    if version is None or version.is_draft or version.is_withdrawn or version.availability == "cold":
+        return ""
+    if dataset.is_controlled or not (dataset.is_read_in_place or version.is_in_bucket):
         return ""
     return route("transfers:https", dataset.slug, version.number)
 
@@ -63,7 +65,8 @@ def route(name: str, *args: Any) -> str:
 
 def marked(excerpt: str) -> Markup:
     """An excerpt as markup, with the matching words in <mark>."""
-    return Markup(escape(excerpt).replace(search.MARK_START, Markup("<mark>")).replace(search.MARK_END, Markup("</mark>")))  # noqa: S704  (escaped)
+    written = str(escape(excerpt))
+    return Markup(written.replace(search.MARK_START, "<mark>").replace(search.MARK_END, "</mark>"))  # noqa: S704  (escaped)
 
 
 def remember(request: HttpRequest, answer: HttpResponseBase, slug: str) -> HttpResponseBase:

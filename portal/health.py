@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import redis
 import requests
@@ -86,7 +87,13 @@ def record_heartbeat() -> None:
 
 
 def known_trouble() -> list[str]:
-    """What the worker last found out of order at Globus, in words for every page; costs one look into the cache."""
+    """What the worker last found out of order at Globus, in words for every page; costs one look into the cache a second."""
+    return _trouble(int(time.monotonic()))
+
+
+@lru_cache(maxsize=1)
+def _trouble(second: int) -> list[str]:
+    """What is known in one second of the clock."""
     try:
         return cache.get(TROUBLE_KEY) or []
     except redis.RedisError:

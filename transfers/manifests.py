@@ -150,8 +150,10 @@ def root_of(request: DataRequest, version: Version) -> str:
 def location_of(version: Version) -> Location:
     """Where copies of a version start. Raises ConflictError when its files are in no collection that is on line."""
     location = version.primary_location
-    if location is None or location.collection_id is None or not location.is_online:
+    if location is None or not location.is_online:
         raise ConflictError(f"The files of {version} are not on line at the moment.")
+    if location.collection_id is None:
+        raise ConflictError(f"The files of {version} lie in an object store: they are downloaded from there, and not copied by Globus.")
     return location
 
 

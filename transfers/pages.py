@@ -19,6 +19,7 @@ from datasets.addresses import is_local
 from datasets.files import FileQuery, filters
 from datasets.finding import find_version, whole_number
 from datasets.models import Dataset, Version
+from datasets.scans.storage import StorageRefusedError
 from transfers import acts, globus, linking, mail, manifests, requesting, requirements, selecting, sending, sharing, snippets
 from transfers.api import manifest_response
 from transfers.errors import (
@@ -430,11 +431,12 @@ def _lifetime_days(request: HttpRequest) -> int | None:
 
 def _snippets(request: HttpRequest, reviewed: selecting.Review) -> list[snippets.Snippet]:
     """Lines for the files whose names she may read, and whose terms she has accepted: not those of a restricted dataset before."""
-    unaccepted = {one.dataset_id for one in terms.lacking_terms(request.user, {one.version.dataset for one in reviewed.wanted})}
-    wanted = [one for one in reviewed.wanted if one.version.dataset_id not in unaccepted]
+    named = reviewed.wanted or reviewed.downloads
+    unaccepted = {one.dataset_id for one in terms.lacking_terms(request.user, {one.version.dataset for one in named})}
+    wanted = [one for one in named if one.version.dataset_id not in unaccepted]
     try:
         return snippets.snippets_of([one for one in wanted if may_list(request.user, one.version.dataset, one.version)])
-    except (GlobusUnavailableError, GlobusRefusedError):
+    except (GlobusUnavailableError, GlobusRefusedError, StorageRefusedError):
         return []
 
 

@@ -16,6 +16,8 @@ from transfers.errors import BasketChangedError, InvalidError, NotFoundError
 from transfers.models import Basket, Selection
 from transfers.requesting import MOST_SELECTIONS, Wanted
 
+IN_BUCKET = "They lie in an object store, and Globus moves nothing from there: they are downloaded, by hand or by script."
+
 
 @dataclass(frozen=True)
 class Line:
@@ -39,6 +41,12 @@ class Review:
     @property
     def left_out(self) -> list[Line]:
         return [line for line in self.lines if line.why_not]
+
+    @property
+    def downloads(self) -> list[Wanted]:
+        """What is left out of requests, as it lies in buckets, and can be downloaded from there."""
+        kept = [line.selection for line in self.lines if line.why_not == IN_BUCKET]
+        return [Wanted(one.version, one.query) for one in kept if not one.version.dataset.is_controlled]
 
     @property
     def wanted(self) -> list[Wanted]:
@@ -141,8 +149,10 @@ def _line(selection: Selection, user: Any) -> Line:
         why_not = f"This version was withdrawn: {version.withdrawal}"
     elif not selection.n_files:
         why_not = "No file fits."
-    elif location is None or location.collection_id is None or not location.is_online:
+    elif location is None or not location.is_online:
         why_not = "Its files are not on line at the moment."
+    elif version.is_in_bucket:
+        why_not = IN_BUCKET
     newer = dataset.versions.filter(published_at__isnull=False, number__gt=version.number).first()
     note = f"Version {newer.number} is newer." if newer else ""
     return Line(selection, why_not, note or ("" if decision.is_allowed else decision.words), dataset.is_read_in_place)

@@ -4,20 +4,21 @@ Every name that comes from the archive is quoted for the shell, Python or R, so 
 """
 
 import shlex
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import PurePosixPath
 from uuid import UUID
 
 from datasets import files
-from transfers import globus, manifests
+from transfers import globus, linking, manifests
 from transfers.models import DataRequest
 from transfers.requesting import Wanted
 from transfers.words import CopyItem
 
 # A page shows so many lines; the manifest has all of them.
 MOST_LINES = 50
+LINES_HOLD_S = 3600
 # What xarray reads in ranges through fsspec.
 READABLE = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5")
 
@@ -33,23 +34,42 @@ class Snippet:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the files are read from: paths below `collection_id`, and whether a token is needed there."""
+    """Where the files are read from: paths below `collection_id`, and whether a token is needed there; of a bucket, signed addresses."""
 
     collection_id: UUID
     items: Sequence[CopyItem]
     is_cut: bool
     needs_token: bool
+    addresses: Mapping[str, str] = field(default_factory=dict)
+
+    def place(self, item: CopyItem) -> str:
+        """What a script asks for: a path, or an address as it is."""
+        return self.addresses.get(item.source_path, item.source_path)
 
 
 def snippets_of(wanted: Sequence[Wanted]) -> list[Snippet]:
     """For files of the archive itself, as a basket or a dataset's page shows them. Restricted files are closed there: shares have lines."""
-    wanted = [one for one in wanted if one.version.dataset.is_read_in_place]
+    wanted = [one for one in wanted if linking.is_addressed(one.version)]
     if not wanted:
         return []
+    if wanted[0].version.is_in_bucket:
+        return _snippets_of_bucket([one for one in wanted if one.version.is_in_bucket])
     location = manifests.location_of(wanted[0].version)
     items = list(islice(_archive_items(wanted, location.collection_id), MOST_LINES + 1))
     needs_token = not all(one.version.dataset.is_open_to_all for one in wanted)
     return _all(Source(location.collection_id or UUID(int=0), items[:MOST_LINES], len(items) > MOST_LINES, needs_token))
+
+
+def _snippets_of_bucket(wanted: Sequence[Wanted]) -> list[Snippet]:
+    items: list[CopyItem] = []
+    addresses: dict[str, str] = {}
+    for one in wanted:
+        name = f"{one.version.dataset.slug}-v{one.version.number}"
+        for file in islice(files.iterate(one.version, one.query, batch=MOST_LINES + 1), MOST_LINES + 1 - len(items)):
+            source_path = f"{one.version.primary_location}{file.path}"
+            items.append(CopyItem(source_path, f"{name}{file.path}", sha256=file.sha256))
+            addresses[source_path] = linking.signed_address(one.version, file, lifetime_s=LINES_HOLD_S)
+    return _all(Source(UUID(int=0), items[:MOST_LINES], len(items) > MOST_LINES, needs_token=False, addresses=addresses))
 
 
 def snippets_of_share(request: DataRequest) -> list[Snippet]:
@@ -62,6 +82,8 @@ def snippets_of_share(request: DataRequest) -> list[Snippet]:
 
 def _archive_items(wanted: Sequence[Wanted], collection_id: UUID | None) -> Iterator[CopyItem]:
     for one in wanted:
+        if one.version.is_in_bucket:
+            continue
         location = manifests.location_of(one.version)
         if location.collection_id != collection_id:
             continue
@@ -78,8 +100,8 @@ def _share_items(request: DataRequest) -> Iterator[CopyItem]:
 
 
 def _all(source: Source) -> list[Snippet]:
-    server = globus.https_server(source.collection_id)
-    ways = (_globus_cli, _globus_sdk, _curl, _wget, _aria2, _rclone)
+    server = "" if source.addresses else globus.https_server(source.collection_id)
+    ways = (_curl, _wget, _aria2, _rclone) if source.addresses else (_globus_cli, _globus_sdk, _curl, _wget, _aria2, _rclone)
     found = [*(way(source) for way in ways), _python(source, server), _r(source, server)]
     readable = [item for item in source.items if item.source_path.lower().endswith(READABLE)]
     return [*found, _xarray(source, server, readable)] if readable else found
@@ -117,14 +139,14 @@ def _globus_sdk(source: Source) -> Snippet:
 
 
 def _curl(source: Source) -> Snippet:
-    options = " ".join(["--fail", "--location", "--create-dirs", *_curl_token(source), *_ca("--cacert")])
+    options = " ".join(["--fail", "--location", "--create-dirs", *_curl_token(source), *_ca(source, "--cacert")])
     lines = [f"curl {options} --output {shlex.quote(item.destination_path)} {_url(source, item)}" for item in source.items]
     return Snippet("curl", "\n".join(lines), _cut(source, _token_note(source)))
 
 
 def _wget(source: Source) -> Snippet:
     token = ['--header "Authorization: Bearer $TOKEN"'] if source.needs_token else []
-    options = " ".join(["--continue", *token, *_ca("--ca-certificate")])
+    options = " ".join(["--continue", *token, *_ca(source, "--ca-certificate")])
     # wget makes folders only for names that it takes from the address itself, where it changes some letters.
     folders = sorted({str(PurePosixPath(item.destination_path).parent) for item in source.items} - {"."})
     made = [f"mkdir -p {shlex.join(folders)}"] if folders else []
@@ -136,25 +158,26 @@ def _aria2(source: Source) -> Snippet:
     """Addresses and names in aria2's own input format, where a line break ends a name."""
     items = [item for item in source.items if len(item.destination_path.splitlines()) == 1]
     token = ['--header="Authorization: Bearer $TOKEN"'] if source.needs_token else []
-    options = " ".join(["--continue", "--max-concurrent-downloads=4", *token, *_ca("--ca-certificate"), "--input-file=-"])
+    options = " ".join(["--continue", "--max-concurrent-downloads=4", *token, *_ca(source, "--ca-certificate"), "--input-file=-"])
     lines = []
     for item in items:
         checksum = [f" checksum=sha-256={item.sha256}"] if item.sha256 else []
-        lines += [globus.https_url(source.collection_id, item.source_path), f" out={item.destination_path}", *checksum]
+        lines += [_address(source, item), f" out={item.destination_path}", *checksum]
     return Snippet("aria2", "\n".join([f"aria2c {options} <<'FILES'", *lines, "FILES"]), _cut(source, _token_note(source)))
 
 
 def _rclone(source: Source) -> Snippet:
     token = ['--header "Authorization: Bearer $TOKEN"'] if source.needs_token else []
-    options = " ".join([*token, *_ca("--ca-cert")])
+    options = " ".join([*token, *_ca(source, "--ca-cert")])
     lines = [f"rclone copyurl {options} {_url(source, item)} {shlex.quote('./' + item.destination_path)}".replace("  ", " ")
              for item in source.items]  # fmt: skip
     return Snippet("rclone", "\n".join(lines), _cut(source, _token_note(source)))
 
 
 def _r(source: Source, server: str) -> Snippet:
-    rows = [f"  c({_r_text(item.source_path)}, {_r_text(item.destination_path)})" for item in source.items]
-    ca = _ca_file()
+    rows = [f"  c({_r_text(source.place(item))}, {_r_text(item.destination_path)})" for item in source.items]
+    ca = _ca_file(source)
+    address = "paste0(server, path)" if server else "file[1]"
     headers = 'c(Authorization = paste("Bearer", Sys.getenv("TOKEN")))' if source.needs_token else "NULL"
     code = "\n".join(
         [
@@ -166,7 +189,7 @@ def _r(source: Source, server: str) -> Snippet:
             "for (file in files) {",
             '  path <- paste(vapply(strsplit(file[1], "/", fixed = TRUE)[[1]], URLencode, "", reserved = TRUE), collapse = "/")',
             "  dir.create(dirname(file[2]), recursive = TRUE, showWarnings = FALSE)",
-            f'  download.file(paste0(server, path), file[2], method = "libcurl", mode = "wb", headers = {headers})',
+            f'  download.file({address}, file[2], method = "libcurl", mode = "wb", headers = {headers})',
             "}",
         ]
     )
@@ -181,7 +204,8 @@ def _r_text(text: str) -> str:
 
 def _xarray(source: Source, server: str, items: Sequence[CopyItem]) -> Snippet:
     """Reads only what is used of the files, where they are."""
-    ca = _ca_file()
+    ca = _ca_file(source)
+    address = "server + urllib.parse.quote(path)" if server else "path"
     headers = '{"headers": {"Authorization": "Bearer " + os.environ["TOKEN"]}}' if source.needs_token else "{}"
     code = "\n".join(
         [
@@ -191,9 +215,9 @@ def _xarray(source: Source, server: str, items: Sequence[CopyItem]) -> Snippet:
             "",
             f"server = {server!a}",
             "paths = [",
-            *(f"    {item.source_path!a}," for item in items),
+            *(f"    {source.place(item)!a}," for item in items),
             "]",
-            f"files = [fsspec.open(server + urllib.parse.quote(path), **{headers}).open() for path in paths]",
+            f"files = [fsspec.open({address}, **{headers}).open() for path in paths]",
             "for file in files:",
             "    print(xarray.open_dataset(file))",
         ]
@@ -203,8 +227,9 @@ def _xarray(source: Source, server: str, items: Sequence[CopyItem]) -> Snippet:
 
 
 def _python(source: Source, server: str) -> Snippet:
-    names = [f"    ({item.source_path!a}, {item.destination_path!a})," for item in source.items]
-    ca = _ca_file()
+    names = [f"    ({source.place(item)!a}, {item.destination_path!a})," for item in source.items]
+    ca = _ca_file(source)
+    address = "server + urllib.parse.quote(path)" if server else "path"
     context = f"ssl.create_default_context(cafile={ca!a})" if ca else "ssl.create_default_context()"
     headers = '{"Authorization": "Bearer " + os.environ["TOKEN"]}' if source.needs_token else "{}"
     code = "\n".join(
@@ -218,7 +243,7 @@ def _python(source: Source, server: str) -> Snippet:
             f"context = {context}",
             f"headers = {headers}",
             "for path, name in files:",
-            "    request = urllib.request.Request(server + urllib.parse.quote(path), headers=headers)",
+            f"    request = urllib.request.Request({address}, headers=headers)",
             "    pathlib.Path(name).parent.mkdir(parents=True, exist_ok=True)",
             '    with urllib.request.urlopen(request, context=context) as answer, open(name, "wb") as file:',
             "        shutil.copyfileobj(answer, file)",
@@ -228,7 +253,11 @@ def _python(source: Source, server: str) -> Snippet:
 
 
 def _url(source: Source, item: CopyItem) -> str:
-    return shlex.quote(globus.https_url(source.collection_id, item.source_path))
+    return shlex.quote(_address(source, item))
+
+
+def _address(source: Source, item: CopyItem) -> str:
+    return source.addresses.get(item.source_path) or globus.https_url(source.collection_id, item.source_path)
 
 
 def _curl_token(source: Source) -> list[str]:
@@ -236,6 +265,8 @@ def _curl_token(source: Source) -> list[str]:
 
 
 def _token_note(source: Source) -> str:
+    if source.addresses:
+        return "The addresses hold for an hour, for everybody who has them: keep them to yourself, and load this page again for new ones."
     if not source.needs_token:
         return "These files are open to everybody; no token is needed."
     scope = f"https://auth.globus.org/scopes/{source.collection_id}/https"
@@ -245,13 +276,14 @@ def _token_note(source: Source) -> str:
     )
 
 
-def _ca(option: str) -> list[str]:
-    ca = _ca_file()
+def _ca(source: Source, option: str) -> list[str]:
+    ca = _ca_file(source)
     return [f"{option} {shlex.quote(ca)}"] if ca else []
 
 
-def _ca_file() -> str:
-    return globus.trusted_ca_file()
+def _ca_file(source: Source) -> str:
+    """The authority of the data nodes; an object store has one of its own."""
+    return "" if source.addresses else globus.trusted_ca_file()
 
 
 def _cut(source: Source, note: str) -> str:

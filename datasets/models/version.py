@@ -126,8 +126,17 @@ class Version(Moving):
 
     @cached_property
     def primary_location(self) -> "Location | None":
-        """Where copies start from: the primary location that is on line, else any that is, else any."""
-        return min(self.locations.all(), key=lambda location: (not location.is_online, not location.is_primary, location.pk), default=None)
+        """Where copies start from: what is on line first, a collection before a bucket, the primary location before others."""
+        return min(
+            self.locations.all(),
+            key=lambda place: (not place.is_online, place.kind != LocationKind.COLLECTION, not place.is_primary, place.pk),
+            default=None,
+        )
+
+    @property
+    def is_in_bucket(self) -> bool:
+        """Whether its files lie in a bucket and in no collection: Globus moves none of them, and S3 gives them out one by one."""
+        return self.primary_location is not None and self.primary_location.kind == LocationKind.BUCKET
 
     @property
     def availability(self) -> str:

@@ -44,6 +44,23 @@ if (matchMedia("(max-width: 59.99rem)").matches) {
   for (const sheet of document.querySelectorAll("details.sheet[open]")) sheet.open = false;
 }
 
+// While somebody types a search, words of the catalogue that go on from her last one are offered in the browser's own list.
+for (const field of document.querySelectorAll("input[data-suggest]")) {
+  let waiting;
+  field.addEventListener("input", () => {
+    clearTimeout(waiting);
+    const typed = field.value;
+    const last = typed.match(/[\p{L}\p{N}]{2,}$/u);
+    if (!last || [...field.list.options].some((one) => one.value === typed)) return;
+    waiting = setTimeout(async () => {
+      const answer = await fetch(`${field.dataset.suggest}?q=${encodeURIComponent(typed)}`).catch(() => null);
+      if (!answer?.ok || field.value !== typed) return;
+      const { results } = await answer.json();
+      field.list.replaceChildren(...results.map((word) => Object.assign(document.createElement("option"), { value: typed.slice(0, last.index) + word })));
+    }, 150);
+  });
+}
+
 // The box in a table's head ticks all rows of that table; without scripts it is not shown.
 for (const all of document.querySelectorAll("input[data-tick-all][hidden]")) all.hidden = false;
 document.addEventListener("change", (event) => {

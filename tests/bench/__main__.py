@@ -17,7 +17,7 @@ def main() -> int:
             if asked.bench == "catalogue":
                 from tests.bench import catalogue  # Django's models, which need the settings of the running site
 
-                rows = catalogue.measure(site, folder, n_datasets=asked.datasets, n_queries=asked.queries)
+                rows = catalogue.measure(site, folder, n_datasets=asked.datasets, n_queries=asked.queries, framework=asked.framework)
             else:
                 from tests.bench import files
 
@@ -36,6 +36,7 @@ def read_arguments() -> argparse.Namespace:
     catalogue = benches.add_parser("catalogue", help="searches and pages of a large catalogue")
     catalogue.add_argument("--datasets", type=int, default=100_000, metavar="N", help="how many (default 100,000)")
     catalogue.add_argument("--queries", type=int, default=200, metavar="N", help="searches of mixed words (default 200)")
+    catalogue.add_argument("--framework", default="", metavar="PYTHON", help="interpreter that has django-globus-portal-framework")
     files = benches.add_parser("files", help="folders, ingest, manifest and versions of a dataset with very many files")
     files.add_argument("--files", type=int, default=2_000_000, metavar="N", help="how many (default 2,000,000)")
     for bench in (catalogue, files):

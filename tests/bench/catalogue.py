@@ -20,7 +20,7 @@ from datasets.models import Dataset
 from datasets.search import counting, matching
 from datasets.search.query import SearchQuery
 from services.embedded.bench.rows import Row, alone, figure, noted, skipped
-from tests.bench import rivals
+from tests.bench import rendering, rivals
 from tests.bench.loading import load_datasets
 from tests.bench.site import HOST, Site
 from tests.bench.synthesis import SHARES, mixed_words
@@ -30,7 +30,7 @@ TOP = 20
 DEEP = 0.9
 
 
-def measure(site: Site, folder: Path, *, n_datasets: int, n_queries: int) -> Iterator[Row]:
+def measure(site: Site, folder: Path, *, n_datasets: int, n_queries: int, framework: str) -> Iterator[Row]:
     began = time.perf_counter()
     load_datasets(n_datasets, told=lambda n: print(f"\r{n:,} datasets loaded", end="", file=sys.stderr))
     print(f" in {time.perf_counter() - began:.0f} s", file=sys.stderr)
@@ -43,6 +43,7 @@ def measure(site: Site, folder: Path, *, n_datasets: int, n_queries: int) -> Ite
         yield agreement(size)
         yield deep_page(client, n_datasets, size)
         yield from dataset_page(client, size)
+        yield rendering.catalogue_page(folder, framework)
 
 
 def share_of(words: str, n_datasets: int) -> float:

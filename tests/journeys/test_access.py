@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from functools import cache
 from typing import Any
 
 import httpx
@@ -64,7 +65,9 @@ def wait_for_end(person: Person, request_id: str) -> None:
     wait_until(lambda: person.api(f"access-requests/{request_id}")["status"] in over, "the end of access")
 
 
+@cache
 def in_days(days: int) -> str:
+    """The same day at each call, also when midnight passes between typing a date and looking for it."""
     return f"{dt.datetime.now(dt.UTC) + dt.timedelta(days=days):%Y-%m-%d}"
 
 
