@@ -33,6 +33,7 @@ from datasets.showing import Chip, dataset_and_version, https_route, marked, rem
 Facets = Mapping[str, Sequence[search.FacetValue]]
 
 TITLES = {name: name.capitalize() for name in FACETS}
+LABELS = {"from": "From year", "to": "To year", "bbox": "Place", "limit": "Datasets on a page", "cursor": "Page"}
 CHANGES_ON_A_PAGE = 200
 FIRST_YEAR, LAST_YEAR = 1850, 2100
 VALUES_SHOWN = 10
@@ -67,6 +68,7 @@ def catalogue(request: HttpRequest) -> HttpResponse:
         ],
         "sorts": [(name, words) for name, words in SORTS.items() if name != "relevance" or query.words],
         "errors": errors,
+        "labels": LABELS,
         "next_url": query.url(with_cursor=results.next_cursor) if results.next_cursor else None,
         "first_url": query.without("cursor").url() if query.cursor else None,
         "sides": dict(zip(SIDES, (f"{side:g}" for side in query.box) if query.box else ("",) * 4, strict=True)),
@@ -171,7 +173,7 @@ def _unreadable(dataset: Dataset) -> list[str]:
 
 def _chips(query: SearchQuery, facets: Facets) -> list[Chip]:
     chips = [
-        Chip(f"{TITLES[name]}: {one.words}", query.without(name, one.value).url())
+        Chip("Online only" if one.value == "online" else f"{TITLES[name]}: {one.words}", query.without(name, one.value).url())
         for name in query.facets
         for one in facets[name]
         if one.is_chosen

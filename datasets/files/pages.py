@@ -74,7 +74,7 @@ class Browsing:
         """What is looked for, each part with the address of the search without it."""
         named = [Chip(f"names like {self.glob}", self.url(glob=""))] if self.glob else []
         named += [Chip(words, self.url(**{name: ""})) for name, words in self.filters.words()]
-        return named + ([Chip(f"{self.availability} only", self.url(availability=""))] if self.availability else [])
+        return named + ([Chip(f"{self.availability.capitalize()} only", self.url(availability=""))] if self.availability else [])
 
     def listing(self, after: str) -> files.Listing:
         with bounded() if self.is_search else nullcontext():  # a folder is read by key

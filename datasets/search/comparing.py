@@ -111,7 +111,7 @@ LINES = (
     ("Place (west, south to east, north)", _box),
     ("Formats", lambda dataset: ", ".join(dataset.format_facet)),
     ("Files", lambda dataset: f"{dataset.n_files:,}"),
-    ("Bytes", lambda dataset: f"{dataset.size_bytes:,}"),
+    ("Size", lambda dataset: dataset.size_bytes),
     ("Access", lambda dataset: dataset.get_access_policy_display()),
     ("Licence", lambda dataset: dataset.licence),
     ("Newest version", _version),
