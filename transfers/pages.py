@@ -11,6 +11,8 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from datasets import files
@@ -104,8 +106,9 @@ def add_to_basket(request: HttpRequest) -> HttpResponse:
         messages.warning(request, NOTHING_TICKED)
         return redirect(_next(request))
     selecting.add_selection(_open_basket(request), version=version, query=_query(request), user=request.user)
-    messages.success(request, f"Added to your basket: files of {version.dataset.title}.")
-    return redirect(_next(request) or "transfers:basket")
+    address, title = reverse("transfers:basket"), version.dataset.title
+    messages.success(request, format_html('Added to <a href="{}">your basket</a>: files of {}.', address, title))
+    return redirect(_next(request) or address)
 
 
 @require_POST

@@ -199,7 +199,7 @@ def test_files_are_chosen_and_asked_for_with_the_keyboard_alone(page: Page, site
     page.keyboard.press("Space")
     tab_to(page, "button:has-text('Add the ticked')")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Added to your basket")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Added to your basket")).to_be_visible()
     page.goto("/basket/")
     expect(page.get_by_role("main")).to_contain_text("1 file")
     tab_to(page, "a:has-text('Prepare 1 file')")
