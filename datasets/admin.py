@@ -76,7 +76,7 @@ class DatasetAdmin(LookOnlyAdmin):
     list_display = ("slug", "title", "access_policy", "licence", "n_files", "size_bytes", "published_at")
     list_filter = ("access_policy", "share_variant", "licence")
     search_fields = ("slug", "title")
-    hidden = ("search_vector", "search_terms")
+    hidden = ("search_terms",)
     actions = ("index_again",)
 
     @admin.action(description="Write the catalogue row again")

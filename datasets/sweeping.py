@@ -1,5 +1,6 @@
 """What is due in the catalogue, every few seconds: scans that wait for a worker or whose worker is gone, embargoes that end,
-rescans by the calendar, mails of alarms, what lay in the bin long enough, links that nobody looked at yet, harvests.
+rescans by the calendar, mails of alarms, what lay in the bin long enough, links that nobody looked at yet, harvests,
+sets of places to keep.
 """
 
 import logging
@@ -16,6 +17,7 @@ from datasets.metadata import pushing
 from datasets.models import ScanRun
 from datasets.preservation import alarming, fixity, watching
 from datasets.scans import staging
+from datasets.search import places
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ def sweep() -> int:
     alarming.mail_alarms()
     deleting.remove_due()
     staging.forget_old()
+    places.keep_if_due()
     due = list(ScanRun.objects.working().due(timezone.now()).values_list("pk", flat=True)[:100])
     for scan_id in due:
         current_app.send_task(INGEST_TASK, args=[scan_id], queue="catalogue", expires=60)

@@ -35,7 +35,7 @@ def compare() -> Iterator[Difference]:
 
 def pages() -> Iterator[list[Dataset]]:
     """All listed datasets with their descriptions, by id."""
-    chosen: QuerySet[Dataset] = with_description(Dataset.objects.listed()).defer("search_vector", "search_terms").order_by("pk")
+    chosen: QuerySet[Dataset] = with_description(Dataset.objects.listed()).defer("search_terms").order_by("pk")
     rows = list(chosen[:PAGE])
     while rows:
         yield rows

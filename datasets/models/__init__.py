@@ -21,6 +21,7 @@ from datasets.models.principal import PrincipalType
 from datasets.models.pushed import PushedRecord
 from datasets.models.savedsearch import SavedSearch
 from datasets.models.scan import ChangeKind, ListedPart, ScanChange, ScanPurpose, ScanRun
+from datasets.models.searchentry import GonePlace, KeptPlaces, SearchEntry
 from datasets.models.searchterm import SearchTerm
 from datasets.models.series import Series, SeriesEvent, SeriesSteward
 from datasets.models.terms import Terms, TermsAcceptance
@@ -50,6 +51,7 @@ __all__ = [
     "Folder",
     "FolderState",
     "GlobusCollection",
+    "GonePlace",
     "Grant",
     "Harvest",
     "HarvestEvent",
@@ -57,6 +59,7 @@ __all__ = [
     "Item",
     "ItemColumn",
     "ItemFile",
+    "KeptPlaces",
     "LiftedAs",
     "Link",
     "ListedPart",
@@ -69,6 +72,7 @@ __all__ = [
     "ScanChange",
     "ScanPurpose",
     "ScanRun",
+    "SearchEntry",
     "SearchTerm",
     "Series",
     "SeriesEvent",

@@ -7,7 +7,6 @@ from typing import Any, Self
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Value
 from django.urls import reverse
@@ -153,7 +152,7 @@ class Dataset(models.Model):
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="In the bin since then; deleting.py ends it")
     deleted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, editable=False, related_name="+")
 
-    # The catalogue row: copies that `search/indexing.py` alone writes, in the transaction that changes what they copy.
+    # The catalogue row, with `SearchEntry`: copies that `search/indexing.py` alone writes, in the transaction that changes what they copy.
     listed_at = models.DateTimeField(editable=False)
     n_files = models.BigIntegerField(default=0, editable=False)
     size_bytes = models.BigIntegerField(default=0, editable=False)
@@ -163,8 +162,6 @@ class Dataset(models.Model):
     format_facet = ArrayField(models.TextField(), default=list, editable=False)
     decade_facet = ArrayField(models.IntegerField(), default=list, editable=False)
     facet_ids = ArrayField(models.IntegerField(), default=list, editable=False, help_text="All of its facet values, by number")
-    is_counted = models.BooleanField(default=False, editable=False, help_text="Whether the counts of its facet values include it")
-    search_vector = SearchVectorField(null=True, editable=False)
     search_terms = ArrayField(models.TextField(), default=list, editable=False)
 
     objects = DatasetManager()
@@ -172,8 +169,6 @@ class Dataset(models.Model):
 
     class Meta:
         indexes = [
-            GinIndex(fields=["search_vector"], name="dataset_search", fastupdate=False),
-            GinIndex(SearchVector("title", config="causeway"), name="dataset_title_search", fastupdate=False),
             GinIndex(fields=["facet_ids"], name="dataset_facets", fastupdate=False),
             models.Index(fields=["listed_at", "id"], name="dataset_newest"),
             models.Index(fields=["title", "id"], name="dataset_by_title"),
@@ -181,6 +176,7 @@ class Dataset(models.Model):
             models.Index(fields=["series", "title", "id"], name="dataset_of_series"),
             models.Index(fields=["deleted_at", "id"], condition=Q(deleted_at__isnull=False), name="dataset_bin"),
             models.Index(fields=["updated_at", "id"], condition=Q(published_at__isnull=False), name="dataset_harvest"),
+            models.Index(fields=["id"], condition=Q(published_at=None) | Q(withdrawn_at__isnull=False), name="dataset_unlisted"),
         ]
         constraints = [
             models.CheckConstraint(

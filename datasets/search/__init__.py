@@ -1,4 +1,4 @@
-"""Finding datasets: one statement for a page of results, one for all counts, one more to forgive a typing error. Read `search` first.
+"""Finding datasets: one statement for what is found, one for a page of it, one more to forgive a typing error. Read `search` first.
 
 What a person may find is what `Dataset.objects.visible_to` says: published metadata, and drafts for those who curate them. Counts are exact
 and multi-select: the counts of a facet heed every filter but that facet's own. Data cover many years, so decades are counted, and a chosen
@@ -13,11 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pyroaring import BitMap
+
 from datasets.access import Visitor
 from datasets.models import AccessPolicy, Dataset, Series
 from datasets.search.branching import branches
-from datasets.search.counting import Counts, count, count_found
-from datasets.search.matching import LAST_WORD, TITLE, Matching, match, rows
+from datasets.search.counting import Found, count, count_without, find
+from datasets.search.matching import DATASET, ENTRY, LAST_WORD, Matching, filters_of, match
+from datasets.search.places import read, rows, select
 from datasets.search.query import AVAILABILITY, FACETS, UNSTATED, SearchQuery
 
 MOST_RANKED = 2_000
@@ -89,9 +92,9 @@ def find_newest(query: SearchQuery, *, user: Visitor, most: int) -> list[Dataset
     """The newest of what a search finds for this person, without counts and without forgiving a misspelt word. Two statements."""
     newest = replace(query, sort="newest", limit=most, cursor="")
     asked = match(newest, user)
-    page = _page(newest, asked, total=count_found(asked, most=FEW + 1))[:most]
-    found = Dataset.objects.defer("search_vector", "search_terms").in_bulk([row[0] for row in page])
-    return [found[row[0]] for row in page if row[0] in found]
+    page = _page(newest, asked, find(asked))[:most]
+    datasets = Dataset.objects.defer("search_terms").in_bulk([row[0] for row in page])
+    return [datasets[row[0]] for row in page if row[0] in datasets]
 
 
 def nearest_spelling(words: str) -> str:
@@ -125,11 +128,12 @@ def suggest(typed: str, *, most: int = 8) -> list[str]:
 
 def _search(query: SearchQuery, user: Visitor) -> Results:
     asked = match(query, user)
-    counts = count(query, asked)
-    found = _page(query, asked, total=counts.total) if counts.total else []
-    shown = found[: query.limit]
-    datasets = Dataset.objects.defer("search_vector", "search_terms").in_bulk([row[0] for row in shown])
-    next_cursor = query.cursor_after(shown[-1][1], shown[-1][0]) if len(found) > query.limit else ""
+    found = find(asked)
+    counts = count(asked, found)
+    page = _page(query, asked, found)
+    shown = page[: query.limit]
+    datasets = Dataset.objects.defer("search_terms").in_bulk([row[0] for row in shown])
+    next_cursor = query.cursor_after(shown[-1][1], shown[-1][0]) if len(page) > query.limit else ""
     return Results(
         query=query,
         hits=[Hit(datasets[dataset_id], shortened(excerpt)) for dataset_id, _, excerpt in shown if dataset_id in datasets],
@@ -137,20 +141,21 @@ def _search(query: SearchQuery, user: Visitor) -> Results:
         facets=_facets(query, counts.values, user),
         next_cursor=next_cursor,
         n_ranked=MOST_RANKED if query.order == "relevance" and counts.total > MOST_RANKED else 0,
-        found_without=_found_without(asked, counts),
+        found_without=_found_without(asked, found),
     )
 
 
-def _found_without(asked: Matching, counts: Counts) -> dict[str, int]:
+def _found_without(asked: Matching, found: Found) -> dict[str, int]:
     """Where nothing is found: how much there is without one filter, and without them all."""
-    if counts.total or not asked.filters:
+    if found.hits or not (found.filters or asked.bounds):
         return {}
-    every = {"filters": count_found(asked), **counts.without}
-    return {name: n for name, n in every.items() if n}
+    return {name: n for name, n in count_without(asked, found).items() if n}
 
 
-def _page(query: SearchQuery, asked: Matching, *, total: int) -> list[tuple[uuid.UUID, Any, str]]:
-    """(id, sort key, excerpt), one more than the page holds; of `total` datasets, which chooses the way to them."""
+def _page(query: SearchQuery, asked: Matching, found: Found) -> list[tuple[uuid.UUID, Any, str]]:
+    """(id, sort key, excerpt), one more than the page holds; how many are found chooses the way to them."""
+    if not found.hits:
+        return []
     key, direction, kind = ORDERS[query.order]
     key = key.format(tsquery=asked.tsquery)
     parameters = {**asked.parameters, "limit": query.limit + 1}
@@ -163,28 +168,38 @@ def _page(query: SearchQuery, asked: Matching, *, total: int) -> list[tuple[uuid
         options = f"StartSel={MARK_START}, StopSel={MARK_END}, MaxFragments=1, MaxWords=45, MinWords=30"
         excerpt = f"ts_headline('causeway', d.abstract, {asked.tsquery}, %(headline)s)"
         parameters["headline"] = options
-    if query.order == "relevance" and total > MOST_RANKED:
-        source = f"({_candidates(asked)}) d where {beyond}"
-    elif total <= FEW and (asked.words or asked.filters):  # walking an index by the key might pass all datasets to find these
-        source = f"(select * from datasets_dataset d where {asked.fits} offset 0) d where {beyond}"
+    source = f"{ENTRY} join {DATASET}" if asked.words else "datasets_dataset d"
+    if query.order == "relevance":
+        source = f"(select dataset_id as id, search_vector from {ENTRY} where e.place = any(%(places)s::int[])) d"
+        parameters["places"] = _as_array(_candidates(asked, found))
+    elif len(found.hits) <= FEW:  # walking an index by the key might pass all datasets to find these
+        source = f"(select d.* from {ENTRY} join {DATASET} where e.place = any(%(places)s::int[]) offset 0) d"
+        parameters["places"] = _as_array(found.hits)
     else:
-        source = f"datasets_dataset d where {asked.fits} and {beyond}"
+        filters, more = filters_of(asked, found.places)
+        fits = [asked.visible, asked.words or "true", *asked.bounds.values(), *filters.values()]
+        beyond = " and ".join(f"({one})" for one in [*fits, beyond])
+        parameters |= more
     sql = f"""
         select page.id, page.key, {excerpt} from (
-            select d.id, {key} as key from {source} order by {key} {direction}, d.id {direction} limit %(limit)s
+            select d.id, {key} as key from {source} where {beyond} order by {key} {direction}, d.id {direction} limit %(limit)s
         ) page join datasets_dataset d on d.id = page.id
         order by page.key {direction}, page.id {direction}"""
     return rows(sql, parameters)
 
 
-def _candidates(asked: Matching) -> str:
-    """Of very many hits, as many as are worth ranking: those whose title has the words, then others."""
-    titled = f"select d.* from datasets_dataset d where {asked.fits} and {TITLE} @@ {asked.tsquery} limit {MOST_RANKED}"
-    others = f"select d.* from datasets_dataset d where {asked.fits} and not {TITLE} @@ {asked.tsquery}"
-    return f"""
-        with titled as materialized ({titled})
-        select * from titled union all ({others} limit greatest(0, {MOST_RANKED} - (select count(*) from titled)))
-    """
+def _candidates(asked: Matching, found: Found) -> BitMap:
+    """Of very many hits, as many as are worth ranking: those whose title has the words, then others; the newest of both."""
+    if len(found.hits) <= MOST_RANKED:
+        return found.hits
+    titled = read({"titled": select(f"e.title_vector @@ {asked.tsquery}", source=ENTRY)}, asked.parameters)[1]["titled"] & found.hits
+    if len(titled) >= MOST_RANKED:
+        return titled[-MOST_RANKED:]
+    return titled | (found.hits - titled)[len(titled) - MOST_RANKED :]
+
+
+def _as_array(places: BitMap) -> str:
+    return f"{{{','.join(map(str, places))}}}"
 
 
 def shortened(excerpt: str) -> str:

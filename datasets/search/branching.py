@@ -6,7 +6,7 @@ Only series with something that the person may find are shown, so that no title 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from datasets.search.matching import rows
+from datasets.search.places import rows
 
 MOST_SIBLINGS = 40
 

@@ -1,101 +1,110 @@
-"""The exact counts of a search: the total, each facet's values, and what each filter alone keeps out. Read `count` first.
+"""The exact counts of a search: the total, each facet's values, and what each filter alone keeps out. Read `find` first.
 
-A facet's counts heed every filter but its own. One pass over the hits is enough for all facets: a hit counts for every facet when it fits
-all filters, and for one facet alone when that one's filter is all that it misses; a hit that misses two filters is never read. The counts
-of the whole catalogue are kept by `indexing`, so a search without words and filters reads no dataset at all.
+A facet's counts heed every filter but its own. What a search finds is a set of places, and what has a value is another (`places`), so that
+a count is the size of an intersection; of a facet with very many values only those are counted that may be among the most frequent.
 """
 
-# ruff: noqa: S608  (statements are put together from this module's own constants; every value is a parameter)
+import heapq
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from pyroaring import BitMap
 
-from datasets.models import FacetValue
-from datasets.search.matching import FIRST_YEAR, LAST_YEAR, Matching, rows
-from datasets.search.query import FACETS, SearchQuery
+from datasets.search.matching import Matching
+from datasets.search.places import Places, read
+from datasets.search.query import FACETS
 
 MOST_VALUES = 40
 
-# Each facet's most frequent values, after the chosen ones, and all series, which the tree sums up; of `all`, how many hits miss which
-# filter.
-VALUES = f"""
-    select 'missed', missed, sum(n) from counted join datasets_facetvalue known using (id)
-    where known.facet = '{FacetValue.ALL}' group by missed
-    union all
-    select facet, value, n from (
-        select facet, value, n, row_number() over (
-            partition by facet order by id = any(%(chosen)s::int[]) desc, n desc, value
-        ) as place from (
-            select known.id, known.facet, known.value, sum(n) as n from counted join datasets_facetvalue known using (id)
-            where missed in ('', known.facet) and known.facet <> '{FacetValue.ALL}' group by known.id
-        ) one where n > 0
-    ) one where place <= {MOST_VALUES} or facet = 'series'
-"""
-KEPT = "select id, '{missed}' as missed, n_datasets::bigint as n from datasets_facetvalue where n_datasets > 0"
-YEARS = """
-    union all
-    select 'year', y::text, count(*) from hits, unnest(%(opened)s::int[]) one, generate_series(one, one + 9) y
-    where y between first_year and last_year and missed in ('', 'year') group by y
-"""
+
+@dataclass(frozen=True)
+class Found:
+    """What a search finds at one moment: `visible` is all that this person may see, `base` what words and bounds find of it.
+
+    `filters` maps the name of each other filter to what it lets through.
+    """
+
+    places: Places
+    visible: BitMap
+    base: BitMap
+    filters: Mapping[str, BitMap]
+
+    @cached_property
+    def hits(self) -> BitMap:
+        return self.heeding_all_but("")
+
+    def heeding_all_but(self, facet: str) -> BitMap:
+        """What all filters find but this facet's."""
+        return BitMap.intersection(self.base, *(places for name, places in self.filters.items() if name != facet))
 
 
 @dataclass(frozen=True)
 class Counts:
-    """`values` are the counts by facet and value; `without` is, for each filter, how many there were if it were taken away."""
+    """`values` are the counts by facet and value."""
 
     total: int
     values: Mapping[str, Mapping[str, int]]
-    without: Mapping[str, int]
 
 
-def count(query: SearchQuery, asked: Matching) -> Counts:
-    """The counts of a search, in one statement."""
-    opened = sorted({int(value) // 10 * 10 for name in ("decade", "year") for value in query.facets.get(name, ())})
-    sql = _statement(asked, has_years=bool(opened)) if asked.words or asked.filters else _whole_catalogue(asked)
-    found: dict[str, dict[str, int]] = {name: {} for name in ("missed", *FACETS)}
-    for facet, value, n in rows(sql, {**asked.parameters, "opened": opened}):
-        found[facet][value] = int(n)
-    missed = found.pop("missed")
-    total = missed.get("", 0)
-    return Counts(total, found, {name: total + missed.get(name, 0) for name in asked.filters})
+def find(asked: Matching, *, but: str = "") -> Found:
+    """What a search finds, without one of its bounds where `but` names it. One statement."""
+    selects = {"found": asked.select_found(but=but), "own": asked.select_own()}
+    places, answers = read({name: one for name, one in selects.items() if one}, asked.parameters)
+    visible = places.listed | answers["own"] if "own" in answers else places.listed
+    base = visible & answers["found"] if "found" in answers else visible
+    filters = {name: places.with_any(name, values) for name, values in asked.chosen.items() if name != "year"}
+    if "year" in asked.chosen:
+        filters["year"] = BitMap.union(BitMap(), *places.covering(map(int, asked.chosen["year"])).values())
+    return Found(places, visible, base, filters)
 
 
-def count_found(asked: Matching, *, most: int | None = None) -> int:
-    """How many datasets fit, counted no further than `most`; without `most`, how many the words find whatever the filters."""
-    if most is None:
-        return int(rows(f"select count(*) from datasets_dataset d where {asked.found}", asked.parameters)[0][0])
-    limited = f"select from datasets_dataset d where {asked.fits} limit %(most)s"
-    return int(rows(f"select count(*) from ({limited}) one", {**asked.parameters, "most": most})[0][0])
+def count(asked: Matching, found: Found) -> Counts:
+    """The counts of a search: of a facet with very many values the chosen ones, and the most frequent of the others; of series, all."""
+    most = dict.fromkeys(FACETS, MOST_VALUES) | {"series": len(found.places.values)}  # the tree sums them up
+    values = {name: _most_frequent(found, name, chosen=asked.chosen.get(name, ()), most=most[name]) for name in FACETS if name != "year"}
+    values["year"] = _years(asked, found)
+    return Counts(len(found.hits), values)
 
 
-def _whole_catalogue(asked: Matching) -> str:
-    own = f"select unnest(d.facet_ids) as id, '' as missed, 1::bigint as n from datasets_dataset d where {asked.unlisted}"
-    return f"with counted as ({KEPT.format(missed='')} union all {own}) {VALUES}"
+def count_without(asked: Matching, found: Found) -> dict[str, int]:
+    """How much is found without each filter, and without all of them (`filters`)."""
+    without = {name: len(found.heeding_all_but(name)) for name in found.filters}
+    without |= {name: len(find(asked, but=name).hits) for name in asked.bounds}
+    return {"filters": _count_words(asked, found), **without}
 
 
-def _statement(asked: Matching, *, has_years: bool) -> str:
-    names = list(asked.filters)
-    only = names[0] if len(names) == 1 and not asked.words and names != ["year"] else ""
-    near = asked.filters[only] if only else _misses_one_at_most(asked)
-    missed = " ".join(f"when not coalesce({condition}, false) then '{name}'" for name, condition in asked.filters.items())
-    years = f", {FIRST_YEAR} as first_year, {LAST_YEAR} as last_year" if has_years else ""
-    hits = f"""hits as {"materialized" if has_years else ""} (
-        select d.facet_ids, {f"case {missed} else '' end" if missed else "''"} as missed {years}
-        from datasets_dataset d where {asked.found} and ({near})
-    )"""
-    counted = "select id, missed, count(*) as n from hits, unnest(facet_ids) as id group by id, missed"
-    if only:
-        # What misses the only filter is all that is kept out of the whole catalogue: nothing is read for it.
-        counted = f"""
-            with fits as materialized ({counted})
-            select * from fits union all {KEPT.format(missed=only)}
-            union all select unnest(d.facet_ids), '{only}', 1 from datasets_dataset d where {asked.unlisted}
-            union all select id, '{only}', -n from fits
-        """
-    return f"with {hits}, counted as materialized ({counted}) {VALUES} {YEARS if has_years else ''}"
+def _count_words(asked: Matching, found: Found) -> int:
+    if not asked.bounds:
+        return len(found.base)
+    if not asked.words:
+        return len(found.visible)
+    return len(find(replace(asked, bounds={}, chosen={})).base)
 
 
-def _misses_one_at_most(asked: Matching) -> str:
-    """True of what fits all filters but one."""
-    parts = [" and ".join(["true", *(f"({other})" for each, other in asked.filters.items() if each != name)]) for name in asked.filters]
-    return " or ".join(f"({part})" for part in parts) or "true"
+def _most_frequent(found: Found, facet: str, *, chosen: Iterable[str], most: int) -> dict[str, int]:
+    scope = found.heeding_all_but(facet) if facet in found.filters else found.hits
+    numbers = found.places.numbers
+    wanted = {value: found.places.with_any(facet, [value]) for value in chosen if (facet, value) in numbers}
+    counted = {value: n for value, places in wanted.items() if (n := scope.intersection_cardinality(places))}
+    best: list[int] = []  # the counts of the most frequent so far
+    others: list[tuple[int, str]] = []
+    left = most - len(counted)
+    for n_all, value, places in found.places.by_facet.get(facet, ()) if scope and left > 0 else ():
+        if len(best) == left and n_all < best[0]:
+            break  # no value that follows is as frequent
+        if value not in wanted and (n := scope.intersection_cardinality(places)):
+            others.append((n, value))
+            heapq.heappush(best, n) if len(best) < left else heapq.heappushpop(best, n)
+    others.sort(key=lambda one: (-one[0], one[1]))
+    return counted | {value: n for n, value in others[: max(left, 0)]}
+
+
+def _years(asked: Matching, found: Found) -> dict[str, int]:
+    """The years of the decades that are chosen, or one of whose years is."""
+    opened = {int(value) // 10 * 10 for name in ("decade", "year") for value in asked.chosen.get(name, ())}
+    if not opened:
+        return {}
+    scope = found.heeding_all_but("year")
+    covering = found.places.covering(year for decade in opened for year in range(decade, decade + 10))
+    return {str(year): n for year, places in covering.items() if (n := scope.intersection_cardinality(places))}

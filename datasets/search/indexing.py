@@ -1,7 +1,7 @@
 """The catalogue row of a dataset: the text that searches find, the values that facets count, the words that suggestions know.
 
 It is written by the curating verbs in their own transaction, so there is no second store to drift. Drafts are indexed for their
-stewards' eyes; the words of suggestions, and the counts of the whole catalogue, come from what is published alone.
+stewards' eyes; the words of suggestions come from what is published alone.
 """
 
 # ruff: noqa: S608  (statements are put together from this module's own constants; every value is a parameter)
@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from django.db import connection, transaction
 
-from datasets.models import Dataset, FacetValue
+from datasets.models import Dataset
 from datasets.search.query import UNSTATED
 
 MOST_DECADES = 60
-COUNTERS = 0x63617573  # the key of the advisory lock: whoever counts words and values in or out is alone until her transaction ends
+COUNTERS = 0x63617573  # the key of the advisory lock: who counts words and takes a revision is alone until her transaction ends
 
 LISTED = "d.published_at is not null and d.withdrawn_at is null"
 
@@ -104,16 +104,29 @@ WRITE = f"""
             listed_at = coalesce(one.published_at, d.created_at), updated_at = clock_timestamp(),
             n_files = one.n_files, size_bytes = one.size_bytes, creator_names = one.creators, subject_facet = one.subjects,
             variable_facet = one.variables, format_facet = one.formats, decade_facet = one.decades,
-            search_vector = setweight(to_tsvector('causeway', d.title || ' ' || replace(d.slug, '-', ' ')), 'A')
-                || setweight(to_tsvector('causeway', concat_ws(' ', one.keywords, one.names)), 'B')
-                || setweight(to_tsvector('causeway', d.abstract), 'C')
-                || setweight(to_tsvector('causeway', concat_ws(' ', d.provenance, d.source_name, one.lesser)), 'D'),
             search_terms = case when {LISTED} then array(
                 select distinct word from regexp_split_to_table(
                     lower(unaccent(concat_ws(' ', d.title, one.keywords, d.abstract))), '[^[:alpha:]]+') as word
                 where length(word) between 3 and 40 and to_tsvector('causeway', word) <> '' order by word
             ) else '{{}}' end
         from one where one.id = d.id returning d.search_terms
+    ),
+    entry as materialized (
+        select d.id, to_tsvector('causeway', d.title) as title_vector,
+            setweight(to_tsvector('causeway', d.title || ' ' || replace(d.slug, '-', ' ')), 'A')
+                || setweight(to_tsvector('causeway', concat_ws(' ', one.keywords, one.names)), 'B')
+                || setweight(to_tsvector('causeway', d.abstract), 'C')
+                || setweight(to_tsvector('causeway', concat_ws(' ', d.provenance, d.source_name, one.lesser)), 'D') as search_vector
+        from datasets_dataset d join one on one.id = d.id
+    ),
+    present as (
+        update datasets_searchentry e set revision = nextval('datasets_revision'),
+            search_vector = entry.search_vector, title_vector = entry.title_vector
+        from entry where e.dataset_id = entry.id returning e.dataset_id
+    ),
+    added as (
+        insert into datasets_searchentry (dataset_id, revision, search_vector, title_vector)
+        select id, nextval('datasets_revision'), search_vector, title_vector from entry where id not in (select dataset_id from present)
     )
     select word, sum(change)::int from (
         select unnest(search_terms) as word, 1 as change from after union all select unnest(search_terms), -1 from before
@@ -131,30 +144,19 @@ PAIRS = f"""
         union all select 'series', slug from datasets_series where id = d.series_id
         union all select 'availability', case when bool_or(is_online) then 'online' else 'cold' end
             from datasets_location where version_id = (select id {CURRENT}) having count(*) > 0
-        union all select '{FacetValue.ALL}', ''
     ) pair where d.id = any(%(ids)s::uuid[])
 """
 
 NAME_VALUES = f"""
-    insert into datasets_facetvalue (facet, value, n_datasets)
-    select distinct facet, value, 0 from ({PAIRS}) pair
+    insert into datasets_facetvalue (facet, value) select distinct facet, value from ({PAIRS}) pair
     where not exists (select from datasets_facetvalue known where known.facet = pair.facet and known.value = pair.value)
 """
 
-# Writes the numbers of the values; returns each by how many more listed datasets have it now.
 WRITE_VALUES = f"""
-    with before as (select facet_ids from datasets_dataset where id = any(%(ids)s::uuid[]) and is_counted),
-    one as materialized (
+    update datasets_dataset d set facet_ids = one.facet_ids from (
         select pair.id, array_agg(known.id order by known.id) as facet_ids from ({PAIRS}) pair
         join datasets_facetvalue known on known.facet = pair.facet and known.value = pair.value group by pair.id
-    ),
-    after as (
-        update datasets_dataset d set facet_ids = one.facet_ids, is_counted = {LISTED} from one where one.id = d.id
-        returning d.facet_ids, d.is_counted
-    )
-    select id, sum(change)::int from (
-        select unnest(facet_ids) as id, 1 as change from after where is_counted union all select unnest(facet_ids), -1 from before
-    ) changed group by id having sum(change) <> 0
+    ) one where one.id = d.id
 """
 
 COUNT_WORDS = """
@@ -171,11 +173,6 @@ UNCOUNT_WORDS = """
     )
     delete from datasets_searchterm known using unnest(%(words)s::text[], %(changes)s::int[]) as one (word, change)
     where change < 0 and known.word = one.word and known.n_datasets + change <= 0
-"""
-
-COUNT_VALUES = """
-    update datasets_facetvalue known set n_datasets = known.n_datasets + change
-    from unnest(%(ids)s::int[], %(changes)s::int[]) as one (id, change) where known.id = one.id
 """
 
 
@@ -199,5 +196,3 @@ def index_datasets(ids: Sequence[uuid.UUID]) -> None:
             cursor.execute(UNCOUNT_WORDS, words)
         cursor.execute(NAME_VALUES, keys)
         cursor.execute(WRITE_VALUES, keys)
-        if counted := cursor.fetchall():
-            cursor.execute(COUNT_VALUES, {"ids": [number for number, _ in counted], "changes": [change for _, change in counted]})

@@ -1,6 +1,6 @@
-"""Which datasets a search asks for, as conditions of SQL: what a person may see, the words, each filter.
+"""Which datasets a search asks for: what a person may see, the words and each filter as conditions of SQL.
 
-The row of a dataset is `d` in all of them. Filters by facet compare numbers of facet values, so that one index serves all facets.
+The row of a dataset is `d` in all of them, that of its words `e`. What values and years let through, `places` knows without the database.
 """
 
 import re
@@ -8,100 +8,92 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
 from django.db.models import Q
 
 from datasets.access import Visitor
-from datasets.models import Dataset, FacetValue
+from datasets.models import Dataset
 from datasets.search.indexing import LISTED
+from datasets.search.places import FIRST_YEAR, LAST_YEAR, Places, rows, select
 from datasets.search.query import SearchQuery
 
 THERE = "d.deleted_at is null"
 LAST_WORD = re.compile(r"(?:^|(?<=\s))([^\W_]{2,})$")
-# What is covered by one day alone starts and ends in its year.
-FIRST_YEAR = "extract(year from coalesce(d.temporal_start, d.temporal_end))"
-LAST_YEAR = "extract(year from coalesce(d.temporal_end, d.temporal_start))"
-BY_NUMBER = ("subject", "variable", "format", "decade", "licence", "access", "series", "availability")
+ENTRY = "datasets_searchentry e"
+DATASET = "datasets_dataset d on d.id = e.dataset_id"
 YEAR = f"exists (select from unnest(%(year)s::int[]) y where y between {FIRST_YEAR} and {LAST_YEAR})"
 TIME = "coalesce(d.temporal_end, d.temporal_start) >= %(start)s and coalesce(d.temporal_start, d.temporal_end) <= %(end)s"
 BOX = "d.south <= %(north)s and d.north >= %(south)s and ({longitudes})"
-# A dataset has the number of its own series alone, so that moving a branch of the tree touches no dataset: a chosen series means the
-# numbers of all below it. One above another chosen one only leads to that.
+# A dataset has the value of its own series alone, so that moving a branch of the tree touches no dataset: a chosen series means the
+# values of all below it. One above another chosen one only leads to that.
 BELOW = """
     with chosen as (select id, lineage from datasets_series where slug = any(%(slugs)s::text[]))
-    select known.id from chosen join datasets_series below on below.lineage @> array[chosen.id]
-    join datasets_facetvalue known on known.facet = 'series' and known.value = below.slug
+    select below.slug from chosen join datasets_series below on below.lineage @> array[chosen.id]
     where not exists (select from chosen lower where lower.id <> chosen.id and lower.lineage @> array[chosen.id])
 """
-TITLE = "to_tsvector('causeway', coalesce(d.title, ''))"  # as the index has it
-BY_INDEX = "set local enable_seqscan = off; "
+UNLISTED = "(d.published_at is null or d.withdrawn_at is not null)"  # as the index has it
 
 
 @dataclass(frozen=True)
 class Matching:
-    """`visible` and `words` always hold for what is found; `unlisted` tells which of the visible rows the kept counts leave out.
+    """`visible` always holds for what is found, `unlisted` for those of it that are not listed.
 
-    `filters` maps the name of each filter in use to its condition; `chosen` are the numbers of the chosen facet values.
+    `bounds` maps the name of each filter that the database knows alone to its condition: time, box. `chosen` maps a facet to the chosen
+    values as they are kept.
     """
 
     visible: str
     unlisted: str
     words: str
     tsquery: str
-    filters: Mapping[str, str]
-    chosen: Sequence[int]
+    bounds: Mapping[str, str]
+    chosen: Mapping[str, Sequence[str]]
     parameters: Mapping[str, Any]
 
-    @property
-    def found(self) -> str:
-        """What the words find, whatever the filters."""
-        return f"{self.visible} and {self.words}" if self.words else self.visible
+    def select_found(self, *, but: str = "") -> str:
+        """The select of what the words and all bounds but one find, whoever may see it; empty when they are not asked for."""
+        bounds = [f"({condition})" for name, condition in self.bounds.items() if name != but]
+        condition = " and ".join([self.words, *bounds] if self.words else bounds)
+        return select(condition, source=f"{ENTRY} join {DATASET}" if bounds else ENTRY) if condition else ""
 
-    @property
-    def fits(self) -> str:
-        """What the words and all filters find."""
-        return " and ".join([self.found, *(f"({condition})" for condition in self.filters.values())])
+    def select_own(self) -> str:
+        """The select of what this person finds though it is not listed; empty for most."""
+        return select(self.unlisted, source=f"{ENTRY} join {DATASET}") if self.unlisted else ""
 
 
 def match(query: SearchQuery, user: Visitor) -> Matching:
-    """The conditions of a search of this person. One statement for the chosen facet values, one for series, one for a steward's drafts."""
+    """The conditions of a search of this person. One statement where a series is chosen, one for a steward's own drafts."""
     visible, unlisted, own = _visible(user)
     tsquery, words = _tsquery(query.words)
-    filters, more = _filters(query)
-    numbers = _numbers(query.facets)
-    for name in BY_NUMBER:
-        if name in query.facets:
-            filters[name] = f"d.facet_ids && %({name})s::int[]"
-            more[name] = numbers.get(name) or [-1]  # nothing has a value that nobody ever gave
-    if "year" in query.facets:
-        filters["year"] = YEAR
-        more["year"] = [str(int(value)) for value in query.facets["year"]]
-    condition = f"(numnode({tsquery}) = 0 or d.search_vector @@ {tsquery})" if query.words else ""
-    chosen = [number for each in numbers.values() for number in each]
-    return Matching(visible, unlisted, condition, tsquery, filters, chosen, {**own, **words, **more, "chosen": chosen})
+    bounds, more = _bounds(query)
+    condition = f"(numnode({tsquery}) = 0 or e.search_vector @@ {tsquery})" if query.words else ""
+    return Matching(visible, unlisted, condition, tsquery, bounds, _chosen(query.facets), {**own, **words, **more})
 
 
-def rows(sql: str, parameters: Mapping[str, Any]) -> list[Any]:
-    """What a statement answers.
-
-    Where it compares words, the index of words is used whatever PostgreSQL thinks: its estimate leaves out that the words of a dataset lie
-    outside its row, so that reading them all takes several times as long. Both statements travel as one, and are one
-    transaction; within another one the choice holds until its end.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(f"{BY_INDEX if 'search_vector @@' in sql else ''}{sql}", parameters)
-        return list(cursor.fetchall())
+def filters_of(asked: Matching, places: Places) -> tuple[dict[str, str], dict[str, Any]]:
+    """The conditions of SQL of the chosen values and years, and their parameters."""
+    filters: dict[str, str] = {}
+    parameters: dict[str, Any] = {}
+    for name, values in asked.chosen.items():
+        if name == "year":
+            filters[name], parameters[name] = YEAR, list(map(int, values))
+        else:
+            numbers = [places.numbers.get((name, value)) or -1 for value in values]  # nothing has a value that nobody ever gave
+            filters[name], parameters[name] = f"d.facet_ids && %({name})s::int[]", numbers
+    return filters, parameters
 
 
 def _visible(user: Visitor) -> tuple[str, str, dict[str, Any]]:
     """(condition of what she may see, condition of those of them that are not listed, parameters)."""
     if getattr(user, "is_operator", False):
-        return THERE, f"not ({LISTED}) and {THERE}", {}
+        return THERE, f"{UNLISTED} and {THERE}", {}
     if not getattr(user, "is_steward", False):
-        return LISTED, "false", {}
+        return LISTED, "", {}
     unlisted = Q(published_at=None) | Q(withdrawn_at__isnull=False)
     own = list(Dataset.objects.curated_by(user).filter(unlisted).values_list("id", flat=True))
-    return f"({LISTED} or d.id = any(%(own)s::uuid[]))", "d.id = any(%(own)s::uuid[])", {"own": own}
+    if not own:
+        return LISTED, "", {}
+    mine = "d.id = any(%(own)s::uuid[])"
+    return f"({LISTED} or {mine})", f"{mine} and {THERE}", {"own": own}
 
 
 def _tsquery(words: str) -> tuple[str, dict[str, Any]]:
@@ -114,39 +106,31 @@ def _tsquery(words: str) -> tuple[str, dict[str, Any]]:
     return f"({whole} || {begun})", {"words": words, "before": words[: last.start(1)], "begun": f"{last.group(1)}:*"}
 
 
-def _numbers(facets: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
-    """The numbers of the chosen values, by facet; a decade may be written with zeros before it."""
-    wanted = {
-        name: [str(int(value)) for value in facets[name]] if name == "decade" else facets[name]
-        for name in BY_NUMBER
-        if name in facets and name != "series"
-    }
-    numbers: dict[str, list[int]] = {}
+def _chosen(facets: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    """The chosen values as they are kept: a decade may be asked for with zeros before it, a series means all below it."""
+    chosen = dict(facets)
+    if "decade" in facets:
+        chosen["decade"] = [str(int(value)) for value in facets["decade"]]
     if "series" in facets:
-        numbers["series"] = [number for (number,) in rows(BELOW, {"slugs": list(facets["series"])})]
-    if not wanted:
-        return numbers
-    chosen = Q(*(Q(facet=name, value__in=values) for name, values in wanted.items()), _connector=Q.OR)
-    for facet, number in FacetValue.objects.filter(chosen).values_list("facet", "id"):
-        numbers.setdefault(facet, []).append(number)
-    return numbers
+        chosen["series"] = [slug for (slug,) in rows(BELOW, {"slugs": list(facets["series"])})]
+    return chosen
 
 
-def _filters(query: SearchQuery) -> tuple[dict[str, str], dict[str, Any]]:
+def _bounds(query: SearchQuery) -> tuple[dict[str, str], dict[str, Any]]:
     """The conditions of time and place, and their parameters."""
-    filters: dict[str, str] = {}
+    bounds: dict[str, str] = {}
     parameters: dict[str, Any] = {}
     if query.start or query.end:
-        filters["time"] = TIME
+        bounds["time"] = TIME
         parameters |= {"start": query.start or "-infinity", "end": query.end or "infinity"}
     if query.box:
         west, south, east, north = query.box
         spans = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
-        filters["box"] = BOX.format(longitudes=_longitudes(len(spans)))
+        bounds["box"] = BOX.format(longitudes=_longitudes(len(spans)))
         parameters |= {"south": south, "north": north}
         for at, (low, high) in enumerate(spans):
             parameters |= {f"west{at}": low, f"east{at}": high}
-    return filters, parameters
+    return bounds, parameters
 
 
 def _longitudes(n_spans: int) -> str:

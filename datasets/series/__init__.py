@@ -91,7 +91,7 @@ def datasets_in(series: Series, user: Visitor, *, after: Position | None, limit:
     found = Dataset.objects.found_by(user).filter(series=series)
     if after:
         found = found.filter(Q(title__gt=after[0]) | Q(title=after[0], pk__gt=after[1]))
-    return list(found.defer("search_vector", "search_terms").order_by("title", "pk")[:limit])
+    return list(found.defer("search_terms").order_by("title", "pk")[:limit])
 
 
 def is_series_steward(user: Visitor, series: Series | None) -> bool:
