@@ -153,11 +153,12 @@ def keep() -> bool:
 
 def _read(known: Places, asked: Mapping[str, str], parameters: Mapping[str, Any]) -> tuple[Places, dict[str, BitMap]]:
     selects = "".join(ASKED.format(name=name, select=one) for name, one in asked.items())
+    is_behind = False
     while True:
         sql = READ.format(known="%(known)s", kept="") if known.revision else READ.format(known=KEPT_REVISION, kept=KEPT)
         answers: dict[str, list[Any]] = defaultdict(list)
         keys = {"known": known.revision, "last_value": max(known.values, default=0), "most": MOST_READ}
-        for kind, *row in rows(f"{sql}{selects}", {**parameters, **keys}):
+        for kind, *row in rows(sql if is_behind else f"{sql}{selects}", {**parameters, **keys}):
             answers[kind].append(row)
         ((newest, _, is_committed, *_),) = answers["newest"]
         if newest < known.revision:  # the database is an older one than before
@@ -166,7 +167,8 @@ def _read(known: Places, asked: Mapping[str, str], parameters: Mapping[str, Any]
         known = _changed(known, answers)
         if is_committed:  # what a transaction wrote may yet be undone: then the next search reads it again
             _latest[0] = known
-        if len(answers["entry"]) < MOST_READ:
+        was_behind, is_behind = is_behind, len(answers["entry"]) == MOST_READ
+        if not is_behind and not was_behind:
             return known, {name: _as_set(answers[name][0][-1]) for name in asked}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from django.contrib.auth.models import AnonymousUser
 from django.db import connection
 from django.http import QueryDict
@@ -17,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 
 from datasets import search
 from datasets.models import Dataset
-from datasets.search import counting, matching
+from datasets.search import counting, matching, places
 from datasets.search.query import SearchQuery
 from services.embedded.bench.rows import Row, alone, figure, noted, skipped
 from tests.bench import rendering, rivals
@@ -34,12 +35,15 @@ def measure(site: Site, folder: Path, *, n_datasets: int, n_queries: int, framew
     began = time.perf_counter()
     load_datasets(n_datasets, told=lambda n: print(f"\r{n:,} datasets loaded", end="", file=sys.stderr))
     print(f" in {time.perf_counter() - began:.0f} s", file=sys.stderr)
+    places.keep()  # as the sweep does
     size = f"{n_datasets:,} datasets"
     with httpx.Client(base_url=site.url, trust_env=False, timeout=120) as client:
+        yield from first_search(client, site, size)
         words = mixed_words(n_queries)
         shares = {word: share_of(word, n_datasets) for word in dict.fromkeys([*words, *SHARES])}
         yield from searches(client, words, shares, size, is_large=n_datasets > 300_000)
         yield from against_datasette(client, folder, words, n_datasets)
+        yield floor(client, folder, words, n_datasets)
         yield agreement(size)
         yield deep_page(client, n_datasets, size)
         yield from dataset_page(client, size)
@@ -52,7 +56,22 @@ def share_of(words: str, n_datasets: int) -> float:
 
 def matching_total(words: str) -> int:
     query = SearchQuery.from_parameters(QueryDict(f"q={words}"))
-    return counting.count_found(matching.match(query, AnonymousUser()))
+    return len(counting.find(matching.match(query, AnonymousUser())).hits)
+
+
+def first_search(client: httpx.Client, site: Site, size: str) -> Iterator[Row]:
+    """What a process that starts reads into its memory, and how long that takes."""
+    before = memory_of(site.pid)
+    seconds = ask(client, "")
+    more = memory_of(site.pid) - before
+    yield alone(f"first search of a process, {size}", [1000 * seconds], unit="ms", goal="none", note="reads the sets")
+    yield alone(f"memory of a web process after its first search, {size}", [more / 1e6], unit="MB", goal="none", note="more than before")
+
+
+def memory_of(pid: int) -> int:
+    """Bytes of a web server with its processes."""
+    server = psutil.Process(pid)
+    return sum(int(one.memory_info().rss) for one in [server, *server.children(recursive=True)])
 
 
 def searches(client: httpx.Client, words: Sequence[str], shares: dict[str, float], size: str, *, is_large: bool) -> Iterator[Row]:
@@ -91,6 +110,18 @@ def against_datasette(client: httpx.Client, folder: Path, words: Sequence[str], 
             )
 
 
+def floor(client: httpx.Client, folder: Path, words: Sequence[str], n_datasets: int) -> Row:
+    """The same words in an embedded engine: total and 20 rows, without facets, access filter, server and HTTP."""
+    name = f"the floor of an embedded engine beside it, {n_datasets:,} datasets"
+    program = rivals.python_with_tantivy()
+    if not program:
+        return skipped(name, "neither this Python nor the one on the PATH has tantivy", goal="none", unit="searches/s")
+    with rivals.tantivy(program, folder / f"tantivy-{n_datasets}", n_datasets) as search_floor:
+        ours, theirs = (len(words) / sum(each) for each in zip(*((ask(client, one), search_floor(one)[1]) for one in words), strict=True))
+    note = noted("Tantivy in its own process: total and 20 titles, no facets, no HTTP")
+    return Row(name, figure(ours), figure(theirs), figure(ours / theirs), "none", "searches/s", len(words), note)
+
+
 def agreement(size: str) -> Row:
     """Of the true best 20 by rank, how many stand in our first 20, for words with more hits than are ranked."""
     shares = []
@@ -102,8 +133,9 @@ def agreement(size: str) -> Row:
         ]
         with connection.cursor() as cursor:
             cursor.execute(
-                "select (ts_rank(search_vector, q) * 1000000)::int as rank, id::text from datasets_dataset, to_tsquery('causeway', %s) q"
-                " where search_vector @@ q order by rank desc, id desc",
+                "select (ts_rank(search_vector, q) * 1000000)::int as rank, dataset_id::text"
+                " from datasets_searchentry, to_tsquery('causeway', %s) q"
+                " where search_vector @@ q order by rank desc, dataset_id desc",
                 [word],
             )
             ranked = cursor.fetchall()

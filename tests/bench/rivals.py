@@ -1,15 +1,17 @@
-"""Datasette over SQLite's full-text search, with the same rows. Absent, its rows are skipped by name.
+"""Datasette over SQLite's full-text search, and Tantivy (`floor`), with the same rows. Absent, their rows are skipped by name.
 
-It is asked twice: for the counts of all values as we give them (`_facet_array`), and for those of one value a dataset, in a column with an
-index, which is less than what we do.
+Datasette is asked twice: for the counts of all values as we give them (`_facet_array`), and for those of one value a dataset, in a column
+with an index, which is less than what we do.
 """
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -91,3 +93,42 @@ def asked(words: str, *, has_all_values: bool) -> dict[str, object]:
     """The parameters of the same search: total, 20 rows, counts of six facets."""
     counted = {"_facet": ["licence", "access"], "_facet_array": list(MANY)} if has_all_values else {"_facet": list(FACETS)}
     return {"_search": words, "_size": 20, "_facet_size": 40, **counted}
+
+
+def python_with_tantivy() -> str:
+    """A Python that has Tantivy: this one, or the one on the PATH; empty where neither has."""
+    for program in (sys.executable, shutil.which("python3")):
+        if program and not subprocess.run([program, "-c", "import tantivy"], capture_output=True, check=False).returncode:
+            return program
+    return ""
+
+
+@contextmanager
+def tantivy(program: str, folder: Path, n_datasets: int) -> Iterator[Callable[[str], tuple[int, float]]]:
+    """Searches words in Tantivy: how many it finds, and the seconds until they and the best 20 are there."""
+    shutil.rmtree(folder.with_suffix(".part"), ignore_errors=True)
+    process = subprocess.Popen(
+        [program, "-m", "tests.bench.floor", str(folder), str(n_datasets)],
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "PYTHONPATH": "."},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    asked, told = process.stdin, process.stdout
+
+    def search(words: str) -> tuple[int, float]:
+        print(words, file=asked, flush=True)
+        n_found, _, seconds = told.readline().split()
+        return int(n_found), float(seconds)
+
+    try:
+        if told.readline().strip() != "ready":
+            message = "tantivy does not answer"
+            raise SystemExit(message)
+        yield search
+    finally:
+        asked.close()
+        process.wait()
