@@ -142,6 +142,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL(UNCOUNT, UNCOUNT_VALUES_TOO),
         migrations.RunSQL('analyze datasets_searchentry', migrations.RunSQL.noop),
         migrations.RemoveIndex(model_name='dataset', name='dataset_search'),
+        migrations.RemoveIndex(model_name='dataset', name='dataset_facets'),
         migrations.RemoveIndex(model_name='dataset', name='dataset_title_search'),
         migrations.RemoveIndex(model_name='facetvalue', name='facetvalue_most'),
         # The columns stay for the release before this one, which still reads them.

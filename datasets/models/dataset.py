@@ -6,7 +6,6 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Value
 from django.urls import reverse
@@ -169,7 +168,6 @@ class Dataset(models.Model):
 
     class Meta:
         indexes = [
-            GinIndex(fields=["facet_ids"], name="dataset_facets", fastupdate=False),
             models.Index(fields=["listed_at", "id"], name="dataset_newest"),
             models.Index(fields=["title", "id"], name="dataset_by_title"),
             models.Index(fields=["size_bytes", "id"], name="dataset_by_size"),

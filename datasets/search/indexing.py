@@ -99,17 +99,23 @@ DESCRIBED = f"""
 WRITE = f"""
     with before as (select id, search_terms from datasets_dataset where id = any(%(ids)s::uuid[])),
     one as materialized ({DESCRIBED}),
+    typed as materialized (
+        select distinct d.id, word from datasets_dataset d join one on one.id = d.id cross join lateral regexp_split_to_table(
+            lower(unaccent(concat_ws(' ', d.title, one.keywords, d.abstract))), '[^[:alpha:]]+') as word
+        where {LISTED} and length(word) between 3 and 40
+    ),
+    said as (
+        select id, array_agg(word order by word) as words from typed where word in (
+            select word from (select distinct word from typed) one where to_tsvector('causeway', word) <> ''
+        ) group by id
+    ),
     after as (
         update datasets_dataset d set
             listed_at = coalesce(one.published_at, d.created_at), updated_at = clock_timestamp(),
             n_files = one.n_files, size_bytes = one.size_bytes, creator_names = one.creators, subject_facet = one.subjects,
             variable_facet = one.variables, format_facet = one.formats, decade_facet = one.decades,
-            search_terms = case when {LISTED} then array(
-                select distinct word from regexp_split_to_table(
-                    lower(unaccent(concat_ws(' ', d.title, one.keywords, d.abstract))), '[^[:alpha:]]+') as word
-                where length(word) between 3 and 40 and to_tsvector('causeway', word) <> '' order by word
-            ) else '{{}}' end
-        from one where one.id = d.id returning d.search_terms
+            search_terms = coalesce(said.words, '{{}}')
+        from one left join said on said.id = one.id where one.id = d.id returning d.search_terms
     ),
     entry as materialized (
         select d.id, to_tsvector('causeway', d.title) as title_vector,
