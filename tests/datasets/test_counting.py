@@ -48,14 +48,15 @@ def test_each_count_is_what_choosing_the_value_finds(archive, ben, dee, asked):
 
 def counted(person=NOBODY) -> dict[tuple[str, str], int]:
     facets = search.search(SearchQuery(), user=person).facets
-    return {(name, one.value): one.count for name, values in facets.items() for one in values}
+    return {(name, one.value): one.count for name, values in facets.items() for one in values if name != "series"}  # a tree with sums
 
 
 def recounted() -> dict[tuple[str, str], int]:
     """The counts of what is listed, from the rows."""
     sql = """
         select v.facet, v.value, count(*) from datasets_dataset d, unnest(d.facet_ids) as number join datasets_facetvalue v on v.id = number
-        where d.published_at is not null and d.withdrawn_at is null group by v.facet, v.value
+        where d.published_at is not null and d.withdrawn_at is null and v.facet <> 'series'
+        group by v.facet, v.value
     """
     with connection.cursor() as cursor:
         cursor.execute(sql)
