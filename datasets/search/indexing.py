@@ -105,9 +105,9 @@ WRITE = f"""
         where {LISTED} and length(word) between 3 and 40
     ),
     said as (
-        select id, array_agg(word order by word) as words from typed where word in (
+        select id, array_agg(word order by word) filter (where word in (
             select word from (select distinct word from typed) one where to_tsvector('causeway', word) <> ''
-        ) group by id
+        )) as words from typed group by id
     ),
     after as (
         update datasets_dataset d set
