@@ -2,7 +2,7 @@
 
 import datetime as dt
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -167,7 +167,7 @@ def test_counts_by_sets_are_those_of_the_rows(db, ben, dee, acts, asked):
 
 
 @pytest.fixture
-def processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def processes(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Switches between the memories of several processes; each starts with nothing in it."""
     memories: dict[str, list[places.Places]] = {}
 
