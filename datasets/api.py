@@ -30,6 +30,7 @@ from datasets.files.bounding import bounded
 from datasets.files.differences import changes, count_changes
 from datasets.files.filters import FileFilter
 from datasets.finding import find_dataset, find_version, whole_number
+from datasets.items.differences import item_changes
 from datasets.models import Grant, Series, Version
 from datasets.scans import ingesting
 from datasets.search.query import SearchQuery
@@ -208,7 +209,9 @@ class FilesView(APIView):
 
 class ChangesView(APIView):
     def get(self, request: Request, slug: str, number: str) -> Response:
-        """What changed against another version (`since`, by default the one before), in description and files: `cursor`, `limit`."""
+        """What changed against another version (`since`, by default the one before), in description, files (`cursor`, `limit`) and items
+        (`items_cursor`, with the same limit; null where neither version has items). Each has its own `next`.
+        """
         version = find_version(request.user, slug, number)
         check_may_list(request.user, version.dataset, version)
         since = request.query_params.get("since", "") or str(max(int(number) - 1, 1))
@@ -222,12 +225,23 @@ class ChangesView(APIView):
             pairs = {"since": since, "limit": limit, "cursor": found[limit - 1].path}
             next_url = request.build_absolute_uri(f"?{urlencode(pairs)}")
         described = description_changes(other, version)
+        items = item_changes(other, version, after=request.query_params.get("items_cursor", ""), limit=limit)
+        items_url = None
+        if items and items.next_after:
+            items_url = request.build_absolute_uri(f"?{urlencode({'since': since, 'limit': limit, 'items_cursor': items.next_after})}")
         body = {
             "since": int(since),
             "description": None if described is None else [asdict(change) for change in described],
             "totals": {kind: asdict(count) for kind, count in count_changes(other, version).items()},
             "results": [asdict(change) for change in found[:limit]],
             "next": next_url,
+            "items": items
+            and {
+                "totals": items.counts,
+                "columns": [asdict(column) for column in items.columns],
+                "results": [asdict(change) for change in items.changes],
+                "next": items_url,
+            },
         }
         return Response(body, headers=_link(next_url))
 

@@ -23,6 +23,7 @@ from datasets.errors import InvalidError, NotFoundError
 from datasets.files import differences
 from datasets.finding import find_dataset
 from datasets.identifiers import licence_words, resolution_words
+from datasets.items.differences import item_changes
 from datasets.metadata import pages as machine_pages
 from datasets.metadata.citing import cite
 from datasets.models import Dataset
@@ -138,7 +139,10 @@ def ask(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_safe
 def list_changes(request: HttpRequest, slug: str) -> HttpResponse:
-    """`pages/changes.html`: what differs between two versions, in the description and in the files. Query: `from`, `to`, `after`."""
+    """`pages/changes.html`: what differs between two versions, in the description, the files and the items.
+
+    Query: `from`, `to`, `after` (a file), `items_after`.
+    """
     found, versions, _ = dataset_and_version(request, slug)
     by_number = {str(version.number): version for version in versions}
     newest = by_number.get(request.GET.get("to", str(versions[0].number) if versions else ""))
@@ -152,7 +156,14 @@ def list_changes(request: HttpRequest, slug: str) -> HttpResponse:
     next_url = None
     if len(rows) > CHANGES_ON_A_PAGE:
         next_url = "?" + urlencode({"from": oldest.number, "to": newest.number, "after": rows[CHANGES_ON_A_PAGE - 1].path})
+    items = item_changes(oldest, newest, after=request.GET.get("items_after", ""), limit=CHANGES_ON_A_PAGE)
+    items_url = None
+    if items and items.next_after:
+        items_url = f"?{urlencode({'from': oldest.number, 'to': newest.number, 'items_after': items.next_after})}#items"
     context = {
+        "items": items,
+        "items_url": items_url,
+        "is_in_items": bool(request.GET.get("items_after")),
         "dataset": found,
         "versions": versions,
         "old": oldest,
@@ -161,7 +172,7 @@ def list_changes(request: HttpRequest, slug: str) -> HttpResponse:
         "counts": differences.count_changes(oldest, newest),
         "changes": rows[:CHANGES_ON_A_PAGE],
         "next_url": next_url,
-        "is_first": not request.GET.get("after"),
+        "is_first": not request.GET.get("after") and not request.GET.get("items_after"),
     }
     return render(request, "pages/changes.html", context)
 

@@ -46,7 +46,7 @@ def _alike(terms: Any, typed: str, most: int) -> list[Term]:
     return list(terms.alias(near=TrigramWordSimilarity(typed, "path")).filter(near__gt=0.4).order_by("-near", "path")[:most])
 
 
-def complete(name: str, kept: list[Entry], wrong: Mapping[str, Any]) -> tuple[list[Entry], Wrong]:
+def complete(name: str, kept: list[Entry], wrong: Mapping[str, Any], *, most_helped: int = MOST_HELPED) -> tuple[list[Entry], Wrong]:
     """Entries that name a vocabulary with what the vocabulary says of the word; and what is wrong where it does not have it, by path."""
     if name not in WORDS:
         return [_with_address(name, entry) for entry in kept], {}
@@ -62,7 +62,7 @@ def complete(name: str, kept: list[Entry], wrong: Mapping[str, Any]) -> tuple[li
         elif entry["scheme"] not in schemes:
             unknown[f"{name}.{at}.scheme"] = [f"No vocabulary {entry['scheme']!r} is loaded here. {_which(schemes.values())}"]
         elif term is None:
-            near = suggest(entry[part], use=use, scheme=entry["scheme"], most=3) if len(unknown) < MOST_HELPED else []
+            near = suggest(entry[part], use=use, scheme=entry["scheme"], most=3) if len(unknown) < most_helped else []
             unknown[path] = [_not_there(entry[part], schemes[entry["scheme"]], near)]
         elif term.instead:
             unknown[path] = [f"{term.path} was replaced: write {term.instead}."]

@@ -6,12 +6,12 @@ finds anything wrong changes nothing. What a record says and a draft cannot hold
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -26,6 +26,7 @@ from datasets.readers import Described
 from datasets.readers.described import Unmapped
 
 ROUNDS = 4
+ALONE = 0x6F726967  # the key of the advisory lock
 MOST_NAMESAKES = 1_000
 
 
@@ -91,6 +92,8 @@ def _run(document: str, user: Visitor, format_name: str, *, is_dry_run: bool) ->
     chosen, described = readers.read(document, format_name)
     imported, seen = Imported(format=chosen.words), dict[str, int]()
     with transaction.atomic():
+        described = list(described)
+        _lock(described)
         for number, one in enumerate(described, start=1):
             outcome = import_one(one, number=number, user=user, format_name=chosen.name)
             if earlier := seen.get(outcome.identifier):
@@ -114,6 +117,7 @@ def import_one(described: Described, *, number: int, user: Visitor, format_name:
     try:
         stated = settle(described)
         with transaction.atomic():
+            _lock([described])
             _check_not_ours(identifier)
             known = Origin.objects.select_for_update(of=("self",)).select_related("dataset").filter(identifier=identifier).first()
             if known is None:
@@ -134,6 +138,18 @@ def import_one(described: Described, *, number: int, user: Visitor, format_name:
         outcome.act = "refused"
     outcome.unmapped = described.unmapped
     return outcome
+
+
+def _lock(described: Sequence[Described]) -> None:
+    """Let one import write at a time, and hold all datasets that it may change before the first is indexed.
+
+    Two would meet in each other's records, whose order is theirs; and somebody who waits for the index might hold a dataset.
+    """
+    identifiers = [bounded(one.identifier) for one in described if one.identifier]
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_advisory_xact_lock(%s)", [ALONE])
+    known = Dataset.with_bin.filter(origin__identifier__in=identifiers)
+    list(known.order_by("pk").select_for_update(of=("self",)).values_list("pk"))
 
 
 def bounded(identifier: str) -> str:

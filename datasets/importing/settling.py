@@ -72,12 +72,12 @@ def _settle_list(name: str, rows: list[Mapping[str, Any]], described: Described)
 def _settle_keywords(stated: dict[str, Any], described: Described) -> None:
     """Words of a vocabulary that is loaded here are keywords; others are subjects by their last part."""
     schemes = list(Vocabulary.objects.filter(use=VocabularyUse.KEYWORDS)) if stated.get("keywords") else []
+    said = list(stated.pop("keywords", ()))
+    slugs = [next((known.slug for known in schemes if _is_of(known, one)), "") for one in said]
+    known = _known_terms([(slug, one["value"]) for slug, one in zip(slugs, said, strict=True)])
     kept: list[dict[str, str]] = []
-    for one in stated.pop("keywords", ()):
-        slug = next((known.slug for known in schemes if _is_of(known, one)), "")
-        cleaned, wrong = entries.clean("keywords", [{"scheme": slug, "value": one["value"]}])
-        _, unknown = vocabularies.complete("keywords", cleaned, wrong) if slug else ([], {"scheme": ["not loaded"]})
-        if not wrong and not unknown:
+    for slug, one in zip(slugs, said, strict=True):
+        if (slug, one["value"]) in known:
             kept.append({"scheme": slug, "value": one["value"]})
             continue
         word = one["value"].rpartition(">")[2].strip()
@@ -88,6 +88,18 @@ def _settle_keywords(stated: dict[str, Any], described: Described) -> None:
         stated["subjects"] = [*stated.get("subjects", ()), word]
     distinct = {(one["scheme"], one["value"].casefold()): one for one in kept}
     stated["keywords"] = list(distinct.values())
+
+
+def _known_terms(said: list[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of some (vocabulary, word) pairs that the vocabulary has; all are looked up together, without suggestions."""
+    asked: list[tuple[tuple[str, str], entries.Entry]] = []
+    for slug, value in dict.fromkeys(said):
+        cleaned, wrong = entries.clean("keywords", [{"scheme": slug, "value": value}])
+        if slug and cleaned and not wrong:
+            asked.append(((slug, value), cleaned[0]))
+    _, unknown = vocabularies.complete("keywords", [entry for _, entry in asked], {}, most_helped=0)
+    absent = {int(path.split(".")[1]) for path in unknown}
+    return {pair for at, (pair, _) in enumerate(asked) if at not in absent}
 
 
 def _is_of(scheme: Vocabulary, keyword: Mapping[str, str]) -> bool:

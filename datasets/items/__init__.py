@@ -7,7 +7,7 @@ Paging is by key, in byte order. `datasets.items.filters` says what is asked; th
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,6 +139,11 @@ def items_of_file(version: Version, folder: str, name: str, *, most: int = 20) -
     keys = {"dataset": version.dataset_id, "version": version.number, "folder": folder, "name": name, "most": most}
     found = tuple(key for (key,) in _rows(sql, keys))
     return list(_page(version, ItemFilter(keys=found), columns_of(version), "", most, FILES_SHOWN)) if found else []
+
+
+def rows_of(version: Version, keys: Sequence[str]) -> list[ItemRow]:
+    """The items of these names, each with all its files."""
+    return list(_page(version, ItemFilter(keys=tuple(keys)), columns_of(version), "", len(keys), None))
 
 
 def few_files(version: Version, asked: ItemFilter, most: int = FEW_FILES) -> tuple[list[int], list[str]] | None:

@@ -119,6 +119,8 @@ class Item(models.Model):
         ]
         indexes = [
             GinIndex(fields=["words"], name="item_words"),
+            # What any two versions differ in is among these rows, and mostly they are few.
+            models.Index(fields=["dataset"], condition=Q(first_version__gt=1) | Q(last_version__isnull=False), name="item_changed"),
             *(models.Index(fields=["dataset", slot], condition=Q(**{f"{slot}__isnull": False}), name=f"item_{slot}") for slot in ALL_SLOTS),
         ]
 

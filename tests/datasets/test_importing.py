@@ -5,14 +5,18 @@ from dataclasses import replace
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from datasets import importing
+from datasets import importing, readers
 from datasets.curation import deleting, registering
 from datasets.description.snapshots import snapshot
 from datasets.errors import ForbiddenError, InvalidError
 from datasets.formats import FORMATS
+from datasets.importing.settling import settle
 from datasets.metadata import describing
-from datasets.models import Dataset, DatasetEvent, Origin
+from datasets.models import Dataset, DatasetEvent, Origin, Term, Vocabulary
 from datasets.readers import READ
 from tests.datasets.test_describing import WHOLE
 
@@ -272,3 +276,31 @@ def test_edits_are_kept_while_the_record_stays_the_same(db, ben):
     registering.describe(Dataset.objects.get(), user=ben, title="Mended by hand")
     importing.import_records(json.dumps(SAMPLE), user=ben)
     assert Dataset.objects.get().title == "Mended by hand"
+
+
+def test_any_number_of_keywords_is_looked_up_at_once(db, ben, django_assert_max_num_queries):
+    Vocabulary.objects.create(slug="mine", use="keywords", name="No such list", loaded_at=timezone.now())
+    Term.objects.create(vocabulary=Vocabulary.objects.get(slug="mine"), path="EARTH SCIENCE > OCEANS > SEA ICE", label="SEA ICE")
+    record = json.loads(json.dumps(SAMPLE))
+    absent = [{"subject": f"EARTH SCIENCE > OCEANS > WORD {n}", "subjectScheme": "No such list"} for n in range(25)]
+    record["data"]["attributes"]["subjects"] += absent
+    (described,) = readers.read(json.dumps(record), "")[1]
+    with django_assert_max_num_queries(4):
+        stated = settle(described)
+    assert [one["value"] for one in stated["keywords"]] == ["EARTH SCIENCE > OCEANS > SEA ICE"]
+    assert "WORD 24" in stated["subjects"]
+
+
+def test_all_known_datasets_are_held_in_one_order_before_the_first_changes(db, ben):
+    both = [json.loads(json.dumps(SAMPLE).replace("0014", number)) for number in ("0014", "0015")]
+    for record in both:
+        importing.import_records(json.dumps(record), user=ben)
+    changed = json.dumps([json.loads(json.dumps(record).replace("of the north", "of the south")) for record in both])
+    with CaptureQueriesContext(connection) as asked:
+        assert [one.act for one in importing.import_records(changed, user=ben).records] == ["changed", "changed"]
+    statements = [one["sql"] for one in asked.captured_queries]
+    held = next(at for at, sql in enumerate(statements) if "FOR UPDATE" in sql)
+    written = next(at for at, sql in enumerate(statements) if sql.startswith(("UPDATE", "INSERT")))
+    assert held < written
+    assert "ORDER BY" in statements[held]
+    assert all(number in statements[held] for number in ("0014", "0015"))

@@ -12,6 +12,7 @@ from datasets.files import FileQuery
 from datasets.files.filters import FileFilter
 from datasets.items import loading as itemloading
 from datasets.items import schema as itemschema
+from datasets.items.differences import item_changes
 from datasets.items.filters import ItemFilter, columns_of
 from datasets.models import Item, ItemColumn, Version
 from tests.datasets.conftest import scan
@@ -342,3 +343,44 @@ def test_what_was_published_meanwhile_keeps_its_items(draft, ben):
 def test_a_filter_that_cannot_be_is_refused_in_words(asked):
     with pytest.raises(InvalidError):
         ItemFilter.read(asked)
+
+
+def test_two_versions_are_compared_by_their_items_and_columns(draft, browser, ben):
+    first = draft("dives", FILES)
+    define(first, ben)
+    load(first, ben)
+    first = publishing.publish(first, user=ben)
+    second = publishing.open_draft(first.dataset, user=ben)
+    assert item_changes(first, second).is_none
+    define(second, ben, [*COLUMNS, {"name": "cruise", "kind": "text"}])
+    changed = """item,files,started,depth,instrument,comment,cruise
+cast-1,/2015/cast-02.nc,2015-03-01,11,CTD,calm sea,PS-122
+cast-3,/2015/cast-03.nc|/2015/cast-04.nc,2015-04-01,300,XBT,,
+year-2016,/2016/,,,,both of them,
+cast-7,/2015/cast-06.nc,,,,,
+"""
+    assert load(second, ben, changed, is_complete=True).is_done
+    second = publishing.publish(second, user=ben)
+    api = f"{DATASETS}/dives/versions/2/changes"
+    found = browser().get(api).json()["items"]
+    assert found["totals"] == {"added": 1, "changed": 1, "removed": 1}
+    assert found["columns"] == [{"name": "cruise", "kind": "added"}]
+    assert found["results"] == [
+        {"key": "cast-1", "kind": "changed", "changed": ["depth", "cruise", "files"]},
+        {"key": "cast-2", "kind": "removed", "changed": []},
+        {"key": "cast-7", "kind": "added", "changed": []},
+    ]
+    page_of_two = browser().get(api, {"limit": 2}).json()["items"]
+    assert [row["key"] for row in page_of_two["results"]] == ["cast-1", "cast-2"]
+    assert [row["key"] for row in browser().get(page_of_two["next"]).json()["items"]["results"]] == ["cast-7"]
+    shown = browser().get("/datasets/dives/changes/").content.decode()
+    assert "depth, cruise, files" in shown
+    again = browser().get("/datasets/dives/changes/", {"items_after": "cast-2"}).content.decode()
+    assert "cast-7" in again
+    assert "cast-1" not in again
+
+
+def test_versions_without_items_say_nothing_of_them(published, browser):
+    published("sea")
+    assert browser().get(f"{DATASETS}/sea/versions/1/changes").json()["items"] is None
+    assert ">Items<" not in browser().get("/datasets/sea/changes/").content.decode()
