@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('datasets', '0032_one_index_of_files'),
+        ('datasets', '0033_search_entries'),
     ]
 
     operations = [
