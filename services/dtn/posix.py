@@ -20,7 +20,8 @@ from services.dtn.paths import Place, Root, part_name
 from services.dtn.small_files import Answered, SmallFiles
 from services.dtn.storage import Judge, MadeFolders, anywhere
 
-PIECE_BYTES = 16 << 20
+LEAST_PIECE_BYTES, MOST_PIECE_BYTES = 4 << 20, 16 << 20
+N_PIECES = 64  # or more, of a long file
 
 
 class PosixFile:
@@ -159,7 +160,7 @@ class PosixStorage:
         return Partial(self.root, path, key, made_folders)
 
     def piece_bytes(self, size: int) -> int:
-        return PIECE_BYTES
+        return piece_bytes(size)
 
     def landing(self, *, order_id: str, made_folders: MadeFolders, keeps_times: bool) -> Landing:
         return Landing(self.root, order_id=order_id, made_folders=made_folders, keeps_times=keeps_times)
@@ -249,6 +250,13 @@ class PosixUpload:
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+def piece_bytes(size: int) -> int:
+    """Return a power of two, so short that the streams of a far source end nearly together: who has no piece left is idle."""
+    if size <= MOST_PIECE_BYTES:
+        return MOST_PIECE_BYTES
+    return min(MOST_PIECE_BYTES, max(LEAST_PIECE_BYTES, 1 << (size // N_PIECES).bit_length() - 1))
 
 
 def _delete_at(place: Place, status: os.stat_result, *, recursive: bool) -> int:

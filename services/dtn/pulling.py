@@ -158,7 +158,7 @@ class Copy:
                 large = LargeFile(entry, partial)
                 reached = self._large.absorb(large, fetched, 0, size)
             elif size > piece and is_whole:
-                self._large.begin_around(entry, partial, fetched, piece)
+                self._large.begin_around(entry, partial, fetched, min(size, asked - asked % piece) if asked else piece)
             elif is_whole:
                 digest = self._copy_bytes(fetched, partial, length=size)
             expected = fetched.digest

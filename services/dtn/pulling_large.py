@@ -66,9 +66,9 @@ class LargeFiles:
         self._close_part(large, None)
 
     def begin_around(self, entry: FileEntry, partial: Unfinished, fetched: Fetched, length: int) -> None:
-        """Take the first piece from an answer that is open, while others fetch the rest of the file. Its faults are settled here."""
+        """Take the first pieces from an answer that is open, while others fetch the rest of the file. Its faults are settled here."""
         large = LargeFile(entry, partial)
-        rest = [functools.partial(self._pull_part, large, offset, n_bytes) for offset, n_bytes in self._missing(large) if offset]
+        rest = [functools.partial(self._pull_part, large, offset, n_bytes) for offset, n_bytes in self._missing(large) if offset >= length]
         self._hand_out(large, rest)
         error: Exception | None = None
         try:

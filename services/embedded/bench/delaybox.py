@@ -66,14 +66,11 @@ def open_interface(name: str, *, is_offloaded: bool) -> int:
 
 def pass_packets(directions: tuple[Direction, Direction]) -> None:
     """Until the process is stopped."""
-    poll = select.poll()
-    for direction in directions:
-        poll.register(direction.into, select.POLLIN)
     by_fd = {direction.into: direction for direction in directions}
     while True:
         due = min((one.waiting[0][0] for one in directions if one.waiting), default=None)
-        wait_ms = 1000 if due is None else max(0, round((due - time.monotonic()) * 1000))
-        for fd, _ in poll.poll(wait_ms):
+        wait_s = 1.0 if due is None else max(0.0, due - time.monotonic())
+        for fd in select.select(by_fd, (), (), wait_s)[0]:  # `poll` waits for whole milliseconds: the box would spin, or be late
             direction, now = by_fd[fd], time.monotonic()
             with contextlib.suppress(BlockingIOError):
                 for _ in range(MOST_AT_ONCE):

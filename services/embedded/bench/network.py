@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from services.embedded.bench.netns import Line, allowed, joined_by, why_not
-from services.embedded.bench.rows import Row, figure, noted, skipped
+from services.embedded.bench.netns import FAR, Line, allowed, joined_by, why_not
+from services.embedded.bench.rows import Row, alone, figure, noted, skipped
 from services.embedded.bench.site import BenchError
 
 CLEAN = Line("20 ms, MTU 9000, no loss, no cap", round_trip_ms=20, mtu=9000)
@@ -25,6 +25,7 @@ def rows(folder: Path, *, clean_mib: int, lossy_mib: int, runs: int) -> Iterator
     missing = why_not()
     for congestion in ("cubic", "bbr"):
         names = {
+            "ceiling": f"what the delay box lets through of the clean path, {congestion}",
             "paths": f"{clean_mib} MiB DTN to DTN over a clean path, against HTTPS through a firewalled path, {congestion}",
             "streams": f"firewalled path, DTN to DTN on 4 streams against 1, {congestion}",
             "engine": f"firewalled path, DTN to DTN (8 streams) against one HTTPS download, {congestion}",
@@ -39,6 +40,8 @@ def rows(folder: Path, *, clean_mib: int, lossy_mib: int, runs: int) -> Iterator
 
 
 def _measured(folder: Path, names: dict[str, str], congestion: str, clean_mib: int, lossy_mib: int, runs: int) -> Iterator[Row]:
+    ceiling = [_ceiling(CLEAN, congestion, mib=clean_mib) for _ in range(runs)]
+    yield alone(names["ceiling"], ceiling, unit="Mbit/s", goal="", note=f"plain TCP on 8 streams, {clean_mib} MiB; no copy is faster")
     clean = _speeds(folder, CLEAN, congestion, "copy", mib=clean_mib, runs=runs)
     legacy = _speeds(folder, FIREWALLED, congestion, "get", mib=lossy_mib, runs=runs)
     yield _row(
@@ -64,6 +67,24 @@ def _measured(folder: Path, names: dict[str, str], congestion: str, clean_mib: i
         f"both: {FIREWALLED.words}, {lossy_mib} MiB; the path is the same: this is the engine",
         congestion,
     )
+
+
+def _ceiling(line: Line, congestion: str, *, mib: int, streams: int = 8) -> float:
+    """Mbit/s of plain TCP over a path: what is left when nothing is read, hashed or encrypted is the path, and the box that makes it."""
+    program = [sys.executable, "-m", "services.embedded.bench.ceiling"]
+    each = [FAR, str((mib << 20) // streams), "--streams", str(streams)]
+    with joined_by(line) as pair:
+        pair.set_congestion_control(congestion)
+        with subprocess.Popen(pair.in_far(*program, "send", *each), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as sender:
+            try:
+                if not sender.stdout or sender.stdout.readline() != b"ready\n":
+                    raise BenchError("nothing sends over the clean path")
+                taken = subprocess.run(pair.in_near(*program, "take", *each), capture_output=True, text=True, check=False)
+            finally:
+                sender.kill()
+    if taken.returncode:
+        raise BenchError(f"over {line.words}: {taken.stderr.strip()[-500:]}")
+    return mib * 8 * 1.048576 / float(taken.stdout)
 
 
 def _row(name: str, ours: list[float], against: list[float], goal: str, note: str, congestion: str) -> Row:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
+from services.dtn import posix
 from services.dtn.conditions import MOST_RANGES, RangeError, check_conditions, wanted_ranges
 from services.dtn.digests import Stamp, as_field, from_field
 from services.dtn.entries import everything, walk
@@ -222,6 +223,14 @@ def test_parts_are_long_enough_and_not_too_many(size):
     length = piece_bytes(size)
     assert length >= LEAST_PART_BYTES
     assert -(-size // length) <= MOST_PARTS
+
+
+@given(st.integers(0, 5 << 40))
+def test_pieces_are_many_enough_for_several_streams_and_not_too_short(size):
+    length = posix.piece_bytes(size)
+    assert length.bit_count() == 1
+    assert 4 << 20 <= length <= 16 << 20
+    assert length == 16 << 20 or (length < size and (length == 4 << 20 or size // length >= 64))
 
 
 @given(st.dictionaries(names, st.sampled_from(["file", "dir"]), max_size=20), st.integers(1, 7))

@@ -93,7 +93,7 @@ def test_a_cancel_does_not_wait_for_a_source_that_stalls(control, archive, ends)
     fill(there / "big.nc", 64 * MIB)
     archive.order_fault("get", after_bytes=20 * MIB, delay_s=60)
     order = control.order((archive.url, source), destination, [("/big.nc", "/big.nc")])
-    control.wait(lambda: control.heartbeats[order] and control.heartbeats[order][-1]["counters"]["bytes_transferred"] == 16 * MIB)
+    control.wait(lambda: control.heartbeats[order] and control.heartbeats[order][-1]["counters"]["bytes_transferred"] == 20 * MIB)
     control.actions[order] = "cancel"
     end = control.wait_for_end(order)
     assert (end["fatal_error"]["code"], end["counters"]["faults"]) == ("CANCELED", 0)
