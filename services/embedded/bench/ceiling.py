@@ -11,7 +11,7 @@ import threading
 import time
 
 BLOCK_BYTES = 1 << 20
-PORT = 9
+PORT = 5201
 
 
 def main() -> int:

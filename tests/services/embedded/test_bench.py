@@ -44,3 +44,19 @@ def test_a_line_delays_loses_and_holds_to_its_rate_and_queue():
         os.close(into)
         with os.fdopen(out, "rb") as delivered:
             assert len(delivered.read()) == n_bytes, line
+
+
+def test_the_ceiling_of_a_path_is_told_in_seconds_or_not_at_all():
+    program, address = [sys.executable, "-m", "services.embedded.bench.ceiling"], f"127.0.13.{os.getpid() % 250 + 1}"
+    each = [address, "3000000", "--streams", "2"]
+    with subprocess.Popen([*program, "send", *each], cwd=CHECKOUT, stdout=subprocess.PIPE) as sender:
+        try:
+            assert sender.stdout.readline() == b"ready\n"
+            taken = subprocess.run([*program, "take", *each], cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=60)
+            assert float(taken.stdout) > 0
+            short = subprocess.run(
+                [*program, "take", address, "4000000"], cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=60
+            )
+            assert "broke off" in short.stderr
+        finally:
+            sender.kill()
