@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from services.embedded.bench.netns import FAR, Line, allowed, joined_by, why_not
-from services.embedded.bench.rows import Row, alone, figure, noted, skipped
+from services.embedded.bench.rows import Row, figure, noted, skipped
 from services.embedded.bench.site import BenchError
 
 CLEAN = Line("20 ms, MTU 9000, no loss, no cap", round_trip_ms=20, mtu=9000)
@@ -41,7 +41,8 @@ def rows(folder: Path, *, clean_mib: int, lossy_mib: int, runs: int) -> Iterator
 
 def _measured(folder: Path, names: dict[str, str], congestion: str, clean_mib: int, lossy_mib: int, runs: int) -> Iterator[Row]:
     ceiling = [_ceiling(CLEAN, congestion, mib=clean_mib) for _ in range(runs)]
-    yield alone(names["ceiling"], ceiling, unit="Mbit/s", goal="", note=f"plain TCP on 8 streams, {clean_mib} MiB; no copy is faster")
+    note = noted(f"plain TCP on 8 streams, {clean_mib} MiB; no copy is faster", congestion=congestion)
+    yield Row(names["ceiling"], figure(median(ceiling)), None, None, "", "Mbit/s", runs, note)
     clean = _speeds(folder, CLEAN, congestion, "copy", mib=clean_mib, runs=runs)
     legacy = _speeds(folder, FIREWALLED, congestion, "get", mib=lossy_mib, runs=runs)
     yield _row(
