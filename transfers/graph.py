@@ -65,7 +65,7 @@ class GraphAnswer:
     done: int
     total: int
     results: list[dict[str, str]]
-    failures: list[dict[str, str]]
+    failures: list[dict[str, Any]]
     folder_url: str
 
 

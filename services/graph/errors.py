@@ -10,8 +10,11 @@ GraphServiceError
 ├── GlobusRefusedError      502  Globus said no: do not repeat
 ├── GlobusUnavailableError  503  Globus did not answer: repeat later
 └── SourceError                  one source cannot be read or drawn: becomes the reason of a failure, never an answer
+    ├── SessionError             the collection wants a fresh sign-in; `authorization_parameters` say what it must show
     └── SourceUnavailableError   the same, but may pass: repeat later
 """
+
+from typing import Any
 
 
 class GraphServiceError(Exception):
@@ -67,6 +70,16 @@ class GlobusUnavailableError(GraphServiceError):
 
 class SourceError(GraphServiceError):
     code, http_status, message = "source", 422, "The source cannot be read."
+
+
+class SessionError(SourceError):
+    """`authorization_parameters` are `session_required_identities` and so on, as Globus says them."""
+
+    code, http_status, message = "reauthentication-needed", 403, "The collection asks for a fresh sign-in. Sign in anew, then try again."
+
+    def __init__(self, *, authorization_parameters: dict[str, Any]) -> None:
+        super().__init__()
+        self.authorization_parameters = authorization_parameters
 
 
 class SourceUnavailableError(SourceError):

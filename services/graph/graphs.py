@@ -24,6 +24,7 @@ from services.graph.errors import (
     GlobusUnavailableError,
     GraphServiceError,
     NotFoundError,
+    SessionError,
     SourceError,
     SourceUnavailableError,
 )
@@ -114,7 +115,7 @@ def draw(service: Service, job_id: str) -> None:
 def _draw_claimed(service: Service, job: Job) -> None:
     tokens = service.store.tokens_of(job)
     drawings: list[tuple[int, Drawing]] = []
-    failures: list[dict[str, str]] = []
+    failures: list[dict[str, Any]] = []
     for number, source in enumerate(job.request["sources"]):
         try:
             made, refused = _draw_source(service, job, number, tokens.get(source["collection_id"]))
@@ -125,11 +126,16 @@ def _draw_claimed(service: Service, job: Job) -> None:
                 raise
             failures.append({"source": source["dataset"], "reason": error.detail})
         except SourceError as error:
-            failures.append({"source": source["dataset"], "reason": error.detail})
+            failures.append({"source": source["dataset"], "reason": error.detail, **_asked(error)})
     results = delivering.deliver(service, job, drawings) if drawings else []
     status = "failed" if not results else "partial" if failures else "done"
     service.store.move_to(job, status, results=results, failures=failures, done=job.total)
     log.info("job %s is %s: %d graphs, %d failures", job.id, status, len(results), len(failures))
+
+
+def _asked(error: SourceError) -> dict[str, Any]:
+    """What the caller can do about it: the sign-in that her portal can lead her to."""
+    return {"authorization_parameters": error.authorization_parameters} if isinstance(error, SessionError) else {}
 
 
 def _draw_source(service: Service, job: Job, number: int, token: str | None) -> tuple[list[Drawing], list[dict[str, str]]]:

@@ -21,7 +21,7 @@ import pandas as pd
 import xarray as xr
 
 from services.graph import times
-from services.graph.errors import SourceError, SourceUnavailableError
+from services.graph.errors import SessionError, SourceError, SourceUnavailableError
 
 BLOCK_BYTES = 64 * 2**10
 CACHE_BLOCKS = 256
@@ -178,9 +178,23 @@ def send(
         if answer.status_code in MAY_PASS:
             failure = SourceUnavailableError(f"The data transfer node answered {answer.status_code}.")
             continue
+        if answer.status_code == 403 and method == "HEAD":  # which has no body to say why
+            answer = client.request("GET", url, headers={"Range": "bytes=0-0"})
+            _refuse(answer)
+            raise SourceUnavailableError("The data transfer node was of two minds.")
         _refuse(answer)
         return answer
     raise SourceUnavailableError("The data transfer node that holds the file does not answer.") from failure
+
+
+def _asked_of_session(answer: httpx.Response) -> dict[str, Any]:
+    """What a sign-in must show, where that is what the node refuses for."""
+    try:
+        told = answer.json()
+    except ValueError:
+        return {}
+    asked = told.get("authorization_parameters") if isinstance(told, dict) else None
+    return asked if isinstance(asked, dict) else {}
 
 
 def _refuse(answer: httpx.Response) -> None:
@@ -193,6 +207,8 @@ def _refuse(answer: httpx.Response) -> None:
         412: "The file changed while it was read.",
         507: "The data transfer node has no space left.",
     }
+    if answer.status_code == 403 and (asked := _asked_of_session(answer)):
+        raise SessionError(authorization_parameters=asked)
     if answer.is_redirect:  # a collection sends who has no right to its sign-in page
         raise SourceError(reasons[403])
     raise SourceError(reasons.get(answer.status_code, f"The data transfer node refused the file ({answer.status_code})."))

@@ -173,7 +173,7 @@ def test_transfer_is_submitted_watched_and_shown(sites, service, archive, share,
     assert [f"/{folder.name}/copy/notes.txt" in row[1] for row in moved].count(True) == 1
     assert service.json("task", "show", "-t", task)["DATA"][0]["checksum_algorithm"] == "sha256"
     assert service("task", "show", "--skipped-errors", task).lines == []
-    assert [row[1] for row in service("task", "event-list", task).lines] == ["SUCCEEDED", "STARTED"]
+    assert [row[1] for row in service("task", "event-list", task).lines] == ["SUCCEEDED", "PROGRESS", "STARTED"]
     assert service("task", "event-list", "--filter-errors", task).lines == []
     assert service.json("task", "show", task)["sync_level"] == 3
     listed = service.json("task", "list", "--filter-label", folder.name, "--filter-status", "SUCCEEDED")["DATA"]

@@ -143,7 +143,7 @@ def test_transfer_and_its_task(cli, archive, share, folder):
     assert {each["task_id"] for each in document["DATA"]} == {first, second}
     assert first in text
     text, document = both(cli, "task", "event-list", first)
-    assert [each["code"] for each in document["DATA"]] == ["SUCCEEDED", "STARTED"]
+    assert [each["code"] for each in document["DATA"]] == ["SUCCEEDED", "PROGRESS", "STARTED"]
     assert "SUCCEEDED" in text
     text, document = both(cli, "task", "pause-info", first)
     assert document["pause_rules"] == []

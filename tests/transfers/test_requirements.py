@@ -6,20 +6,18 @@ import uuid
 from urllib.parse import parse_qs, urlsplit
 
 import globus_sdk
-import httpx
 import pytest
 from django.core import signing
 from globus_sdk.gare import to_gare
 
 from datasets.errors import InvalidError
-from portal.models import User
-from tests.transfers.conftest import everything, press, run_until
-from tests.transfers.guarded import guarded_collection
+from tests.transfers.conftest import everything, run_until
+from tests.transfers.guarded import DEE, guarded, guarded_folder, real_dee, sign_in_at
 from transfers import globus, opening, requirements, sending, tokens
 from transfers.errors import ReauthenticationNeededError
 from transfers.states import Status, TaskStatus
 
-DEE = "dee@archive.example"
+__all__ = ["guarded", "guarded_folder", "real_dee"]  # fixtures
 SESSION = {"session_required_mfa": True, "session_required_identities": ["a", "b"], "session_message": "Again, please.", "prompt": "login"}
 
 
@@ -75,50 +73,6 @@ def test_the_page_says_what_is_asked_for(client, ada, session, words):
     assert "A fresh sign-in is needed" in page
     for one in words:
         assert one in page
-
-
-@pytest.fixture
-def guarded(world):
-    """A collection of a new folder of the archive that asks for a second factor."""
-    folder = world.stack.places.archive / "shares" / uuid.uuid4().hex
-    folder.mkdir()
-    with guarded_collection(world.environment, f"/shares/{folder.name}/") as collection:
-        yield uuid.UUID(collection)
-
-
-@pytest.fixture
-def real_dee(db, world):
-    response = world.sign_in(DEE, globus.TRANSFER_SCOPE)
-    with globus_sdk.AuthClient(authorizer=globus_sdk.AccessTokenAuthorizer(response["access_token"])) as client:
-        told = client.userinfo()
-    person = User.objects.create(id=uuid.UUID(told["sub"]), username=DEE, name="Dee", email=DEE)
-    tokens.store_tokens(person, response)
-    return person
-
-
-def sign_in_at(world, address):
-    """The tokens of Dee, who goes to the address that the portal sent her to; only its verifier is not ours to know."""
-    asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
-    assert asked["code_challenge_method"] == "S256"
-    parameters = {name: value for name, value in asked.items() if name.startswith("session_") or name == "prompt"}
-    client = globus_sdk.ConfidentialAppAuthClient(
-        world.environment["CAUSEWAY_GLOBUS_CLIENT_ID"], world.environment["CAUSEWAY_GLOBUS_CLIENT_SECRET"]
-    )
-    client.oauth2_start_flow(f"{world.stack.addresses.web}/complete/globus/", requested_scopes=asked["scope"], refresh_tokens=True)
-    with httpx.Client(trust_env=False) as browser:
-        page = browser.get(client.oauth2_get_authorize_url(query_params=parameters))
-        for _ in range(12):
-            if page.is_redirect:
-                target = page.headers["location"]
-                if "/complete/globus/" in target:
-                    return dict(client.oauth2_exchange_code_for_tokens(parse_qs(urlsplit(target).query)["code"][0]).data)
-                page = browser.get(str(page.url.join(target)))
-            elif shown := re.search(r'id="sent">(\d{6})<', page.text):
-                form = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text))
-                page = browser.post(page.url, data={**{k: v.replace("&amp;", "&") for k, v in form.items()}, "code": shown[1]})
-            else:
-                page = press(browser, page, DEE, "Allow")
-    raise AssertionError("no end of pages")
 
 
 def test_a_refusal_of_the_collection_names_what_the_sign_in_must_show(world, real_dee, guarded):

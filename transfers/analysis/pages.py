@@ -17,6 +17,7 @@ from rest_framework.exceptions import ValidationError
 
 from datasets.errors import InvalidError, NotFoundError
 from datasets.models import Dataset, Version
+from transfers import graph, requirements
 from transfers.analysis import choosing
 from transfers.analysis import graphs as verbs
 from transfers.analysis.models import AnalysisJob, QuickLook
@@ -112,9 +113,16 @@ def _years(request: HttpRequest) -> tuple[int, int] | None:
     return int(first), int(last)
 
 
+def _sign_in_page(job: AnalysisJob) -> str:
+    """Where the person signs in as a collection wants it that refused to be read; empty where none did."""
+    session = next((failure["authorization_parameters"] for failure in job.failures if "authorization_parameters" in failure), None)
+    scopes = [graph.scope_to_read(source.collection_id for source in job.sources.all())]
+    return requirements.page(scopes=scopes, session=session, next_url=job.get_absolute_url()) if session else ""
+
+
 @require_safe
 def graph_page(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
-    """`pages/graph.html`, or only its live part for htmx: `job`, `kind`, `charts`, `events`, `sources`, `poll_s`."""
+    """`pages/graph.html`, or only its live part for htmx: `job`, `kind`, `charts`, `events`, `sources`, `sign_in_page`, `poll_s`."""
     check_signed_in(request.user)
     job = _find_job(request, job_id)
     titles = {source.version.dataset.slug: source.version.dataset.title for source in job.sources.select_related("version__dataset")}
@@ -129,6 +137,7 @@ def graph_page(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         "kinds": KINDS,
         "charts": charts,
         "failures": failures,
+        "sign_in_page": _sign_in_page(job),
         "events": list(job.events.select_related("actor")),
         "sources": list(job.sources.select_related("version__dataset")),
         "poll_s": POLL_S,

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.localglobus.errors import ApiError
-from services.localglobus.transfer import authority, collections, data_paths, deadlines, pausing, tasks
+from services.localglobus.transfer import authority, collections, data_paths, deadlines, pausing, progress_events, tasks
 from services.localglobus.transfer.fault_codes import globus_code
 from services.localglobus.transfer.pausing import PAUSED
 from services.localglobus.transfer.permissions import Rights, person_of, rights_of, rules_document
@@ -98,6 +98,7 @@ def _beat(db: sqlite3.Connection, order: sqlite3.Row, counters: Mapping[str, Any
         return "cancel"
     count(db, task["id"], counters)
     deadlines.note_progress(db, task, counters)
+    progress_events.note(db, task["id"])
     if _is_stopped(db, task):
         return "lost"
     db.execute("UPDATE copy_order SET leased_until = ? WHERE id = ?", (time.time() + LEASE_S, order["id"]))
@@ -157,6 +158,7 @@ def finish(db: sqlite3.Connection, *, node: str, order_id: str, report: Mapping[
     if order["instance"] != report.get("instance"):
         raise ApiError("OrderLost", "Another instance holds this order", 409)
     count(db, order["task_id"], report.get("counters") or {})
+    progress_events.note(db, order["task_id"], is_end=True)
     task = db.execute("SELECT is_cancel_asked, deadline FROM task WHERE id = ?", (order["task_id"],)).fetchone()
     if report.get("status") == "SUCCEEDED":
         tasks.end(db, order["task_id"], "SUCCEEDED")

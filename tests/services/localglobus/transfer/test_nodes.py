@@ -1,5 +1,6 @@
 """Control's side of the protocol, asked by a node that this test plays over HTTP: secrets, leases, numbered results, one end."""
 
+import json
 import sqlite3
 import uuid
 
@@ -214,6 +215,29 @@ def test_results_are_kept_once_in_order_and_totals_never_fall(control, node, por
     assert (task["files"], task["files_transferred"], task["bytes_transferred"]) == (2, 1, 5)
     assert len(list(portal.task_successful_transfers(task_id))) == 1
     assert [each["code"] for each in portal.task_event_list(task_id)] == ["PROGRESS", "STARTED"]
+
+
+def test_progress_is_told_once_a_minute_with_what_came_since(control, node, portal, task_id):
+    (order,) = node.lease()
+
+    def told():
+        events = [each for each in portal.task_event_list(task_id, limit=100) if each["code"] == "PROGRESS"]
+        return [json.loads(each["details"])["bytes_transferred"] for each in events]
+
+    def beat(n_bytes, *, minutes):
+        """As if the last event were some minutes old."""
+        change(control, f"UPDATE task_event SET time = strftime('%Y-%m-%dT%H:%M:%S+00:00', time, '-{minutes} minutes')")
+        node.say(f"orders/{order['id']}/heartbeat", counters={**ZERO, "bytes_transferred": n_bytes}, fault=None)
+
+    beat(5_000_000, minutes=0)
+    assert told() == []
+    beat(9_000_000, minutes=2)
+    assert told() == [9_000_000]
+    beat(9_000_000, minutes=2)
+    beat(10_000_000, minutes=0)
+    assert told() == [1_000_000, 9_000_000]
+    node.say(f"orders/{order['id']}/finish", counters={**ZERO, "bytes_transferred": 10_000_007}, status="SUCCEEDED", fatal_error=None)
+    assert told() == [7, 1_000_000, 9_000_000]
 
 
 def test_fault_is_one_event_until_it_changes_and_then_passes(control, node, portal, task_id):

@@ -49,8 +49,10 @@ def test_folder_is_copied_and_every_file_reported(sites, portal, folder):
     assert set(done) == {"/public/air.nc", "/public/notes.txt", "/public/deep/x.bin"}
     assert done["/public/deep/x.bin"]["checksum"] == hashlib.sha256(b"x" * 10).hexdigest()
     assert done["/public/deep/x.bin"]["destination_path"] == f"/{folder.name}/copy/deep/x.bin"
-    events = [event["code"] for event in portal.task_event_list(task["task_id"])]
-    assert (events[0], events[-1]) == ("SUCCEEDED", "STARTED")
+    succeeded, progress, started = portal.task_event_list(task["task_id"])
+    assert [each["code"] for each in (succeeded, progress, started)] == ["SUCCEEDED", "PROGRESS", "STARTED"]
+    told = json.loads(progress["details"])
+    assert (set(told), told["bytes_transferred"]) == ({"bytes_transferred", "duration", "mbps"}, 200_018)
     assert list(portal.task_skipped_errors(task["task_id"])) == []
 
 
