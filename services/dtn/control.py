@@ -45,7 +45,10 @@ class TicketQuestion:
     heard: Heard
 
     def opened(self, answer: dict[str, Any], asked_at: float) -> Access:
+        """Raises UnavailableError for a task that is held, as where control does not answer: what is refused so is asked for again."""
         is_active, paths, mark = bool(answer["active"]), answer.get("paths"), answer.get("mark")
+        if answer.get("held"):
+            raise UnavailableError("The task is held until somebody acts.")
         rules = Rules()
         known, known_rules = self.heard.told
         if is_active and paths is None and mark is not None and mark == known:

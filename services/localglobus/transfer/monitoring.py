@@ -14,8 +14,7 @@ from typing import Any
 
 from services.localglobus.auth import identities
 from services.localglobus.errors import ApiError
-from services.localglobus.transfer import collections, pausing, tasks
-from services.localglobus.transfer.collections import Collection
+from services.localglobus.transfer import collections, pausing, searching, tasks
 from services.localglobus.transfer.permissions import ADMIN_ROLES, Person, require_role, roles_of, roles_on_endpoint
 from services.localglobus.transfer.times import now_text, parse
 
@@ -24,11 +23,6 @@ MONITOR_ROLES = MANAGER_ROLES | {"activity_monitor"}
 MESSAGE_LENGTH = 2048
 MOST_RULES, MOST_TASKS = 100, 1000
 """Pause rules on one collection or endpoint; tasks that are acted on at once."""
-
-
-def looked_after(db: sqlite3.Connection, person: Person, roles: frozenset[str]) -> list[Collection]:
-    """Returns the collections on which the person holds one of the roles."""
-    return [each for each in collections.all_collections(db) if roles_of(db, each, person) & roles]
 
 
 def find_task(db: sqlite3.Connection, task_id: str, person: Person, roles: frozenset[str] = MONITOR_ROLES) -> sqlite3.Row:
@@ -41,7 +35,7 @@ def find_task(db: sqlite3.Connection, task_id: str, person: Person, roles: froze
 
 def list_tasks(db: sqlite3.Connection, person: Person, *, after: tuple[bool, int] | None, most: int) -> list[sqlite3.Row]:
     """Returns tasks on collections that the person looks after: the open ones first, each part newest first, beyond `after`."""
-    ids = [each.id for each in looked_after(db, person, MONITOR_ROLES)]
+    ids = [each.id for each in searching.looked_after(db, person, MONITOR_ROLES)]
     rows = db.execute(
         f"{tasks.SELECT} WHERE EXISTS (SELECT 1 FROM json_each(:ids) WHERE value IN (source_id, destination_id))"  # noqa: S608 (our words)
         " AND (:is_first OR ((completed_at IS NOT NULL), -rowid) > (:is_complete, -:rowid))"

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from services.localglobus.auth.tokens import Caller
 from services.localglobus.errors import ApiError
 from services.localglobus.numbers import read_whole
-from services.localglobus.transfer import access, collections, listing, monitoring, operations, pausing, task_routes, tasks
+from services.localglobus.transfer import access, collections, listing, monitoring, operations, pausing, searching, task_routes, tasks
 from services.localglobus.transfer.documents import event_document, skipped_document, successful_document, task_document
 from services.localglobus.transfer.permissions import Person, person_behind, require_role, roles_of
 from services.localglobus.transfer.requests import done, most_active, read_document, store_of, transfer_caller
@@ -211,11 +211,11 @@ def _one_rule(db: sqlite3.Connection, person: Person, rule_id: str) -> dict[str,
 
 
 def _monitored(db: sqlite3.Connection, person: Person) -> list[dict[str, Any]]:
-    return [describe_collection(db, each, person) for each in monitoring.looked_after(db, person, monitoring.MONITOR_ROLES)]
+    return [describe_collection(db, each, person) for each in searching.looked_after(db, person, monitoring.MONITOR_ROLES)]
 
 
 def _hosted(db: sqlite3.Connection, endpoint_id: str, person: Person) -> list[dict[str, Any]]:
-    found = monitoring.looked_after(db, person, monitoring.MONITOR_ROLES)
+    found = searching.looked_after(db, person, monitoring.MONITOR_ROLES)
     return [describe_collection(db, each, person) for each in found if endpoint_id.lower() in (each.mapped_id, each.endpoint_id)]
 
 

@@ -195,21 +195,25 @@ def note_fault(db: sqlite3.Connection, task: sqlite3.Row, code: str, description
 def check_ticket(db: sqlite3.Connection, *, collection_id: str, ticket: str, known: str | None = None) -> dict[str, Any]:
     """Says what a pull ticket opens now: the source paths of an active task that its owner may still read.
 
-    Paths are told only to a node that does not hold them as they are: it says by `known` which `mark` it heard last.
+    Paths are told only to a node that does not hold them as they are: it says by `known` which `mark` it heard last. A task that waits
+    for a consent or is paused is `held`: nothing is refused for good, so that no file of it counts as one that may not be read.
     """
     collection = collections.find(db, collection_id)
     row = db.execute(
         "SELECT task.* FROM ticket JOIN task ON task.id = ticket.task_id JOIN copy_order ON copy_order.task_id = task.id"
-        " WHERE digest = ? AND collection_id = ? AND status = 'ACTIVE' AND NOT is_cancel_asked AND deadline > ?",
+        " WHERE digest = ? AND collection_id = ? AND completed_at IS NULL AND NOT is_cancel_asked AND deadline > ?",
         (_digest(ticket), collection_id, now_text()),
     ).fetchone()
-    if row is None or collection is None or authority.missing_consent(db, row) or pausing.reason(db, row) is not None:
+    is_held = row is not None and (
+        row["status"] != "ACTIVE" or authority.missing_consent(db, row) is not None or pausing.reason(db, row) is not None
+    )
+    if row is None or collection is None or is_held:
         version = 0 if collection is None else collection.rule_version
-        return {"active": False, "task_id": None, "paths": [], "mark": None, "rule_version": version}
+        return {"active": False, "held": is_held, "task_id": None, "paths": [], "mark": None, "rule_version": version}
     rights = rights_of(db, collection, person_of(db, row["owner_id"]))
     mark = _digest(json.dumps([row["id"], rules_document(rights)]))
     paths = None if mark == known else _readable_paths(db, row, rights)
-    return {"active": True, "task_id": row["id"], "paths": paths, "mark": mark, "rule_version": collection.rule_version}
+    return {"active": True, "held": False, "task_id": row["id"], "paths": paths, "mark": mark, "rule_version": collection.rule_version}
 
 
 def _readable_paths(db: sqlite3.Connection, task: sqlite3.Row, rights: Rights) -> list[str]:

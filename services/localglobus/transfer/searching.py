@@ -16,7 +16,7 @@ from services.localglobus.errors import ApiError
 from services.localglobus.transfer import collections
 from services.localglobus.transfer.collections import Collection, Endpoint
 from services.localglobus.transfer.documents import entity_type
-from services.localglobus.transfer.permissions import Person, rights_of
+from services.localglobus.transfer.permissions import Person, rights_of, roles_of
 from services.localglobus.transfer.times import now_text
 
 OWNED = "collection.owner_id IN (SELECT value FROM json_each(:identities))"
@@ -39,7 +39,6 @@ SCOPES = {
     "recently-used": f"collection.id IN (SELECT collection_id FROM recent_use WHERE identity_id = :identity) AND {KNOWN}",  # noqa: S608 (our own words)
     "in-use": f"collection.id IN ({BUSY.format(*2 * ['source_id'])} UNION {BUSY.format(*2 * ['destination_id'])}) AND {KNOWN}",
 }
-USABLE = REACHED
 OF_OWNERS = frozenset({"my-endpoints", "my-gcp-endpoints", "shared-by-me"})
 """Scopes that say whose the collections are."""
 ENDPOINT_SCOPES = {
@@ -76,11 +75,17 @@ def find(db: sqlite3.Connection, person: Person, wanted: Wanted, *, most: int) -
 
 def usable(db: sqlite3.Connection, person: Person) -> Iterator[Collection]:
     """Yields the collections by name whose files the person reaches."""
-    query = f"{collections.SELECT} WHERE {USABLE} ORDER BY collection.display_name, collection.id"
-    for row in db.execute(query, _principals(person)).fetchall():
-        collection = collections.from_row(row)
-        if rights_of(db, collection, person).grants:
-            yield collection
+    return (each for each in _narrowed(db, person, REACHED) if rights_of(db, each, person).grants)
+
+
+def looked_after(db: sqlite3.Connection, person: Person, roles: frozenset[str]) -> list[Collection]:
+    """Returns the collections by name on which, or on whose endpoint, the person holds one of the roles."""
+    return [each for each in _narrowed(db, person, LOOKED_AFTER) if roles_of(db, each, person) & roles]
+
+
+def _narrowed(db: sqlite3.Connection, person: Person, condition: str) -> Iterator[Collection]:
+    query = f"{collections.SELECT} WHERE {condition} ORDER BY collection.display_name, collection.id"
+    return map(collections.from_row, db.execute(query, _principals(person)).fetchall())
 
 
 def _all(db: sqlite3.Connection, person: Person, wanted: Wanted) -> Iterator[Collection | Endpoint]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -107,6 +108,21 @@ def mark_state(task: Mapping[str, Any]) -> str:
     return "waiting" if task["is_ok"] and not task["is_paused"] else "attention"
 
 
+def explain_details(details: str) -> str:
+    """Returns the details of an event in plain words where they are JSON that is known, else as they are."""
+    try:
+        told = json.loads(details)
+    except ValueError:
+        return details
+    if isinstance(told, dict) and set(told) == {"path"}:
+        return str(told["path"])
+    members = [told.get(name) for name in ("bytes_transferred", "duration", "mbps")] if isinstance(told, dict) else []
+    measured = [number for number in members if isinstance(number, int | float)]
+    if len(measured) == 3:
+        return f"{size(int(measured[0]))} in {measured[1]:g} s: {measured[2]:g} Mbit/s"
+    return details
+
+
 FILTERS: dict[str, Callable[..., str]] = {
     "size": size,
     "count": count,
@@ -116,5 +132,6 @@ FILTERS: dict[str, Callable[..., str]] = {
     "state_words": explain_state,
     "state_mark": mark_state,
     "explain": explain,
+    "details": explain_details,
 }
 """For the templates."""

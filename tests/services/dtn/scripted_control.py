@@ -117,8 +117,24 @@ class ScriptedControl:
             "rules": [{"path": path, "permissions": permissions} for path, permissions in rules],
         }
 
-    def order(self, source, destination, items, *, kind="copy", paths=None, engine="https", checksums=None, action="continue", **options):
-        """Queue an order; `items` are (source_path, destination_path[, recursive]) or, for deletes, paths. `action` is told at once."""
+    def order(
+        self,
+        source,
+        destination,
+        items,
+        *,
+        kind="copy",
+        paths=None,
+        engine="https",
+        checksums=None,
+        action="continue",
+        held=False,
+        **options,
+    ):
+        """Queue an order; `items` are (source_path, destination_path[, recursive]) or, for deletes, paths. `action` is told at once.
+
+        Of a task that is `held` the ticket opens nothing, and says so.
+        """
         order_id = str(uuid.uuid4())
         self.actions[order_id] = action
         ticket = f"ticket-{order_id}"
@@ -135,7 +151,8 @@ class ScriptedControl:
             self.tickets[ticket] = {
                 "collection": source_collection,
                 "paths": paths or [row["source_path"] for row in rows],
-                "active": True,
+                "active": not held,
+                "held": held,
                 "task_id": order_id,
             }
         self.orders[order_id] = {

@@ -238,6 +238,23 @@ def test_source_errors_are_passed_over_when_asked(control, archive, ends):
     }
 
 
+@pytest.mark.parametrize("is_local", [False, True])
+def test_what_a_held_task_may_not_read_is_waited_for_and_not_passed_over(control, archive, campus, request, is_local):
+    source, there = new_collection(control, archive, request.node.name)
+    destination, here = new_collection(control, archive if is_local else campus, request.node.name)
+    (there / "set").mkdir()
+    (there / "set" / "a").write_text("a")
+    (there / "b").write_text("b")
+    items = [("/set/", "/set/", True), ("/b", "/b")]
+    order = control.order((archive.url, source), destination, items, held=True, skip_source_errors=True)
+    control.wait(lambda: control.faults(order))
+    assert control.results(order) == []
+    control.tickets[f"ticket-{order}"] |= {"active": True, "held": False}
+    assert control.wait_for_end(order)["status"] == "SUCCEEDED"
+    assert {result["status"] for result in control.results(order)} == {"transferred"}
+    assert [(here / name).read_text() for name in ("set/a", "b")] == ["a", "b"]
+
+
 def test_a_ticket_opens_its_paths_only_and_dies_with_its_task(control, archive, ends):
     (source, there), (destination, here) = ends
     (there / "mine").write_text("mine")

@@ -2,7 +2,9 @@
 
 import re
 import shutil
+import sqlite3
 import uuid
+from contextlib import closing
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -18,6 +20,13 @@ pytestmark = pytest.mark.long
 __all__ = ["guarded", "guarded_folder", "real_dee"]  # fixtures
 
 
+def let_graphs_read(world, collection):
+    """As if the graph service's scope had been registered with this collection below it."""
+    row = (world.environment["CAUSEWAY_GRAPH_SCOPE"], f"https://auth.globus.org/scopes/{collection}/https", True)
+    with closing(sqlite3.connect(world.stack.places.globus / "localglobus.sqlite", timeout=30)) as db, db:
+        db.execute("INSERT INTO scope_dependency (scope, dependency, is_optional) VALUES (?, ?, ?)", row)
+
+
 def test_a_graph_says_which_sign_in_its_collection_wants_and_is_drawn_after_it(
     client, world, drawable, real_dee, guarded, guarded_folder, settings
 ):
@@ -26,6 +35,7 @@ def test_a_graph_says_which_sign_in_its_collection_wants_and_is_drawn_after_it(
     version = drawable()
     shutil.copytree(world.archive / version.dataset.slug, guarded_folder / "data")
     Location.objects.filter(version=version).update(collection_id=guarded, base_path="/data/")
+    let_graphs_read(world, guarded)
     tokens.store_tokens(real_dee, world.sign_in(DEE, graph.scope_to_read([guarded])))
     job = run_until(ask(real_dee, version, kinds=["map"]), "failed")
     (failure,) = job.failures

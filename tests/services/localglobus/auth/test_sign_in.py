@@ -198,7 +198,7 @@ def test_a_linked_identity_signs_in_as_the_primary_one(globus, site):
 
 
 def test_who_does_not_agree_is_sent_back_without_a_code(globus, site):
-    site.settings["SOCIAL_AUTH_GLOBUS_SCOPE"] = ["urn:globus:auth:scope:search.api.globus.org:all"]
+    site.settings["SOCIAL_AUTH_GLOBUS_AUTH_EXTRA_ARGUMENTS"] = {"prompt": "consent"}  # whatever she agreed to in other tests
     with globus.browser() as browser, pytest.raises(AuthCanceled):
         sign_in(globus, site, "cy@elsewhere.example", browser=browser, decision="deny")
 

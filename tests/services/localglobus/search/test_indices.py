@@ -43,6 +43,14 @@ def test_an_entry_is_no_larger_than_what_is_ingested(index):
         assert refused(index.demo.post, f"/v1/index/{index.id}/{path}", data=asked)[0] == 413
 
 
+def test_an_entry_is_put_in_the_place_of_the_one_of_its_name(index):
+    for verb, n in ((index.demo.post, 1), (index.demo.put, 2)):
+        task = verb(f"/v1/index/{index.id}/entry", data=index.entry("a", {"x": n}))["task_id"]
+        assert index.wait(task)["state"] == "SUCCESS"
+    assert index.demo.get_index(index.id)["num_entries"] == 1
+    assert index.demo.get_subject(index.id, "a")["entries"][0]["content"] == {"x": 2}
+
+
 def test_index_is_described_changed_closed_and_opened_again(index, anonymous):
     made = index.demo.get_index(index.id)
     assert (made["status"], made["num_entries"], made["permissions"], made["is_trial"]) == ("open", 0, ["owner"], True)

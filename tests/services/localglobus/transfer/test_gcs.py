@@ -57,6 +57,32 @@ def test_guest_collection_is_made_used_and_deleted(sites, folder, document):
     assert (folder / "a.txt").exists()
 
 
+def test_a_whole_document_may_be_put_as_well(sites, document):
+    """The SDK writes parts alone (PATCH); programs of others put what they read."""
+    manager = sites.manager("portal")
+    collection_id = manager.create_collection(document)["id"]
+    path = f"/collections/{collection_id}"
+    try:
+        whole = manager.get(path)["data"][0]
+        answer = manager.put(path, data={**whole, "display_name": "Put", "description": "as a whole"}).data
+        assert (answer["code"], answer["http_response_code"]) == ("success", 200)
+        found = manager.get_collection(collection_id)
+        assert (found["display_name"], found["description"], found["public"]) == ("Put", "as a whole", False)
+        credential = manager.get_user_credential_list()["data"][0]
+        manager.put(f"/user_credentials/{credential['id']}", data={**credential, "display_name": "Mine"})
+        assert manager.get_user_credential(credential["id"])["display_name"] == "Mine"
+        manager.put(f"/user_credentials/{credential['id']}", data={**credential, "display_name": credential["display_name"]})
+    finally:
+        manager.delete_collection(collection_id)
+    demo = sites.manager("demo")
+    endpoint = demo.get("/endpoint")["data"][0]
+    try:
+        demo.put("/endpoint", data={**endpoint, "department": "Of a test"})
+        assert demo.get("/endpoint")["data"][0]["department"] == "Of a test"
+    finally:
+        demo.put("/endpoint", data=endpoint)
+
+
 def test_new_collection_takes_rules_and_shows_them_to_nobody_else(sites, folder, document):
     collection_id = sites.manager("portal").create_collection(document)["id"]
     ada, portal = sites.person("ada"), sites.service("portal")

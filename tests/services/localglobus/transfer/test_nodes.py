@@ -298,6 +298,23 @@ def test_ticket_is_good_for_the_sources_of_its_task_as_long_as_it_runs(control, 
     assert node.say("tickets/check", collection=archive, ticket=ticket).json()["active"] is False
 
 
+def test_ticket_of_a_task_that_is_held_says_so(control, node, portal, task_id):
+    (order,) = node.lease()
+    asked = {"collection": control.env["CAUSEWAY_ARCHIVE_COLLECTION"], "ticket": order["source"]["ticket"]}
+
+    def told():
+        found = node.say("tickets/check", **asked).json()
+        return found["active"], found["held"], found["paths"]
+
+    assert told() == (True, False, ["/a", "/folder/"])
+    change(control, "INSERT INTO task_pause VALUES (?, 'disks are changed', 'source', '')", task_id)
+    assert told() == (False, True, [])
+    change(control, "DELETE FROM task_pause")
+    assert told()[0] is True
+    portal.cancel_task(task_id)
+    assert told() == (False, False, [])
+
+
 @pytest.mark.parametrize("cap", [None, 1024, 50_000_000])
 def test_a_bandwidth_cap_reaches_the_node(control, node, portal, cap):
     asked = TransferData(control.env["CAUSEWAY_ARCHIVE_COLLECTION"], control.env["CAUSEWAY_SHARE_COLLECTION"])

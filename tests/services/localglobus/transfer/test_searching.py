@@ -8,8 +8,9 @@ from services.localglobus import app
 from services.localglobus.auth import identities
 from services.localglobus.settings import Settings
 from services.localglobus.store import connect
+from services.localglobus.transfer.monitoring import MONITOR_ROLES
 from services.localglobus.transfer.permissions import person_of
-from services.localglobus.transfer.searching import SCOPES, Wanted, usable
+from services.localglobus.transfer.searching import SCOPES, Wanted, looked_after, usable
 from services.localglobus.transfer.seeing import search
 from tests.services.localglobus.transfer.conftest import NODES
 
@@ -67,6 +68,21 @@ def test_a_search_asks_no_more_where_thousands_stand(db, scope, is_public):
     assert cost_among_many <= cost
     assert [each["id"] for each in after] == [each["id"] for each in before]
     assert has_more is (scope == "all")
+
+
+def test_who_looks_after_some_is_asked_for_those_alone(db):
+    dee = person_of(db, identities.find_by_username(db, "dee@archive.example")["id"])
+
+    def look():
+        return [each.id for each in looked_after(db, dee, MONITOR_ROLES)]
+
+    before, cost = counted(db, look)
+    assert before
+    others = add_others(db, is_public=True)
+    assert counted(db, look) == (before, cost)
+    role = (str(uuid.uuid4()), others[0]["id"], "identity", dee.identity_id, "activity_monitor")
+    db.execute("INSERT INTO role VALUES (?, ?, ?, ?, ?)", role)
+    assert set(look()) == {*before, others[0]["id"]}
 
 
 def test_the_last_of_many_is_found_and_no_more_than_the_cap(db):

@@ -1,6 +1,7 @@
 """Tasks on their pages: to their owner, to those who look after a collection what they may do, to others nothing."""
 
 import os
+import re
 
 import pytest
 from globus_sdk import TransferData
@@ -91,5 +92,7 @@ def test_files_and_faults_of_a_task_are_listed(sites, person):
     page = ada.open(f"/activity/{task_id}/skipped").text
     assert f"{name}-none.txt" in page
     assert "FILE_NOT_FOUND" in page
-    assert "newest first" in ada.open(f"/activity/{task_id}/event_log").text
+    page = ada.open(f"/activity/{task_id}/event_log").text
+    assert "newest first" in page
+    assert re.search(r"300 B in [\d.]+ s: [\d.]+ Mbit/s", page)
     assert "SUCCEEDED" not in ada.open(f"/activity/{task_id}/event_log?faults=1").text
