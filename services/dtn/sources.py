@@ -170,10 +170,13 @@ class LocalSource:
         self, paths: Sequence[str], had: Sequence[Had | None] | None = None, sync_level: int | None = None
     ) -> Iterator[Answered]:
         def may_read(path: str) -> bool:
-            with contextlib.suppress(PullError):
+            try:
                 self.require(path)
-                return True
-            return False
+            except PullError as error:
+                if error.code in SOURCE_ERRORS:
+                    return False
+                raise  # nobody can say at the moment: that is no refusal
+            return True
 
         answers = self._collection.storage.read_small(paths, may_read, self._node.faults)
         return answers if had is None or sync_level is None else without_same(answers, had, sync_level)

@@ -3,12 +3,13 @@ import logging
 
 import pytest
 from django.test import RequestFactory
+from globus_sdk.gare import to_gare
 from rest_framework.exceptions import Throttled, ValidationError
 
 from datasets import errors as refusals
 from portal import errors
 from portal.requests import JsonFormatter, reference
-from transfers.errors import ConsentNeededError, GlobusRefusedError, GlobusUnavailableError, SignInNeededError
+from transfers.errors import ConsentNeededError, GlobusRefusedError, GlobusUnavailableError, ReauthenticationNeededError, SignInNeededError
 
 pytestmark = pytest.mark.django_db
 
@@ -64,6 +65,25 @@ def test_a_missing_consent_leads_a_page_to_the_consent_page_and_back():
     assert response["Location"] == (
         "/consent/?next=%2Frequests%2Fnew%2F%3Fkind%3Dtransfer&scope=urn%3Aglobus%3Aauth%3Ascope%3Atransfer.api.globus.org%3Aall"
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ConsentNeededError(required_scopes=["a", "b"]), {"required_scopes": ["a", "b"]}),
+        (
+            ReauthenticationNeededError(required_scopes=["a"], session={"session_required_policies": ["p"]}),
+            {"required_scopes": ["a"], "session_required_policies": ["p"]},
+        ),
+        (refusals.AssuranceNeededError(), {"session_required_mfa": True, "prompt": "login"}),
+    ],
+)
+def test_what_a_sign_in_lacks_is_told_as_the_sdk_of_globus_reads_it(error, expected):
+    request = RequestFactory().get("/api/v1/x/")
+    body = json.loads(errors.RefusalMiddleware(lambda _: None).process_exception(request, error).content)
+    found = to_gare(body).authorization_parameters
+    assert {name: getattr(found, name) for name in expected} == expected
+    assert body.get("url", "http://127.0.0.1:8000/consent/").startswith("http://127.0.0.1:8000/consent/")
 
 
 @pytest.mark.parametrize(
