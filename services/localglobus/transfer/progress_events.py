@@ -21,7 +21,7 @@ def note(db: sqlite3.Connection, task_id: str, *, is_end: bool = False) -> None:
     """Writes what was transferred since the last such event, when that is due."""
     (total,) = db.execute("SELECT bytes_transferred FROM task WHERE id = ?", (task_id,)).fetchone()
     last, told = db.execute(
-        "SELECT max(time), sum(json_extract(iif(json_valid(details), details, '{}'), '$.bytes_transferred')) FROM task_event"
+        "SELECT max(time), sum(json_extract(CASE WHEN json_valid(details) THEN details ELSE '{}' END, '$.bytes_transferred')) FROM task_event"
         " WHERE task_id = ? AND code IN ('STARTED', 'PROGRESS')",
         (task_id,),
     ).fetchone()
