@@ -21,11 +21,11 @@ def note(db: sqlite3.Connection, task_id: str, *, is_end: bool = False) -> None:
     """Writes what was transferred since the last such event, when that is due."""
     (total,) = db.execute("SELECT bytes_transferred FROM task WHERE id = ?", (task_id,)).fetchone()
     last, told = db.execute(
-        "SELECT max(time), sum(json_extract(CASE WHEN json_valid(details) THEN details ELSE '{}' END, '$.bytes_transferred')) FROM task_event"
-        " WHERE task_id = ? AND code IN ('STARTED', 'PROGRESS')",
+        "SELECT max(time), total(CAST(json_extract(CASE WHEN json_valid(details) THEN details ELSE '{}' END, '$.bytes_transferred')"
+        " AS INTEGER)) FROM task_event WHERE task_id = ? AND code IN ('STARTED', 'PROGRESS')",
         (task_id,),
     ).fetchone()
-    n_bytes = total - (told or 0)
+    n_bytes = total - int(told)  # a node may have told of it, too, whatever it wrote
     if last is None or n_bytes <= 0:
         return
     duration_s = max((datetime.now(UTC) - datetime.fromisoformat(last)).total_seconds(), LEAST_S)
