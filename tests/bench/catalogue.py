@@ -97,7 +97,7 @@ def against_datasette(client: httpx.Client, folder: Path, words: Sequence[str], 
     if not path.exists():
         rivals.fill_datasette(path.with_suffix(".part"), n_datasets)
         path.with_suffix(".part").rename(path)
-    with rivals.datasette(path) as url, httpx.Client(trust_env=False, timeout=300) as other:
+    with rivals.datasette(path) as url, httpx.Client(trust_env=False, timeout=1800) as other:
         for what, some in (("one value a dataset counted by the rival", words[:40]), ("all values counted by both", words[:5])):
             has_all_values = what.startswith("all")
             seconds: tuple[list[float], list[float]] = ([], [])
