@@ -162,7 +162,7 @@ class VersionView(APIView):
         return Response({**VersionSerializer(version).data, "n_files": total.n_files, "size_bytes": total.size_bytes})
 
     def delete(self, request: Request, slug: str, number: str) -> Response:
-        """Discard an open draft."""
+        """Discard an open draft: it lies in the bin for 30 days, see `/api/v1/discarded-drafts`."""
         publishing.discard_draft(find_version(request.user, slug, number), user=request.user)
         return Response(status=204)
 

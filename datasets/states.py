@@ -1,9 +1,11 @@
 """The states of a version, of a scan, of a DOI, of a pushed record and of a harvest, and the only moves between them.
 
-A version:
+A version (a discarded draft lies in the bin, and is no version for anybody until it is restored):
 
     draft -> review
     draft -> published
+    draft -> discarded
+    discarded -> draft
     review -> draft
     review -> published
     published -> superseded
@@ -80,6 +82,7 @@ class VersionStatus(TextChoices):
     PUBLISHED = "published", "Published"
     SUPERSEDED = "superseded", "Superseded"
     WITHDRAWN = "withdrawn", "Withdrawn"
+    DISCARDED = "discarded", "Discarded"
 
 
 class ScanStatus(TextChoices):
@@ -119,11 +122,12 @@ class HarvestStatus(TextChoices):
 Moves = Mapping[str, frozenset[str]]
 
 VERSION_MOVES: Moves = {
-    VersionStatus.DRAFT: frozenset({VersionStatus.REVIEW, VersionStatus.PUBLISHED}),
+    VersionStatus.DRAFT: frozenset({VersionStatus.REVIEW, VersionStatus.PUBLISHED, VersionStatus.DISCARDED}),
     VersionStatus.REVIEW: frozenset({VersionStatus.DRAFT, VersionStatus.PUBLISHED}),
     VersionStatus.PUBLISHED: frozenset({VersionStatus.SUPERSEDED, VersionStatus.WITHDRAWN}),
     VersionStatus.SUPERSEDED: frozenset({VersionStatus.WITHDRAWN}),
     VersionStatus.WITHDRAWN: frozenset(),
+    VersionStatus.DISCARDED: frozenset({VersionStatus.DRAFT}),
 }
 
 SCAN_MOVES: Moves = {

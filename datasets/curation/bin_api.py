@@ -9,9 +9,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from datasets.access import check_staff
-from datasets.curation import deleting
-from datasets.models import Dataset
-from datasets.serializers import DatasetSerializer
+from datasets.curation import deleting, publishing
+from datasets.errors import NotFoundError
+from datasets.finding import find_curated
+from datasets.models import Dataset, Version
+from datasets.serializers import DatasetSerializer, VersionSerializer
 
 PAGE = 100
 
@@ -35,6 +37,43 @@ class RestorationView(APIView):
         """Bring a deleted dataset back, whole."""
         check_staff(request.user)
         return Response(DatasetSerializer(deleting.restore(slug, user=request.user)).data, status=201)
+
+
+class DiscardedDraftsView(APIView):
+    permission_classes = [IsAuthenticated]
+
+    def get(self, request: Request) -> Response:
+        """Discarded drafts of published datasets that you curate (the first 100), who discarded each and until when it can be restored."""
+        check_staff(request.user)
+        return Response({"results": [as_discarded(one) for one in deleting.drafts_in_bin(request.user, limit=PAGE)]})
+
+
+class DiscardedDraftView(APIView):
+    permission_classes = [IsAuthenticated]
+
+    def delete(self, request: Request, slug: str) -> Response:
+        """Remove the discarded draft of a dataset for good, so that another can be opened."""
+        version = publishing.discarded_draft(find_curated(request.user, slug))
+        if version is None:
+            raise NotFoundError
+        publishing.remove_draft(version, user=request.user)
+        return Response(status=204)
+
+
+class DraftRestorationView(APIView):
+    permission_classes = [IsAuthenticated]
+
+    def post(self, request: Request, slug: str) -> Response:
+        """Bring the discarded draft of a dataset back, as it was."""
+        version = publishing.restore_draft(find_curated(request.user, slug), user=request.user)
+        return Response(VersionSerializer(version).data, status=201)
+
+
+def as_discarded(one: Version) -> dict[str, Any]:
+    """A discarded draft as it is read."""
+    by = str(one.discarded_by) if one.discarded_by else None
+    shown = {"dataset": one.dataset.slug, "title": one.dataset.title, "number": one.number}
+    return shown | {"discarded_at": one.discarded_at, "discarded_by": by, "until": deleting.ends_at(one)}
 
 
 def as_deleted(one: Dataset) -> dict[str, Any]:

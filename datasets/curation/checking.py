@@ -6,7 +6,8 @@ The desk shows the list while the draft is made, and `publishing.publish` refuse
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from datasets.description.vocabularies import check_standard_names
+from datasets.description import spelling
+from datasets.description.vocabularies import check_standard_names, check_units
 from datasets.files.recounting import n_without_checksum, root_state
 from datasets.identifiers import licence_words
 from datasets.items import n_without_file
@@ -75,7 +76,7 @@ def _metadata(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _words(dataset: Dataset) -> Iterator[Finding]:
-    """What of the words is not as its standard has it: a licence that SPDX lists, related works, names of variables."""
+    """What of the words is not as its standard has it: licences of SPDX, related works, names and units of variables, spelling."""
     if dataset.licence and not licence_words(dataset.licence) and not dataset.licence.startswith("LicenseRef-"):
         yield Finding("licence", f"{dataset.licence[:60]} is no SPDX identifier: machines do not know this licence.")
     if not dataset.related:
@@ -84,6 +85,11 @@ def _words(dataset: Dataset) -> Iterator[Finding]:
     wrong = check_standard_names(names)
     if wrong:
         yield Finding("variables", f"No CF standard name for {_some(list(wrong))}: {next(iter(wrong.values()))[0]}")
+    odd = check_units({one.name: (one.standard_name, one.units) for one in dataset.variables.all()})
+    if odd:
+        yield Finding("variables", f"Unit of {_some(list(odd))}: {next(iter(odd.values()))[0]}")
+    for name, pairs in spelling.doubtful(dataset, {"title": dataset.title, "abstract": dataset.abstract}).items():
+        yield Finding(name, f"{spelling.in_words(pairs)}.")
 
 
 def _links(dataset: Dataset) -> Iterator[Finding]:

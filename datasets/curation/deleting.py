@@ -1,5 +1,7 @@
 """Deleting a dataset that was never published: it lies in the bin for 30 days, then a sweep removes it. Read `delete` first.
 
+Discarded drafts of published datasets lie there too (`publishing.discard_draft`).
+
 What was published once stays and is withdrawn instead: citations lead to it. The files themselves are never touched: they lie in their
 collection as before.
 """
@@ -12,14 +14,14 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from datasets.access import Visitor, check_curator
-from datasets.curation.publishing import check_not_in_review
+from datasets.curation.publishing import KEPT, check_not_in_review, take_back
 from datasets.description import locking
 from datasets.errors import ConflictError, InvalidError, NotFoundError
 from datasets.models import Dataset, DatasetEvent, Version
+from datasets.states import VersionStatus
 
 log = logging.getLogger(__name__)
 
-KEPT = dt.timedelta(days=30)
 MOST_DUE = 5
 
 # Rows without number go by sets; what is left goes with the dataset itself.
@@ -79,9 +81,15 @@ def restore(slug: str, *, user: Visitor) -> Dataset:
     return row
 
 
-def ends_at(dataset: Dataset) -> dt.datetime:
-    """Until when a deleted dataset can be restored."""
-    return (dataset.deleted_at or timezone.now()) + KEPT
+def drafts_in_bin(user: Visitor, *, limit: int) -> list[Version]:
+    """Up to `limit` discarded drafts of datasets that she curates, what is removed first first. One statement."""
+    found = Version.with_bin.filter(status=VersionStatus.DISCARDED, dataset__in=Dataset.objects.curated_by(user))
+    return list(found.select_related("dataset", "discarded_by").order_by("discarded_at", "pk")[:limit])
+
+
+def ends_at(one: Dataset | Version) -> dt.datetime:
+    """Until when a deleted dataset or a discarded draft can be restored."""
+    return ((one.deleted_at if isinstance(one, Dataset) else one.discarded_at) or timezone.now()) + KEPT
 
 
 def remove_due() -> int:
@@ -94,6 +102,23 @@ def remove_due() -> int:
                 n_removed += _remove(pk)
         except DatabaseError:
             log.exception("a deleted dataset could not be removed", extra={"dataset_id": str(pk), "slug": slug})
+    return n_removed + _remove_due_drafts()
+
+
+def _remove_due_drafts() -> int:
+    over = Version.with_bin.filter(status=VersionStatus.DISCARDED, discarded_at__lte=timezone.now() - KEPT)
+    n_removed = 0
+    for pk, dataset_id in list(over.order_by("discarded_at").values_list("pk", "dataset_id")[:MOST_DUE]):
+        try:
+            with transaction.atomic():
+                Dataset.objects.select_for_update().get(pk=dataset_id)
+                version = over.filter(pk=pk).first()  # it may have been restored while this waited
+                if version is not None:
+                    take_back(version)
+                    DatasetEvent.objects.create(dataset_id=dataset_id, act="draft removed for good", note=f"draft {version.number}")
+                    n_removed += 1
+        except DatabaseError:
+            log.exception("a discarded draft could not be removed", extra={"dataset_id": str(dataset_id)})
     return n_removed
 
 
@@ -104,7 +129,7 @@ def _remove(pk: Any) -> int:
     with connection.cursor() as cursor:
         for statement in REMOVE:
             cursor.execute(statement, [pk])
-    Version.objects.filter(dataset_id=pk).delete()
+    Version.with_bin.filter(dataset_id=pk).delete()
     row.delete()
     log.info("deleted dataset removed", extra={"dataset_id": str(pk), "slug": row.slug})
     return 1

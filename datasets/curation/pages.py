@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from datasets import dois
 from datasets.access import check_staff, granting, protecting, terms
-from datasets.curation import bulk, checking, publishing, registering, waiting
+from datasets.curation import bulk, checking, deleting, publishing, registering, waiting
 from datasets.description import locking, probing
 from datasets.dois import datacite
 from datasets.errors import ConflictError, InvalidError, NotFoundError
@@ -248,8 +248,20 @@ def _discard(request: HttpRequest, dataset: Dataset) -> str:
     draft = _draft(dataset)
     if request.POST.get("slug", "") != dataset.slug:
         raise InvalidError(fields={"slug": [f"Type {dataset.slug} to discard its draft."]})
-    publishing.discard_draft(draft, user=request.user)
-    return "The draft is discarded."
+    gone = publishing.discard_draft(draft, user=request.user)
+    return f"Draft {gone.number} is discarded. It can be restored until {deleting.ends_at(gone):%Y-%m-%d}."
+
+
+def _restore_draft(request: HttpRequest, dataset: Dataset) -> str:
+    return f"Draft {publishing.restore_draft(dataset, user=request.user).number} is restored as it was."
+
+
+def _remove_draft(request: HttpRequest, dataset: Dataset) -> str:
+    version = publishing.discarded_draft(dataset)
+    if version is None:
+        raise NotFoundError
+    publishing.remove_draft(version, user=request.user)
+    return f"Draft {version.number} is removed for good."
 
 
 def _grant(request: HttpRequest, dataset: Dataset) -> str:
@@ -298,6 +310,8 @@ ACTS: dict[str, Callable[[HttpRequest, Dataset], str]] = {
     "push-record": _push_record,
     "draft": _open_draft,
     "discard": _discard,
+    "restore-draft": _restore_draft,
+    "remove-draft": _remove_draft,
     "grant": _grant,
     "revoke": _revoke,
     "terms": _terms,
@@ -318,9 +332,11 @@ def _show_desk(
     version = dataset.versions.first()
     typed = request.POST if act else {}
     findings = checking.check(version) if version and version.is_draft else []
+    gone = publishing.discarded_draft(dataset)
     context = {
         "dataset": dataset,
         "version": version,
+        "discarded": (gone, deleting.ends_at(gone)) if gone else None,
         "total": measure(version, FileQuery()) if version else None,
         "location": version.primary_location if version else None,
         "scan": _newest_scan(dataset),
@@ -360,7 +376,7 @@ def _draft(dataset: Dataset) -> Version:
 
 
 def _newest_scan(dataset: Dataset) -> ScanRun | None:
-    return ScanRun.objects.filter(version__dataset=dataset).select_related("version").order_by("-asked_at", "-id").first()
+    return ScanRun.objects.filter(version__in=dataset.versions.all()).select_related("version").order_by("-asked_at", "-id").first()
 
 
 def _uuid(text: str, name: str) -> uuid.UUID:

@@ -1,8 +1,10 @@
 """From draft to published version, and to the next one. Read `publish` first.
 
-A draft is the highest version of its dataset and the only open one. Its file rows are those without an end, so discarding it is taking back
-its own rows and reopening those that it ended.
+A draft is the highest version of its dataset and the only open one. Its file rows are those without an end, so removing it is taking back
+its own rows and reopening those that it ended; a discarded one lies in the bin with all of that for 30 days.
 """
+
+import datetime as dt
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -15,15 +17,16 @@ from datasets.access import Visitor, check_curator
 from datasets.curation import checking
 from datasets.description.locking import check_free
 from datasets.description.snapshots import snapshot
-from datasets.errors import ConflictError, InvalidError, NotReadyError
+from datasets.errors import ConflictError, InvalidError, NotFoundError, NotReadyError
 from datasets.files.recounting import recount, root_state
 from datasets.metadata import pushing
 from datasets.models import Dataset, DatasetEvent, File, FolderState, Location, Version
 from datasets.preservation import damaging
 from datasets.search.indexing import index_dataset
-from datasets.states import VersionStatus
+from datasets.states import ScanStatus, VersionStatus
 
 LONGEST_URL = 500
+KEPT = dt.timedelta(days=30)  # in the bin
 
 
 @transaction.atomic
@@ -131,12 +134,19 @@ def _url(text: str) -> str:
 
 @transaction.atomic
 def open_draft(dataset: Dataset, *, user: Visitor, reason: str = "") -> Version:
-    """Open the next version, holding what the present one holds, at the same primary location. Safe to repeat."""
+    """Open the next version, holding what the present one holds, at the same primary location. Safe to repeat.
+
+    Raises ConflictError while a discarded draft lies in the bin: it could not be restored beside another.
+    """
     dataset = Dataset.objects.select_for_update().get(pk=dataset.pk)
     check_curator(user, dataset)
     latest = dataset.versions.first()
     if latest is not None and latest.is_draft:
         return latest
+    if gone := discarded_draft(dataset):
+        until = (gone.discarded_at or timezone.now()) + KEPT
+        words = f"The discarded draft {gone.number} lies in the bin until {until:%Y-%m-%d}"
+        raise ConflictError(f"{words}: restore it, or remove it for good, before another is opened.")
     draft = Version.objects.create(dataset=dataset, number=latest.number + 1 if latest else 1, reason=reason)
     for location in latest.locations.filter(is_primary=True) if latest else []:  # a replica is checked for each version anew
         Location.objects.create(
@@ -154,24 +164,64 @@ def open_draft(dataset: Dataset, *, user: Visitor, reason: str = "") -> Version:
 
 
 @transaction.atomic
-def discard_draft(version: Version, *, user: Visitor) -> None:
-    """Take an open draft back: its rows go, what it ended is open again. The first draft of a dataset that was never published stays."""
+def discard_draft(version: Version, *, user: Visitor) -> Version:
+    """Put an open draft in the bin, from where it is restored for 30 days as it was; what it reserved stays reserved.
+
+    Raises ConflictError for what is no draft, is in review, or is the only version: a dataset that was never published is deleted instead.
+    """
     dataset = Dataset.objects.select_for_update().get(pk=version.dataset_id)
     check_curator(user, dataset)
-    version.refresh_from_db()
-    if not version.is_draft:
-        raise ConflictError("A published version stays.")
+    version = Version.with_bin.get(pk=version.pk)
+    if not version.is_draft or version.is_discarded:
+        raise ConflictError("A published version stays." if not version.is_draft else "This draft lies in the bin already.")
     check_not_in_review(version)
     if version.number == 1:
         raise ConflictError("The only version of a dataset stays until there is another one.")
-    files = File.objects.filter(folder__dataset=dataset)
+    now = timezone.now()
+    for run in version.scans.open():
+        end = ScanStatus.DISCARDED if run.is_reported else ScanStatus.CANCELLED
+        run.move_to(end, actor=user, finished_at=now, claimed_until=None, claim_id=None)
+    note = f"draft {version.number}, can be restored until {now + KEPT:%Y-%m-%d}"
+    return version.move_to(VersionStatus.DISCARDED, actor=user, note=note, discarded_at=now, discarded_by=user)
+
+
+@transaction.atomic
+def restore_draft(dataset: Dataset, *, user: Visitor) -> Version:
+    """Take the discarded draft of a dataset out of the bin, as it was. Raises NotFoundError where there is none."""
+    check_curator(user, dataset)
+    Dataset.objects.select_for_update().get(pk=dataset.pk)
+    version = discarded_draft(dataset)
+    if version is None:
+        raise NotFoundError("No discarded draft lies in the bin: it was restored already, or removed.")
+    return version.move_to(VersionStatus.DRAFT, actor=user, note="restored", discarded_at=None, discarded_by=None)
+
+
+def discarded_draft(dataset: Dataset) -> Version | None:
+    """The draft of a dataset that lies in the bin."""
+    return Version.with_bin.filter(dataset=dataset, status=VersionStatus.DISCARDED).first()
+
+
+@transaction.atomic
+def remove_draft(version: Version, *, user: Visitor) -> None:
+    """Take a draft back for good, open or discarded: its rows go, what it ended is open again. Raises as `discard_draft`."""
+    dataset = Dataset.objects.select_for_update().get(pk=version.dataset_id)
+    check_curator(user, dataset)
+    row = Version.with_bin.filter(pk=version.pk).first()
+    if row is None:
+        raise NotFoundError
+    if not row.is_discarded:
+        row = discard_draft(row, user=user)
+    take_back(row)
+    DatasetEvent.objects.create(dataset=dataset, act="draft removed for good", actor_id=user.id, note=f"draft {version.number}")
+
+
+def take_back(version: Version) -> None:
+    """Undo what a discarded draft did to files and items, and remove it. Belongs into a transaction that holds its dataset."""
+    files = File.objects.filter(folder__dataset=version.dataset_id)
     files.filter(first_version=version.number).delete()
     files.filter(last_version=version.number - 1).update(last_version=None)
-    FolderState.objects.filter(folder__dataset=dataset, from_version=version.number).delete()
+    FolderState.objects.filter(folder__dataset=version.dataset_id, from_version=version.number).delete()
     items.end_with_draft(version)
-    DatasetEvent.objects.create(
-        dataset=dataset, act="version", old=VersionStatus.DRAFT, actor=user, note=f"draft {version.number} discarded"
-    )
     version.delete()  # with a DOI that was reserved for it: DataCite never heard of it
 
 

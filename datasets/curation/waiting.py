@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from datasets.access import Visitor
 from datasets.curation import deleting
+from datasets.curation.publishing import KEPT
 from datasets.models import Dataset, DatasetEvent, Doi, Editing, Harvest, ScanRun, Version
 from datasets.states import DoiStatus, HarvestStatus, ScanStatus, VersionStatus
 
@@ -45,7 +46,7 @@ class Queue:
 
 
 def queues_of(user: Visitor) -> list[Queue]:
-    """What waits for this person in the datasets that she curates; empty queues are left out. One statement a queue."""
+    """What waits for this person in the datasets that she curates; empty queues are left out. One or two statements a queue."""
     return [queue for queue in (_queue(kind, title, find(user)) for kind, title, find in QUEUES) if queue.items]
 
 
@@ -75,6 +76,7 @@ def _failed_scans(user: Visitor) -> Iterable[Item]:
 
 
 def _scans(user: Visitor, found: QuerySet[ScanRun]) -> Iterable[Item]:
+    found = found.exclude(version__status=VersionStatus.DISCARDED)
     for one in _curated(found, "version__dataset", user).select_related("version__dataset").order_by("asked_at")[: MOST + 1]:
         found_words = f"{one.n_new:,} new, {one.n_changed:,} changed, {one.n_missing:,} missing"
         note = one.error[:200] if one.status == ScanStatus.FAILED else found_words
@@ -109,11 +111,14 @@ def _unsaved(user: Visitor) -> Iterable[Item]:
 
 
 def _ending(user: Visitor) -> Iterable[Item]:
-    before = timezone.now() - deleting.KEPT + SOON
+    before = timezone.now() - KEPT + SOON
     found = Dataset.with_bin.curated_by(user).filter(deleted_at__lte=before).select_related("deleted_by").order_by("deleted_at")
     for one in found[: MOST + 1]:
         by = f"deleted by {one.deleted_by.get_full_name()}" if one.deleted_by else "deleted"
         yield Item(one.title, one, deleting.ends_at(one), by, reverse("datasets:bin"))
+    drafts = Version.with_bin.filter(status=VersionStatus.DISCARDED, discarded_at__lte=before)
+    for draft in _curated(drafts, "dataset", user).select_related("dataset").order_by("discarded_at")[: MOST + 1]:
+        yield Item(draft.dataset.title, draft.dataset, deleting.ends_at(draft), f"draft {draft.number}", reverse("datasets:bin"))
 
 
 def _curated(found: QuerySet[Any], path: str, user: Visitor) -> QuerySet[Any]:

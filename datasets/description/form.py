@@ -11,10 +11,10 @@ from typing import Any
 
 from django.http import QueryDict
 
-from datasets.description import editing, entries, stating
+from datasets.description import editing, entries, spelling, stating
 from datasets.description.editing import Form
 from datasets.description.entries import Wrong
-from datasets.description.vocabularies import units_of
+from datasets.description.vocabularies import check_units, units_of
 from datasets.errors import InvalidError
 from datasets.identifiers import licence_words, resolution_words
 from datasets.models import Dataset
@@ -33,6 +33,7 @@ CHOSEN = {"keywords": {"scheme"}}
 # Fields whose rules span others: what is wrong with any of them is told when one changes.
 TOGETHER = {**dict.fromkeys((*SIDES, *POINT), SIDES), "temporal_start": ("temporal_start", "temporal_end")}
 MOST_ROWS = 3_000
+SPELLED = ("title", "abstract")
 
 Row = dict[str, str]
 
@@ -143,6 +144,18 @@ def told_of(dataset: Dataset, typed: Typed, name: str) -> tuple[list[str], str]:
     wrong = wrong_of(dataset, typed, stated(typed))
     words = [one for path in TOGETHER.get(name, (name,)) for one in wrong.get(path, ())]
     return list(dict.fromkeys(words)), "" if words else _note(typed, name)
+
+
+def doubt_about(dataset: Dataset, typed: Typed, name: str) -> str:
+    """What is doubtful about a field that is not wrong: a word that may be misspelt, a unit that its quantity is not measured in."""
+    if name in SPELLED:
+        pairs = spelling.doubtful(dataset, {name: typed.fields.get(name, "")}).get(name, [])
+        return f"{spelling.in_words(pairs)}." if pairs else ""
+    numbers = typed.numbers.get("variables", [])
+    if (found := re.fullmatch(r"variables\.(\d+)\.(standard_name|units)", name)) and int(found[1]) in numbers:
+        row = typed.rows["variables"][numbers.index(int(found[1]))]
+        return " ".join(check_units({"units": (row.get("standard_name", ""), row.get("units", ""))}).get("units", []))
+    return ""
 
 
 def _note(typed: Typed, name: str) -> str:

@@ -68,11 +68,13 @@ def describe(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 @require_POST
 def check_field(request: HttpRequest, slug: str) -> HttpResponse:
-    """`parts/told.html`: what is wrong with the field that `HX-Trigger-Name` (or `field`) names, as the form stands; nothing is saved."""
+    """`parts/told.html`: what is wrong or doubtful about the field that `HX-Trigger-Name` (or `field`) names; nothing is saved."""
     dataset = find_curated(request.user, slug)
     name = request.headers.get("HX-Trigger-Name", "") or request.POST.get("field", "")
-    wrong, note = description_form.told_of(dataset, description_form.read(own_fields(request.POST)), name)
-    return render(request, "parts/told.html", {"wrong": wrong, "note": note})
+    typed = description_form.read(own_fields(request.POST))
+    wrong, note = description_form.told_of(dataset, typed, name)
+    doubt = "" if wrong else description_form.doubt_about(dataset, typed, name)
+    return render(request, "parts/told.html", {"wrong": wrong, "note": note, "doubt": doubt})
 
 
 @never_cache

@@ -9,6 +9,7 @@ from django.db.models import Case, IntegerField, Q, Value, When
 
 from datasets import identifiers
 from datasets.description.entries import Entry, Wrong
+from datasets.description.units import cannot_be
 from datasets.models import Term, Vocabulary, VocabularyUse
 
 MOST_SUGGESTED = 12
@@ -124,6 +125,21 @@ def units_of(standard_name: str) -> str:
     """The canonical units of a standard name; empty where no table knows it."""
     found = Term.objects.filter(vocabulary__use=VocabularyUse.STANDARD_NAMES, path=standard_name.partition(" ")[0]).first()
     return found.units if found else ""
+
+
+def check_units(measured: Mapping[str, tuple[str, str]]) -> Wrong:
+    """What is doubtful about units, by the keys given to (standard name, unit): those that cannot be converted to the canonical one.
+
+    It warns: data carry what they carry. A modifier behind a blank may change the unit, and is not looked at. One statement.
+    """
+    asked = {key: pair for key, pair in measured.items() if all(pair) and " " not in pair[0].strip()}
+    terms = Term.objects.filter(vocabulary__use=VocabularyUse.STANDARD_NAMES, path__in={name for name, _ in asked.values()})
+    canonical = dict(terms.exclude(units="").values_list("path", "units")) if asked else {}
+    return {
+        key: [f"{unit[:40]} cannot be converted to {canonical[name]}, in which CF measures {name}."]
+        for key, (name, unit) in asked.items()
+        if name in canonical and cannot_be(unit, canonical[name])
+    }
 
 
 def check_standard_names(names: Mapping[str, str]) -> Wrong:

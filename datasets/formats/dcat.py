@@ -71,10 +71,27 @@ def nodes(record: Record) -> list[Node]:
         "dcat:temporalResolution": _typed(record.resolution, "duration") if record.resolution else None,
         "dcterms:source": _at(record.source_url) if record.source_url else record.source_name,
         "dcterms:provenance": {"@type": "dcterms:ProvenanceStatement", "rdfs:label": record.provenance} if record.provenance else None,
+        "dcat:inSeries": _series(record),
         "dcat:previousVersion": [_at(one.url) for one in record.others if one.number == record.version - 1],
         "dcat:distribution": [_distribution(record, one) for one in files] or [_whole(record)],
     }
     return [without_empty(dataset)]
+
+
+def _series(record: Record) -> Node | None:
+    """The series that it is in, with what DCAT-AP asks of one (https://www.w3.org/TR/vocab-dcat-3/#Class:Dataset_Series)."""
+    if record.series is None:
+        return None
+    one = record.series
+    return without_empty(
+        {
+            "@id": one.url,
+            "@type": "dcat:DatasetSeries",
+            "dcterms:title": one.title,
+            "dcterms:description": one.description or one.title,
+            "dcat:landingPage": _at(one.url),
+        }
+    )
 
 
 def _distribution(record: Record, file: RecordFile) -> Node:

@@ -145,6 +145,15 @@ class VersionLink:
 
 
 @dataclass(frozen=True)
+class SeriesLink:
+    """The series that a dataset is in."""
+
+    title: str
+    url: str
+    description: str = ""
+
+
+@dataclass(frozen=True)
 class Record:
     """A published version of a dataset, as the world may know it."""
 
@@ -195,6 +204,7 @@ class Record:
     files_url: str = ""
     """The list of files over REST; empty where it is not public."""
     others: tuple[VersionLink, ...] = field(default=())
+    series: SeriesLink | None = None
     """The other published versions, newest first."""
 
     @property

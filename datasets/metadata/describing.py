@@ -14,7 +14,19 @@ from django.urls import NoReverseMatch, reverse
 
 from datasets import files
 from datasets.errors import NotFoundError
-from datasets.formats.record import Affiliation, Device, Funding, Keyword, Maker, Quantity, Record, RecordFile, Related, VersionLink
+from datasets.formats.record import (
+    Affiliation,
+    Device,
+    Funding,
+    Keyword,
+    Maker,
+    Quantity,
+    Record,
+    RecordFile,
+    Related,
+    SeriesLink,
+    VersionLink,
+)
 from datasets.models import Creator, Dataset, Version
 
 Shape = TypeVar("Shape", Affiliation, Device, Funding, Keyword, Related)
@@ -24,7 +36,7 @@ MOST_FILES = 500  # a metadata record is no manifest; above, formats point at th
 
 def with_description(datasets: QuerySet[Dataset]) -> QuerySet[Dataset]:
     """Fetch with the datasets what a record says, in a fixed number of statements; versions are the published ones, newest first."""
-    return datasets.prefetch_related(
+    return datasets.select_related("series").prefetch_related(
         "creators", "subjects", "variables", Prefetch("versions", Version.objects.published().select_related("doi"))
     )
 
@@ -97,8 +109,17 @@ def make_record(
         files=_files(version) if has_files and can_list and total.n_files <= MOST_FILES else None,
         files_url=settings.BASE_URL + reverse("datasets-api:files", args=[dataset.slug, version.number]) if can_list else "",
         doi=_doi(version),
+        series=_series(dataset),
         others=tuple(VersionLink(one.number, settings.BASE_URL + _address(dataset, one), _doi(one)) for one in published if one != version),
     )
+
+
+def _series(dataset: Dataset) -> SeriesLink | None:
+    """Its series, which everybody sees as long as the dataset is listed in it."""
+    one = dataset.series
+    if one is None or dataset.is_withdrawn:
+        return None
+    return SeriesLink(one.title, settings.BASE_URL + one.get_absolute_url(), one.description)
 
 
 def _maker(creator: Creator) -> Maker:

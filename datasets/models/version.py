@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datasets.models.doi import Doi
 
 OPEN = Q(status__in=["draft", "review"])
+UNPUBLISHED = Q(status__in=["draft", "review", "discarded"])
 
 
 class VersionQuerySet(models.QuerySet["Version"]):
@@ -40,6 +41,16 @@ class VersionQuerySet(models.QuerySet["Version"]):
         return self.published()
 
 
+AnyVersionManager = models.Manager.from_queryset(VersionQuerySet)
+
+
+class VersionManager(AnyVersionManager["Version"]):
+    """The versions that there are: a discarded draft is hidden from every list and address at once."""
+
+    def get_queryset(self) -> VersionQuerySet:
+        return VersionQuerySet(self.model, using=self._db).exclude(status=VersionStatus.DISCARDED)
+
+
 class Version(Moving):
     """Version `number` of a dataset. Which files it holds is said by the validity of the file rows, not by a list of its own."""
 
@@ -61,7 +72,11 @@ class Version(Moving):
     damaged_at = models.DateTimeField(null=True, blank=True)
     damage = models.TextField(blank=True, help_text="Which published bytes are no longer what they were")
 
-    objects = VersionQuerySet.as_manager()
+    discarded_at = models.DateTimeField(null=True, blank=True, help_text="In the bin since then; curation.deleting ends it")
+    discarded_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+
+    objects = VersionManager()
+    with_bin = VersionQuerySet.as_manager()
 
     class Meta:
         ordering = ["-number"]
@@ -71,9 +86,13 @@ class Version(Moving):
             models.UniqueConstraint(fields=["dataset"], condition=Q(status="published"), name="version_one_current"),
             models.CheckConstraint(
                 name="version_published_has_date",
-                condition=(OPEN & Q(published_at=None)) | ~(OPEN | Q(published_at=None)),
+                condition=(UNPUBLISHED & Q(published_at=None)) | ~(UNPUBLISHED | Q(published_at=None)),
             ),
-            models.CheckConstraint(name="version_published_has_digest", condition=OPEN | Q(digest__isnull=False)),
+            models.CheckConstraint(name="version_published_has_digest", condition=UNPUBLISHED | Q(digest__isnull=False)),
+            models.CheckConstraint(
+                name="version_discarded_has_date",
+                condition=Q(status="discarded", discarded_at__isnull=False) | (~Q(status="discarded") & Q(discarded_at=None)),
+            ),
             models.CheckConstraint(
                 name="version_superseded_has_date",
                 condition=Q(status="withdrawn")
@@ -90,6 +109,7 @@ class Version(Moving):
             ),
             models.CheckConstraint(name="version_number_from_one", condition=Q(number__gte=1)),
         ]
+        indexes = [models.Index(fields=["discarded_at"], condition=Q(discarded_at__isnull=False), name="version_bin")]
 
     def __str__(self) -> str:
         return f"{self.dataset.slug} version {self.number}"
@@ -105,7 +125,12 @@ class Version(Moving):
     @property
     def is_draft(self) -> bool:
         """Whether it is still made; in review it waits for an answer, and nothing of it changes."""
-        return self.status in VERSION_OPEN
+        return self.status in VERSION_OPEN or self.is_discarded
+
+    @property
+    def is_discarded(self) -> bool:
+        """Whether it lies in the bin."""
+        return self.status == VersionStatus.DISCARDED
 
     @property
     def is_in_review(self) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from datasets.readers import datacite, dcat, dublin_core, iso, schema_org
+from datasets.readers import datacite, dcat, dublin_core, iso, rdf, schema_org
 from datasets.readers.described import Described
 from datasets.readers.parsing import LONGEST, local_name, parse_json, parse_xml, refusal, text_of
 
@@ -55,7 +55,9 @@ READ = {
             records_of=schema_org.records_of,
             read=schema_org.read,
         ),
-        ReadFormat("dcat", "DCAT (JSON-LD)", is_xml=False, looks_so=dcat.is_record, records_of=dcat.records_of, read=dcat.read),
+        ReadFormat(
+            "dcat", "DCAT (JSON-LD, Turtle, RDF/XML)", is_xml=False, looks_so=dcat.is_record, records_of=dcat.records_of, read=dcat.read
+        ),
         ReadFormat(
             "iso19115",
             "ISO 19115 (19115-3 or 19139)",
@@ -87,10 +89,7 @@ def read(document: str, format_name: str = "") -> tuple[ReadFormat, list[Describ
         raise refusal("Choose a file or paste a record.")
     if len(document) > LONGEST:
         raise refusal(f"At most {LONGEST // 1_000_000} million characters at once.")
-    if document.lstrip().startswith(("@prefix", "@base", "PREFIX")):
-        raise refusal("This is Turtle, which is not read here. Ask its source for JSON-LD.")
-    is_xml = document.lstrip("\ufeff \t\r\n").startswith("<")
-    value = parse_xml(document.lstrip("\ufeff \t\r\n")) if is_xml else parse_json(document.lstrip("\ufeff"))
+    is_xml, value = _parsed(document.lstrip("\ufeff \t\r\n"))
     chosen = (
         READ[format_name] if format_name else next((one for one in READ.values() if one.is_xml == is_xml and one.looks_so(value)), None)
     )
@@ -102,6 +101,16 @@ def read(document: str, format_name: str = "") -> tuple[ReadFormat, list[Describ
     if len(records) > MOST_RECORDS:
         raise refusal(f"At most {MOST_RECORDS} records at once; here are {len(records):,}.")
     return chosen, [chosen.read(one) for one in records]
+
+
+def _parsed(document: str) -> tuple[bool, Any]:
+    """(whether it is XML, the root or the value); RDF in whatever syntax as the nodes of JSON-LD."""
+    if rdf.is_turtle(document):
+        return False, rdf.nodes_of(document, "turtle")
+    if not document.startswith("<"):
+        return False, parse_json(document)
+    root = parse_xml(document)
+    return (False, rdf.nodes_of(document, "xml")) if rdf.is_rdf_xml(root) else (True, root)
 
 
 def refusal_of_format(words: str) -> Exception:

@@ -1,4 +1,6 @@
-"""DCAT 3 as JSON-LD, with the prefixes that are usual or those that its own context gives. The writer is `datasets.formats.dcat`.
+"""DCAT 3 as JSON-LD, with the prefixes that are usual or those that its own context gives; Turtle and RDF/XML come as that from `rdf`.
+
+The writer is `datasets.formats.dcat`.
 
 A context that is only an address is not fetched: names are then read by their usual prefixes. Source: https://www.w3.org/TR/vocab-dcat-3/.
 """
@@ -8,6 +10,7 @@ from typing import Any
 
 from datasets.formats.dcat import ACCESS, FUNDER, PREFIXES, RELATION
 from datasets.readers.described import Described, day, identifier_of, many, mapping, state_box, text
+from datasets.readers.rdf import BASE
 from datasets.readers.schema_org import filled
 
 USUAL = PREFIXES | {"dct": PREFIXES["dcterms"], "schema": "https://schema.org/", "adms": "http://www.w3.org/ns/adms#"}
@@ -19,6 +22,7 @@ OUR_OWN = {
     "dcat:landingPage", "dcat:keyword", "dcat:theme", "dcat:contactPoint", "prov:qualifiedAttribution", "dcat:qualifiedRelation",
     "dcterms:relation", "dcterms:publisher", "dcterms:creator", "dcterms:accessRights", "dcterms:license", "dcterms:spatial",
     "dcterms:temporal", "dcat:temporalResolution", "dcterms:source", "dcterms:provenance", "dcat:distribution", "adms:identifier",
+    "dcat:inSeries",
 }  # fmt: skip
 # What DataCite calls the relations that DCAT has properties of its own for.
 PLAIN_RELATIONS = {
@@ -93,6 +97,8 @@ def read(given: dict[str, Any]) -> Described:
     found.state("provenance", text(mapping(provenance).get("rdfs:label") or provenance))
     if publisher := text(mapping(next(iter(many(given.get("dcterms:publisher"))), {})).get("foaf:name")):
         found.leave("dcterms:publisher", f"{publisher}: what is published here names this archive as publisher.")
+    for one in many(given.get("dcat:inSeries")):
+        found.leave("dcat:inSeries", f"{text(mapping(one).get('dcterms:title') or one)}: a draft is put in a series here by its steward.")
     if n_files := len(many(given.get("dcat:distribution"))):
         found.leave("dcat:distribution", f"{n_files} distribution{'s' if n_files > 1 else ''}: an import brings no files.")
     for name in set(given) - OUR_OWN - set(PLAIN_RELATIONS):
@@ -103,7 +109,7 @@ def read(given: dict[str, Any]) -> Described:
 
 def _identifier(given: dict[str, Any]) -> str:
     named = [text(one) for name in ("dcterms:identifier", "adms:identifier", "@id", "dcat:landingPage") for one in many(given.get(name))]
-    named = [one for one in named if one and not one.startswith("_:")]
+    named = [one for one in named if one and not one.startswith(("_:", BASE))]
     return identifier_of(next((one for one in named if identifier_of(one).startswith("doi:")), named[0] if named else ""))
 
 

@@ -113,6 +113,6 @@ def _find(request: HttpRequest, slug: str, scan_id: int) -> tuple[Dataset, ScanR
     dataset = find_dataset(request.user, slug)
     check_curator(request.user, dataset)
     run = get_object_or_404(
-        ScanRun.objects.select_related("version__dataset", "asked_by", "accepted_by"), pk=scan_id, version__dataset=dataset
+        ScanRun.objects.select_related("version__dataset", "asked_by", "accepted_by"), pk=scan_id, version__in=dataset.versions.all()
     )
     return dataset, run

@@ -34,7 +34,7 @@ HAS_FORMAT = """
 """
 
 # The version that the catalogue shows: the published one, of others the newest.
-CURRENT = "from datasets_version where dataset_id = d.id order by status = 'published' desc, number desc limit 1"
+CURRENT = "from datasets_version where dataset_id = d.id and status <> 'discarded' order by status = 'published' desc, number desc limit 1"
 
 # What the description and the current version (the draft where none is published) say. `terms` are the words of what is published.
 DESCRIBED = f"""

@@ -7,10 +7,10 @@ import pytest
 from django.utils import timezone
 
 from datasets import series
-from datasets.curation import deleting, publishing, registering
+from datasets.curation import deleting, publishing, registering, waiting
 from datasets.description import locking
 from datasets.errors import BeingEditedError, ConflictError, ForbiddenError, InvalidError, NotFoundError
-from datasets.models import Dataset, DatasetEvent, File, Folder, Series, Version
+from datasets.models import Dataset, DatasetEvent, File, Folder, ScanRun, Series, Version
 from datasets.scans import ingesting
 from datasets.search import search
 from datasets.search.query import SearchQuery
@@ -174,3 +174,33 @@ def test_the_api_deletes_lists_and_restores(draft, published, ben, browser):
     assert client.post("/api/v1/deleted-datasets/sea/restoration/").json()["slug"] == "sea"
     assert client.post("/api/v1/deleted-datasets/sea/restoration/").status_code == 404
     assert client.get("/api/v1/deleted-datasets/").json()["results"] == []
+
+
+def test_a_discarded_draft_lies_in_the_bin_is_restored_by_page_and_api_and_removed_after_30_days(published, ben, cy, browser):
+    version = published()
+    draft = publishing.open_draft(version.dataset, user=ben)
+    scan = ScanRun.objects.create(version=draft, status="reported")
+    client, desk, where = browser(ben), "/steward/datasets/sea/", "/api/v1/datasets/sea/discarded-draft"
+    assert client.post(f"{desk}discard/", {"slug": "sea"}).status_code == 302
+    scan.refresh_from_db()
+    assert (scan.status, waiting.queues_of(ben)) == ("discarded", [])
+    assert client.get("/api/v1/datasets/sea/versions/2").status_code == 404
+    assert client.get(scan.get_absolute_url()).status_code == 404
+    assert "Restore the draft" in client.get(desk).content.decode()
+    assert "Drafts of published datasets" in client.get("/steward/bin/").content.decode()
+    assert client.post(f"{desk}draft/").status_code == 409
+    assert [one["number"] for one in client.get("/api/v1/discarded-drafts").json()["results"]] == [2]
+    assert deleting.drafts_in_bin(cy, limit=10) == []
+    assert client.post(f"{desk}restore-draft/").status_code == 302
+    assert version.dataset.versions.first() == draft
+    assert client.delete("/api/v1/datasets/sea/versions/2").status_code == 204
+    assert client.post(f"{where}/restoration").json()["number"] == 2
+    publishing.discard_draft(draft, user=ben)
+    Version.with_bin.filter(pk=draft.pk).update(discarded_at=timezone.now() - dt.timedelta(days=24))
+    assert [queue.kind for queue in waiting.queues_of(ben)] == ["bin"]
+    assert deleting.remove_due() == 0
+    Version.with_bin.filter(pk=draft.pk).update(discarded_at=timezone.now() - dt.timedelta(days=31))
+    assert (deleting.remove_due(), Version.with_bin.filter(pk=draft.pk).exists()) == (1, False)
+    publishing.discard_draft(publishing.open_draft(version.dataset, user=ben), user=ben)
+    assert client.delete(where).status_code == 204
+    assert client.delete(where).status_code == 404

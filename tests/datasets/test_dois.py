@@ -179,6 +179,8 @@ def test_a_discarded_draft_takes_its_reserved_doi_along(published, ben):
     draft = publishing.open_draft(published().dataset, user=ben)
     dois.reserve(draft, user=ben)
     publishing.discard_draft(draft, user=ben)
+    assert Doi.objects.count() == 2, "what can be restored keeps its name"
+    publishing.remove_draft(draft, user=ben)
     assert Doi.objects.count() == 1
 
 

@@ -219,7 +219,7 @@ FETCH = '<!DOCTYPE x SYSTEM "http://127.0.0.1:9/x.dtd"><resource xmlns="http://d
         ("<a", "not XML"),
         (BOMB, "document type"),
         (FETCH, "document type"),
-        ("@prefix dcat: <x> .", "Turtle"),
+        ("@prefix dcat: <x", "Turtle"),
         (json.dumps([SAMPLE["data"]["attributes"]] * 201), "At most 200"),
         ("1" * 5000, "not JSON"),
     ],

@@ -76,7 +76,7 @@ def test_after_any_history_each_version_holds_what_the_disk_held(published, disk
         }
         assert {path: size for path, (size, _) in content(draft).items()} == on_disk
         if dice.random() < 0.3:
-            publishing.discard_draft(draft, user=ben)
+            publishing.remove_draft(draft, user=ben)
         elif on_disk:
             publishing.publish(draft, user=ben)
             expected[draft.number] = content(draft)

@@ -175,7 +175,7 @@ def test_a_published_version_keeps_its_items_and_columns_whatever_the_next_draft
     assert [(row.key, dict(row.values)) for row in items.iterate(draft, ItemFilter())] == [("cast-1", {"depth": None, "cruise": "PS-122"})]
     assert list(items.export(version, ItemFilter(), address=str)) == before
     assert [column.name for column in columns_of(version)] == ["started", "depth", "instrument", "comment"]
-    publishing.discard_draft(draft, user=ben)
+    publishing.remove_draft(draft, user=ben)
     again = publishing.open_draft(version.dataset, user=ben)
     assert list(items.export(again, ItemFilter(), address=str)) == before
     assert not ItemColumn.objects.filter(dataset=version.dataset, last_version__isnull=False).exists()

@@ -2,6 +2,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from datasets import files
 from datasets.curation import publishing, registering
 from datasets.errors import ConflictError, ForbiddenError, IllegalMoveError, InvalidError, NotReadyError
 from datasets.identifiers import check_orcid
@@ -75,7 +76,7 @@ def test_a_dataset_has_one_open_draft_and_one_current_version(published, ben):
         Version.objects.filter(number=2).update(status="published", published_at=timezone.now(), digest=bytes(32))
 
 
-def test_discarding_a_draft_gives_back_exactly_what_was(published, disk, ben):
+def test_a_discarded_draft_is_restored_as_it_was_and_removing_it_gives_back_exactly_what_was(published, disk, ben):
     version = published(files={"/a": "1", "/b": "2"})
 
     def everything():
@@ -88,11 +89,22 @@ def test_discarding_a_draft_gives_back_exactly_what_was(published, disk, ben):
     disk.write("/sea/c", "3")
     draft = publishing.open_draft(version.dataset, user=ben)
     scan(draft, disk, ben)
-    assert everything() != before
+    drafted = everything()
+    assert drafted != before
     publishing.discard_draft(draft, user=ben)
+    assert list(version.dataset.versions.all()) == [version]
+    assert {row.path for row in files.iterate(version, files.FileQuery())} == {"/a", "/b"}
+    with pytest.raises(ConflictError, match="restore it, or remove it for good"):
+        publishing.open_draft(version.dataset, user=ben)
+    assert publishing.restore_draft(version.dataset, user=ben) == draft
+    assert (everything(), version.dataset.versions.first()) == (drafted, draft)
+    publishing.discard_draft(draft, user=ben)
+    publishing.remove_draft(draft, user=ben)
     assert everything() == before
-    with pytest.raises(ConflictError):
-        publishing.discard_draft(version, user=ben)
+    assert publishing.open_draft(version.dataset, user=ben).number == 2
+    for verb in (publishing.discard_draft, publishing.remove_draft):
+        with pytest.raises(ConflictError):
+            verb(version, user=ben)
 
 
 def test_the_first_draft_stays(draft, ben):

@@ -20,6 +20,7 @@ from datasets.formats.record import (
     Record,
     RecordFile,
     Related,
+    SeriesLink,
     VersionLink,
 )
 
@@ -108,6 +109,7 @@ FULL = replace(
     places=("Mauna Loa", "Hawaii"),
     resolution="PT6H",
     contact_name="Grace Hopper",
+    series=SeriesLink("Ocean analyses", f"{SITE}/series/ocean/", "What the seas were like."),
 )
 RECORDS = {
     "bare": BARE,
@@ -137,6 +139,7 @@ RECORDS = {
         instruments=(Device(HOSTILE, HOSTILE),),
         platforms=(Device(HOSTILE),),
         contact_name=HOSTILE,
+        series=SeriesLink(HOSTILE, f"{SITE}/series/ocean/"),
         files=(RecordFile(f"/{HOSTILE}".replace("</", "<"), 1, "", "", f"{PAGE}versions/2/https/?path=%2F%3Cb%3E"),),
     ),
 }

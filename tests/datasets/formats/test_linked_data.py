@@ -35,6 +35,9 @@ SHAPES = """
   sh:property [ sh:path dct:license ; sh:maxCount 1 ; sh:class dct:LicenseDocument ] ;
   sh:property [ sh:path dcat:mediaType ; sh:maxCount 1 ; sh:class dct:MediaType ] ;
   sh:property [ sh:path spdx:checksum ; sh:maxCount 1 ; sh:class spdx:Checksum ] .
+[] a sh:NodeShape ; sh:targetObjectsOf dcat:inSeries ; sh:class dcat:DatasetSeries ;
+  sh:property [ sh:path dct:title ; sh:minCount 1 ; sh:nodeKind sh:Literal ] ;
+  sh:property [ sh:path dct:description ; sh:minCount 1 ; sh:nodeKind sh:Literal ] .
 [] a sh:NodeShape ; sh:targetClass spdx:Checksum ;
   sh:property [ sh:path spdx:algorithm ; sh:minCount 1 ; sh:maxCount 1 ] ;
   sh:property [ sh:path spdx:checksumValue ; sh:minCount 1 ; sh:maxCount 1 ; sh:datatype xsd:hexBinary ] .
@@ -81,7 +84,7 @@ def test_dcat_reads_the_same_as_turtle_and_as_json_ld(record):
 
 def test_dcat_uses_only_words_of_its_vocabularies(record):
     graph = Graph().parse(data=dcat.as_turtle(record), format="turtle")
-    newer = {"version", "previousVersion"}  # DCAT 3; rdflib's list is older
+    newer = {"version", "previousVersion", "inSeries", "DatasetSeries"}  # DCAT 3; rdflib's list is older
     for namespace in (DCAT, DCTERMS, FOAF):
         unknown = {term for term in terms(graph, str(namespace)) if term not in namespace}
         assert unknown - newer == set()

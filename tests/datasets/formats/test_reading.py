@@ -3,9 +3,10 @@
 import json
 
 import pytest
+from rdflib import Graph
 
 from datasets.errors import InvalidError
-from datasets.formats import FORMATS
+from datasets.formats import FORMATS, dcat
 from datasets.readers import READ, read, text_of
 from datasets.readers.described import day, licence_of
 from tests.datasets.formats.conftest import RECORDS
@@ -195,3 +196,44 @@ def test_a_licence_in_words_may_be_of_any_length():
 def test_an_encoding_that_is_none_is_told():
     with pytest.raises(InvalidError):
         text_of(b'<?xml version="1.0" encoding="undefined"?><a/>')
+
+
+@pytest.mark.parametrize("syntax", ["turtle", "nt", "xml", "pretty-xml"])
+def test_dcat_says_the_same_in_every_syntax_of_rdf(record, syntax):
+    graph = Graph().parse(data=dcat.as_json(record), format="json-ld")
+    document = graph.serialize(format=syntax) if syntax != "turtle" else f"# by hand\n{dcat.as_turtle(record)}"
+    name, found, told = one(document)
+    plain = one(dcat.as_json(record))
+    assert (name, found.identifier) == ("dcat", plain[1].identifier)
+
+    def unordered(value):
+        return sorted(map(unordered, value), key=str) if isinstance(value, list) else value
+
+    assert {key: unordered(value) for key, value in found.stated.items()} == {
+        key: unordered(value) for key, value in plain[1].stated.items()
+    }  # the statements of RDF have no order
+    assert told == plain[2]
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ("@prefix dcat: <http://www.w3.org/ns/dcat#> . dcat:x dcat:", "no Turtle that can be read"),
+        ("@prefix a: <http://b/> . a:x a:y a:z .", "No format is recognised"),
+        ("@prefix a: <http://b/> . a:x a:y " + "[ a:y " * 5_000, "nested too deep"),
+        ('<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:li/><x/></rdf:RDF>', "no RDF/XML that can be read"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"/>', "document type"),
+        ("@prefix a: <http://b/> .\n" + "a:x a:y 'z' .\n" * 80_000, "1,000,000 characters"),
+    ],
+)
+def test_rdf_that_is_none_or_too_much_is_refused_in_words(document, words):
+    with pytest.raises(InvalidError) as refused:
+        read(document)
+    assert words in refused.value.fields["record"][0]
+
+
+def test_an_address_in_rdf_is_never_asked(settings):
+    """Tests have no network: a context, base or document that was fetched would fail."""
+    document = "@base <http://archive.example/> . @prefix dcat: <http://www.w3.org/ns/dcat#> . @prefix dct: <http://purl.org/dc/terms/> ."
+    _, found, _ = one(f'{document} <one> a dcat:Dataset ; dct:title "One" ; dct:conformsTo <http://archive.example/standard> .')
+    assert (found.identifier, found.stated["title"]) == ("http://archive.example/one", "One")

@@ -45,7 +45,7 @@ class Command(BaseCommand):
                 raise CommandError("A worker is scanning this dataset already.")
             self.tell(run)
             if version.number > 1 and not (run.n_new or run.n_changed or run.n_missing):
-                publishing.discard_draft(version, user=person)
+                publishing.remove_draft(version, user=person)
                 self.stdout.write("Nothing changed; there is no new draft.")
         except RefusedError as error:
             raise CommandError(f"{error} {error.fields or ''}".strip()) from error
