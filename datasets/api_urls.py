@@ -9,6 +9,7 @@ from datasets.description import api as editing_api
 from datasets.importing import api as import_api
 from datasets.importing import harvest_api
 from datasets.items import api as items_api
+from datasets.metadata import api as metadata_api
 from datasets.preservation import api as locations_api
 from datasets.scans import api as scans_api
 from datasets.series import api as series_api
@@ -41,6 +42,7 @@ urlpatterns = [
     re_path(r"^discarded-drafts/?$", bin_api.DiscardedDraftsView.as_view(), name="discarded-drafts"),
     re_path(DATASET + r"/discarded-draft/?$", bin_api.DiscardedDraftView.as_view(), name="discarded-draft"),
     re_path(DATASET + r"/discarded-draft/restoration/?$", bin_api.DraftRestorationView.as_view(), name="draft-restoration"),
+    re_path(DATASET + r"/preview/?$", metadata_api.PreviewView.as_view(), name="preview"),
     re_path(DATASET + r"/edit-lock/?$", editing_api.EditLockView.as_view(), name="edit-lock"),
     re_path(DATASET + r"/versions/?$", api.VersionsView.as_view(), name="versions"),
     re_path(VERSION + r"/?$", api.VersionView.as_view(), name="version"),

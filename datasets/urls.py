@@ -63,6 +63,7 @@ urlpatterns = [
     path("steward/datasets/<slug:slug>/describe/", description_pages.describe, name="describe"),
     path("steward/bin/", bin_pages.show_bin, name="bin"),
     path("steward/bin/<slug:slug>/restore/", bin_pages.restore, name="restore"),
+    path("steward/datasets/<slug:slug>/preview/", machine_pages.preview, name="preview"),
     path("steward/datasets/<slug:slug>/delete/", bin_pages.delete, name="delete"),
     path("steward/datasets/<slug:slug>/edit-lock/", editing_pages.hold, name="edit-lock"),
     path("steward/datasets/<slug:slug>/autosave/", editing_pages.autosave, name="autosave"),

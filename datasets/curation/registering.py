@@ -139,15 +139,10 @@ def place(
         version.locations.filter(is_primary=True).delete()
     location = Location(version=version, kind=kind, collection_id=collection_id, bucket=bucket, base_path=base_path, is_primary=is_primary)
     check_place_is_free(location, user)
-    closed = [] if closes_others else closed_by(location)
-    if closed:
-        raise ConflictError(
-            f"{closed[0]} would not be read in place any more.",
-            fields={
-                "base_path": [f"Not read in place any more within seconds, as these files are not as open: {_names(closed)}."],
-                "closes_others": ["Say that this is meant, or name a folder beside."],
-            },
-        )
+    if not closes_others and (closed := closed_by(location)):
+        words = f"Nobody could read these in place any more, as files that are less open would lie there too: {_names(closed)}."
+        meant = "Say that this is meant, or name a folder beside."
+        raise ConflictError("Other datasets would be closed to their readers.", fields={"base_path": [words], "closes_others": [meant]})
     location.save()
     version.__dict__.pop("primary_location", None)
     index_dataset(version.dataset)

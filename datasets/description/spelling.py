@@ -13,9 +13,9 @@ from django.utils.text import Truncator
 from datasets.models import Dataset
 
 SHORTEST, LONGEST = 5, 40
-MOST_WORDS, MOST_UNKNOWN = 2_000, 25
+MOST_WORDS, MOST_UNKNOWN = 2_000, 12
 LEAST_DATASETS = 2  # in which a word stands that is held to be right
-NEAR = 0.45  # trigram similarity below which one slip of the finger does not lead, for words of five letters
+NEAR = 0.3  # trigram similarity: two letters that changed places in a word of seven leave a third of its trigrams
 WORD = re.compile(r"[^\W\d_]+")
 
 # Words of the text that nobody else uses, then those spelled alike with another stem.

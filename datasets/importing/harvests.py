@@ -353,8 +353,9 @@ def unplaced(run: Harvest, most: int = 30) -> list[Unplaced]:
     """The parts of records that have no place here, the most frequent first. One statement."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "select part ->> 'path', count(distinct record.id), min(part ->> 'words') from datasets_harvestedrecord record,"
-            " jsonb_array_elements(record.unmapped) part where record.harvest_id = %s group by 1 order by 2 desc, 1 limit %s",
+            "select regexp_replace(part ->> 'path', '\\.\\d+', '', 'g'), count(distinct record.id), min(part ->> 'words')"
+            " from datasets_harvestedrecord record, jsonb_array_elements(record.unmapped) part where record.harvest_id = %s"
+            " group by 1 order by 2 desc, 1 limit %s",
             [run.pk, most],
         )
         return [Unplaced(*row) for row in cursor.fetchall()]

@@ -3,6 +3,7 @@
 Drafts have no record. The files of restricted datasets are not named here, so no format can name them.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TypeVar
@@ -11,9 +12,11 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.db.models import Prefetch, QuerySet
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 
 from datasets import files
-from datasets.errors import NotFoundError
+from datasets.errors import InvalidError, NotFoundError
+from datasets.formats import Format, described_by
 from datasets.formats.record import (
     Affiliation,
     Device,
@@ -28,6 +31,7 @@ from datasets.formats.record import (
     VersionLink,
 )
 from datasets.models import Creator, Dataset, Version
+from datasets.states import VersionStatus
 
 Shape = TypeVar("Shape", Affiliation, Device, Funding, Keyword, Related)
 
@@ -59,6 +63,32 @@ def current_record(dataset: Dataset) -> Record | None:
         return None
     versions[0].dataset = dataset
     return make_record(dataset, versions[0], versions, total=files.Measure(dataset.n_files, dataset.size_bytes))
+
+
+def preview_record(draft: Version) -> Record:
+    """The record that a draft would have if it were published now, for its curators; nothing is saved. NotFoundError for no draft."""
+    if not draft.is_draft:
+        raise NotFoundError
+    dataset = with_description(Dataset.objects.all()).get(pk=draft.dataset_id)
+    shown = copy.copy(draft)
+    shown.status, shown.published_at, shown.dataset = VersionStatus.PUBLISHED, timezone.now(), dataset
+    return make_record(dataset, shown, [shown, *dataset.versions.all()], total=files.measure(draft, files.FileQuery()))
+
+
+def preview_in(dataset: Dataset, name: str) -> tuple[Record, Format, list[Format]]:
+    """The record of the open draft, the format of that name (the first where none is named), and those that it can be had in.
+
+    Raises NotFoundError without a draft, InvalidError for a format that there is not, or not of this draft.
+    """
+    draft = dataset.versions.drafts().first()
+    if draft is None:
+        raise NotFoundError("No draft is open. What is published is on its page.")
+    record = preview_record(draft)
+    forms = described_by(record)
+    form = next((one for one in forms if one.name == (name or forms[0].name)), None)
+    if form is None:
+        raise InvalidError(fields={"format": [f"One of {', '.join(one.name for one in forms)}."]})
+    return record, form, forms
 
 
 def make_record(

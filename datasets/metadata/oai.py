@@ -99,7 +99,9 @@ def identify(_arguments: Mapping[str, str]) -> Element:
     _tag(body, "repositoryName", "Causeway")
     _tag(body, "baseURL", _base_url())
     _tag(body, "protocolVersion", "2.0")
-    _tag(body, "adminEmail", settings.DEFAULT_FROM_EMAIL.rpartition("<")[2].rstrip(">"))
+    address = settings.DEFAULT_FROM_EMAIL.rpartition("<")[2].rstrip(">")
+    is_whole = "." in address.rpartition("@")[2]  # the protocol's schema takes no host without a dot, as the default has it
+    _tag(body, "adminEmail", address if is_whole else f"{address}.localdomain")
     _tag(body, "earliestDatestamp", _moment(harvesting.earliest_change() or timezone.now()))
     _tag(body, "deletedRecord", "persistent")
     _tag(body, "granularity", "YYYY-MM-DDThh:mm:ssZ")

@@ -9,21 +9,24 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from django.conf import settings
+from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.request import MediaType
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import get_conditional_response, patch_vary_headers
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from markupsafe import Markup
 
 from datasets import files
 from datasets.errors import InvalidError, NotFoundError
-from datasets.finding import whole_number
+from datasets.finding import find_curated, whole_number
 from datasets.formats import FORMATS, Format, described_by, schema_org, signposting
 from datasets.formats.markup import add, xml_text
 from datasets.formats.record import Record
-from datasets.metadata.describing import current_record, find_record, make_record, with_description
+from datasets.metadata.describing import current_record, find_record, make_record, preview_in, with_description
 from datasets.models import Dataset, Version
 from datasets.search import find_newest
 from datasets.search.query import SearchQuery
@@ -105,6 +108,17 @@ def page_context(dataset: Dataset, version: Version | None, versions: Sequence[V
     record = make_record(dataset, version, versions, total=total)
     alternates = [(form, record.format_url(form.name)) for form in described_by(record)]
     return {"record": record, "alternates": alternates, "structured": in_script(schema_org.as_json(record))}
+
+
+@never_cache
+@login_required
+@require_safe
+def preview(request: HttpRequest, slug: str) -> HttpResponse:
+    """`pages/steward_preview.html`: `text` is the open draft in one of `formats`, as machines will read it. Query: `format`."""
+    dataset = find_curated(request.user, slug)
+    record, form, forms = preview_in(dataset, request.GET.get("format", ""))
+    context = {"dataset": dataset, "record": record, "form": form, "formats": forms, "text": form.write(record)}
+    return render(request, "pages/steward_preview.html", context)
 
 
 def in_script(text: str) -> Markup:

@@ -3,21 +3,22 @@
 XML has been through defusedxml before, so that no entity and no document type comes this far. Source: https://www.w3.org/TR/turtle/.
 """
 
-import json
 import re
-import warnings
 from typing import Any
 from xml.etree.ElementTree import Element
 from xml.sax import SAXException
 
-from rdflib import Graph
+from rdflib import RDF as VOCABULARY
+from rdflib import BNode, Graph, Literal
 from rdflib.exceptions import Error as RdfError
 from rdflib.exceptions import ParserError
+from rdflib.term import Node
 
 from datasets.readers.parsing import local_name, refusal
 
 LONGEST = 1_000_000  # characters; reading takes some seconds for each million
 MOST_TRIPLES = 50_000
+TYPE = VOCABULARY.type
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}RDF"
 BASE = "https://record.invalid/"  # what an address without a beginning is relative to
 # After comments: a directive, or a triple that begins with an address (N-Triples) or a name with a prefix.
@@ -39,9 +40,7 @@ def nodes_of(document: str, syntax: str) -> list[Any]:
         raise refusal(f"At most {LONGEST:,} characters of RDF at once.")
     graph = Graph(bind_namespaces="none")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            graph.parse(data=document, format=syntax, publicID=BASE)
+        graph.parse(data=document, format=syntax, publicID=BASE)
     except RecursionError as error:
         raise refusal("The RDF is nested too deep.") from error
     except (SyntaxError, SAXException, RdfError, ParserError, ValueError, LookupError, AttributeError, TypeError, AssertionError) as error:
@@ -49,5 +48,22 @@ def nodes_of(document: str, syntax: str) -> list[Any]:
         raise refusal(f"This is no {'Turtle' if syntax == 'turtle' else 'RDF/XML'} that can be read: {words}") from error
     if len(graph) > MOST_TRIPLES:
         raise refusal(f"At most {MOST_TRIPLES:,} statements at once; here are {len(graph):,}.")
-    nodes: list[Any] = json.loads(graph.serialize(format="json-ld"))
-    return nodes
+    nodes: dict[str, Any] = {}
+    for subject, predicate, value in graph:
+        node = nodes.setdefault(_address(subject), {"@id": _address(subject)})
+        if predicate == TYPE:
+            node.setdefault("@type", []).append(_address(value))
+        else:
+            node.setdefault(str(predicate), []).append(_value(value))
+    return list(nodes.values())
+
+
+def _address(node: Node) -> str:
+    return f"_:{node}" if isinstance(node, BNode) else str(node)
+
+
+def _value(node: Node) -> dict[str, str]:
+    if not isinstance(node, Literal):
+        return {"@id": _address(node)}
+    more = {"@language": node.language, "@type": node.datatype}
+    return {"@value": str(node)} | {name: str(value) for name, value in more.items() if value}

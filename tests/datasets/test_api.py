@@ -3,6 +3,7 @@ import json
 import pytest
 
 from datasets.models import Dataset
+from datasets.scans import ingesting
 from tests.datasets.conftest import COLLECTION
 
 DATASETS = "/api/v1/datasets"
@@ -132,8 +133,6 @@ def test_files_of_restricted_datasets_are_for_those_with_access(published, brows
 
 
 def test_a_steward_takes_a_dataset_from_nothing_to_published(browser, ben, disk):
-    from datasets.scans import ingesting
-
     client = browser(ben)
     made = send(client, "post", DATASETS, {"slug": "new", "title": "New", "bbox": [-10, 0, 10, 5], "subjects": ["Ocean"]})
     assert made.status_code == 201

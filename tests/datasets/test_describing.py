@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from lxml import html as parser
 
 from datasets.curation import bulk, publishing, registering
 from datasets.demo import load_demo_vocabularies
@@ -191,8 +192,6 @@ def test_two_versions_are_held_side_by_side(whole, disk, ben):
 def form_of(client) -> dict[str, str]:
     """The fields of the form as a browser would send them."""
     html = client.get("/steward/datasets/sea/describe/").content.decode()
-    from lxml import html as parser
-
     form = parser.fromstring(html).get_element_by_id("describe")
     return {name: value for name, value in form.form_values() if name != "csrfmiddlewaretoken"}
 

@@ -2,9 +2,11 @@
 
 import hashlib
 
+from datasets.curation import publishing
 from datasets.digests import Entry, folder_digest
 from datasets.files import FileQuery, iterate
 from datasets.models import FolderState
+from tests.datasets.conftest import scan
 
 HELLO = hashlib.sha256(b"hello").digest()
 
@@ -68,9 +70,6 @@ def test_the_database_computes_what_the_file_list_gives(published, disk, ben):
 
 
 def test_the_digest_follows_a_change_and_leaves_untouched_folders_alone(published, disk, ben):
-    from datasets.curation import publishing
-    from tests.datasets.conftest import scan
-
     first = published(files={"/a/1.nc": "1", "/b/2.nc": "2", "/b/c/3.nc": "3"})
     disk.write("/sea/a/1.nc", "one", day=2)
     second = publishing.open_draft(first.dataset, user=ben)

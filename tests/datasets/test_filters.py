@@ -1,6 +1,7 @@
 import datetime as dt
 
 import pytest
+from django.db import connection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,8 +94,6 @@ def test_more_than_a_page_can_count_is_said_so(version):
 
 
 def test_a_search_that_takes_too_long_ends_with_advice_and_leaves_the_connection_sound(db):
-    from django.db import connection
-
     with connection.cursor() as cursor:
         with pytest.raises(InvalidError, match="Choose a folder first"), bounded(0.05):
             cursor.execute("select pg_sleep(60)")

@@ -18,6 +18,7 @@ from datasets.importing.settling import settle
 from datasets.metadata import describing
 from datasets.models import Dataset, DatasetEvent, Origin, Term, Vocabulary
 from datasets.readers import READ
+from portal.models import RoleGrant
 from tests.datasets.test_describing import WHOLE
 
 FULL = WHOLE | {
@@ -144,8 +145,6 @@ def test_the_same_record_changes_its_draft_and_never_doubles(db, ben, dee):
 
 
 def test_what_is_published_here_or_curated_by_others_is_left_alone(published, ben, cy):
-    from portal.models import RoleGrant
-
     dataset = published().dataset
     Origin.objects.create(dataset=dataset, identifier="doi:10.5438/0014", format="x", digest="", imported_at=dataset.created_at)
     done = importing.import_records(json.dumps(SAMPLE), user=ben)

@@ -1,4 +1,5 @@
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -170,8 +171,6 @@ def test_a_location_is_a_folder(draft, ben, path):
     ],
 )
 def test_the_check_digit_of_an_orcid(orcid, is_right):
-    from django.core.exceptions import ValidationError
-
     if is_right:
         check_orcid(orcid)
     else:

@@ -4,6 +4,7 @@ import pytest
 
 from datasets.curation import checking, publishing, registering
 from datasets.errors import ConflictError, ForbiddenError, InvalidError, NotReadyError
+from datasets.formats import FORMATS
 from datasets.models import File
 from datasets.scans import ingesting
 from tests.datasets.conftest import COLLECTION
@@ -117,3 +118,29 @@ def test_review_over_the_api(draft, browser, ben, dee):
     back = browser(dee).delete(f"{base}review", {"note": "mend"}, content_type="application/json")
     assert (back.status_code, back.json()["status"]) == (200, "draft")
     assert browser(dee).delete(f"{base}review", {"note": "mend"}, content_type="application/json").status_code == 409
+
+
+def test_a_draft_is_previewed_in_every_format_and_nothing_is_published_by_looking(draft, ben, ada, browser):
+    version = draft(
+        title="The draft sea",
+        creators=[{"name": "Ada"}],
+        west=0,
+        south=0,
+        east=1,
+        north=1,
+        temporal_start="2000-01-01",
+        temporal_end="2001-01-01",
+    )
+    client, where = browser(ben), "/steward/datasets/sea/preview/"
+    for name in FORMATS:
+        shown = client.get(f"{where}?format={name}")
+        assert (shown.status_code, b"draft sea" in shown.content) == (200, True), name
+    told = client.get("/api/v1/datasets/sea/preview?as=datacite-json")
+    assert told.headers["Content-Type"].startswith("application/vnd.datacite")
+    assert told.json()["titles"][0]["title"] == "The draft sea"
+    assert client.get("/api/v1/datasets/sea/preview?as=odd").status_code == 400
+    assert browser(ada).get(where).status_code == 404
+    version.refresh_from_db()
+    assert (version.status, version.published_at) == ("draft", None)
+    publishing.publish(version, user=ben)
+    assert client.get(where).status_code == 404

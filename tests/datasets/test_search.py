@@ -6,6 +6,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import QueryDict
 
 from datasets import search, series
+from datasets.curation import registering
 from datasets.errors import InvalidError
 from datasets.models import Dataset, Series
 from datasets.preservation import locating
@@ -281,8 +282,6 @@ def test_a_page_costs_few_statements_whatever_it_shows(archive, django_assert_ma
 
 
 def test_the_catalogue_row_follows_the_description(archive, ben):
-    from datasets.curation import registering
-
     dataset = Dataset.objects.get(slug="airports")
     registering.describe(dataset, user=ben, title="Aerodrome weather", subjects=["Aviation"])
     assert slugs("q=aerodrome") == {"airports"}

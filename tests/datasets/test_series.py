@@ -1,6 +1,7 @@
 """Series of datasets: the tree, its pages and counts, who curates through it, and what moves with it."""
 
 import re
+import threading
 import uuid
 from html import unescape
 
@@ -16,6 +17,7 @@ from datasets.curation import publishing, registering
 from datasets.errors import ConflictError, ForbiddenError, InvalidError
 from datasets.models import Dataset, Series, SeriesEvent
 from portal.models import GroupMembership, RoleGrant, User
+from portal.signin import watched_groups
 
 GROUP = uuid.UUID(int=77)
 
@@ -140,8 +142,6 @@ def test_a_group_curates_a_series_as_long_as_one_is_in_it(tree, draft, dee, cy):
 
 
 def test_groups_that_curate_a_series_are_read_from_globus(tree, dee):
-    from portal.signin import watched_groups
-
     series.appoint(tree["climate"], user=dee, principal_type="group", principal=GROUP)
     assert GROUP in watched_groups()
 
@@ -368,8 +368,6 @@ def test_a_steward_works_on_the_tree_in_the_browser(tree, draft, ben, dee, brows
 @pytest.mark.long
 def test_two_moves_at_once_close_no_circle(dee):
     """Each alone is legal; the second waits for the first and is refused."""
-    import threading
-
     a = series.create(user=dee, slug="a", title="A")
     b = series.create(user=dee, slug="b", title="B")
     refused = []

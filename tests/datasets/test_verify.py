@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
+from datasets.curation import publishing
+from datasets.models import File
+
 FILES = {"/a.nc": "a", "/2020/jan.nc": "january", "/2020/deep/b.nc": "bb", "/2020-extra/c d#é.txt": "c", "/line\nbreak\\.txt": "odd"}
 
 
@@ -75,9 +78,6 @@ def test_the_digest_alone_tells_a_change_and_a_forged_manifest(version, copy, li
 
 
 def test_files_whose_checksum_was_not_known_count_by_name_and_size(draft, disk, tmp_path_factory, ben):
-    from datasets.curation import publishing
-    from datasets.models import File
-
     unknown = draft(files=FILES)
     File.objects.filter(folder__dataset=unknown.dataset, name="a.nc").update(sha256=None)
     version = publishing.publish(unknown, user=ben)

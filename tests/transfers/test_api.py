@@ -1,7 +1,9 @@
 import uuid
 
 import pytest
+from django.test import Client
 
+from datasets.curation import publishing
 from tests.transfers.conftest import everything
 from transfers import sharing
 from transfers.models import DataRequest
@@ -54,8 +56,6 @@ def test_what_is_wrong_is_named(as_ada, publish, body, field):
 
 
 def test_draft_cannot_be_named(as_ada, publish, dee):
-    from datasets.curation import publishing
-
     version = publish()
     publishing.open_draft(version.dataset, user=dee)
     answer = post(as_ada, {"selections": [{"dataset": version.dataset.slug, "version": 2}]})
@@ -96,8 +96,6 @@ def test_list_is_paged_and_costs_few_queries(as_ada, publish, ada, django_assert
 
 
 def test_post_needs_the_form_token_of_a_session(ada, publish):
-    from django.test import Client
-
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(ada)
     assert post(strict, {"selections": [{"dataset": publish().dataset.slug}]}).status_code == 403

@@ -9,6 +9,7 @@ from django.utils import timezone
 from datasets.files import FileQuery, iterate, measure
 from datasets.models import ScanRun
 from tests.transfers.conftest import everything, run_until
+from tests.transfers.test_sending import consent_to_campus
 from transfers import globus, manifests, requesting, selecting, sending, sharing
 from transfers.models import Basket, DataRequest, DataRequestEvent
 from transfers.states import FINISHED, MOVES, WORKING, Kind, Status, TaskStatus
@@ -256,8 +257,6 @@ def test_pages_of_an_open_share_show_links_and_lines_without_a_token(world, publ
 
 
 def test_sending_by_page_from_choice_to_request(world, publish_real, real_ada, client):
-    from tests.transfers.test_sending import consent_to_campus
-
     consent_to_campus(world, real_ada)
     client.force_login(real_ada)
     add(client, publish_real())
@@ -278,8 +277,6 @@ def test_sending_by_page_from_choice_to_request(world, publish_real, real_ada, c
 
 
 def test_the_first_time_she_is_offered_her_institution_and_then_what_she_used(world, real_ada, client):
-    from tests.transfers.test_sending import consent_to_campus
-
     real_ada.organization = "Causeway University"
     real_ada.save()
     consent_to_campus(world, real_ada)

@@ -1,6 +1,8 @@
+import uuid
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -9,6 +11,7 @@ from tests.transfers.conftest import everything, mails, run_until
 from transfers import acts, globus, sharing
 from transfers.errors import DuplicateRequestError, GlobusRefusedError, NotClaimedError, SignInNeededError
 from transfers.models import DataRequest, ShareDeletion
+from transfers.requesting import find_request
 from transfers.states import Status, TaskKind
 
 
@@ -182,8 +185,6 @@ def test_double_post_makes_one_request(publish, ada):
 
 
 def test_who_may_ask(publish, ada, cy, dee):
-    from django.contrib.auth.models import AnonymousUser
-
     restricted = publish("secret", policy="restricted")
     with pytest.raises(ForbiddenError):
         sharing.request_share(user=ada, wanted=everything(restricted))
@@ -213,9 +214,5 @@ def test_ask_again_makes_a_new_request_of_the_same_files(publish, ada):
 
 
 def test_unknown_request_is_not_found(ada):
-    import uuid
-
-    from transfers.requesting import find_request
-
     with pytest.raises(NotFoundError):
         find_request(ada, uuid.uuid4())

@@ -12,6 +12,7 @@ from rocrate.rocrate import ROCrate
 
 from datasets.formats import croissant, iso19115, ro_crate, stac
 from datasets.formats.markup import clean
+from tests.datasets.formats.conftest import RECORDS
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")  # of the validators' own insides
 
@@ -53,8 +54,6 @@ def test_stac_names_sizes_and_checksums(rich):
 
 
 def test_a_box_across_the_antimeridian_is_cut():
-    from tests.datasets.formats.conftest import RECORDS
-
     geometry = stac.geometry(RECORDS["across the antimeridian"])
     assert geometry["type"] == "MultiPolygon"
     assert [ring[0][0] for ring in geometry["coordinates"]] == [[170.0, -10.0], [-180.0, -10.0]]

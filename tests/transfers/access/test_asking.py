@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from datasets.access import Reason, decide, granting, terms
+from datasets.curation import registering
 from datasets.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, TermsNeededError
 from portal.assurance import mark_present
 from portal.models import User
@@ -42,8 +43,6 @@ def test_whoever_has_access_or_cannot_get_it_by_asking_is_told_so(dataset, ada, 
 
 @pytest.fixture
 def draft_of_ben(ben):
-    from datasets.curation import registering
-
     return registering.register(user=ben, slug="hidden", title="Hidden").dataset
 
 

@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 
 from datasets.errors import ForbiddenError, InvalidError
@@ -135,8 +136,6 @@ def test_a_step_that_another_worker_holds_is_left_alone(drawable, permitted_ada)
 
 
 def test_a_graph_is_asked_for_signed_in_of_data_that_she_may_have(described, ada, cy, client):
-    from django.contrib.auth.models import AnonymousUser
-
     version = described(policy="restricted")
     with pytest.raises(SignInNeededError):
         ask(AnonymousUser(), version)
