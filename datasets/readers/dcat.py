@@ -11,9 +11,9 @@ from typing import Any
 from datasets.formats.dcat import ACCESS, FUNDER, PREFIXES, RELATION
 from datasets.readers.described import Described, day, identifier_of, many, mapping, state_box, text
 from datasets.readers.rdf import BASE
-from datasets.readers.schema_org import filled
 
 USUAL = PREFIXES | {"dct": PREFIXES["dcterms"], "schema": "https://schema.org/", "adms": "http://www.w3.org/ns/adms#"}
+DEEPEST = 3
 SHORT = {address: prefix for prefix, address in PREFIXES.items()} | {"https://schema.org/": "schema", "http://schema.org/": "schema",
          "http://www.w3.org/ns/adms#": "adms"}  # fmt: skip
 # Said anew by the archive from the files and at publication, or about the record itself.
@@ -41,7 +41,25 @@ def records_of(value: Any) -> list[Any]:
         nodes += [_named(one, terms) for one in members]
     by_id = {text(one["@id"]): one for one in nodes if isinstance(one, dict) and "@id" in one}
     found = [one for one in nodes if "dcat:Dataset" in many(mapping(one).get("@type"))]
-    return [{name: filled(child, by_id) for name, child in one.items()} for one in found]
+    known: dict[tuple[str, int], Any] = {}
+    return [{name: _filled(child, by_id, DEEPEST, known) for name, child in one.items()} for one in found]
+
+
+def _filled(value: Any, by_id: dict[str, Any], depth: int, known: dict[tuple[str, int], Any]) -> Any:
+    """A value with bare references in it as the nodes that they name, and in those, some steps deep. Each node is filled once a step."""
+    if isinstance(value, list):
+        return [_filled(one, by_id, depth, known) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) != {"@id"}:
+        return {name: _filled(one, by_id, depth, known) for name, one in value.items()}
+    key = text(value["@id"]), depth
+    if depth == 0 or key[0] not in by_id:
+        return value
+    if key not in known:
+        node = {name: one for name, one in by_id[key[0]].items() if name != "@id" or not key[0].startswith("_:")}
+        known[key] = {name: _filled(one, by_id, depth - 1, known) for name, one in node.items()}
+    return known[key]
 
 
 def is_record(value: Any) -> bool:
@@ -91,7 +109,7 @@ def read(given: dict[str, Any]) -> Described:
     _read_places(given, found)
     _read_periods(given, found)
     found.state("temporal_resolution", text(given.get("dcat:temporalResolution")))
-    source = mapping(given.get("dcterms:source"))
+    source = mapping(next(iter(many(given.get("dcterms:source"))), {}))
     found.state("source_url" if "@id" in source else "source_name", text(given.get("dcterms:source")))
     provenance = next(iter(many(given.get("dcterms:provenance"))), "")
     found.state("provenance", text(mapping(provenance).get("rdfs:label") or provenance))

@@ -21,8 +21,8 @@ MOST_TRIPLES = 50_000
 TYPE = VOCABULARY.type
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}RDF"
 BASE = "https://record.invalid/"  # what an address without a beginning is relative to
-# After comments: a directive, or a triple that begins with an address (N-Triples) or a name with a prefix.
-TURTLE = re.compile(r"(\s|#[^\n]*\n)*(@prefix\b|@base\b|PREFIX\b|BASE\b|<[^<>\s\"]*:[^<>\s\"]*>\s+(<|a\s|[\w-]*:))", re.IGNORECASE)
+# After comments: a directive, or a triple that begins with an address or a blank node (N-Triples).
+TURTLE = re.compile(r"(\s|#[^\n]*\n)*(@prefix\b|@base\b|PREFIX\b|BASE\b|(<[^<>\s\"]*:[^<>\s\"]*>|_:\S+)\s+(<|a\s|[\w-]*:))", re.IGNORECASE)
 
 
 def is_turtle(document: str) -> bool:
@@ -55,7 +55,12 @@ def nodes_of(document: str, syntax: str) -> list[Any]:
             node.setdefault("@type", []).append(_address(value))
         else:
             node.setdefault(str(predicate), []).append(_value(value))
-    return list(nodes.values())
+    return [{name: _compact(name, told) for name, told in node.items()} for node in nodes.values()]
+
+
+def _compact(name: str, told: Any) -> Any:
+    """One value stands alone, as in the JSON-LD that people write; types are a list always."""
+    return told[0] if name != "@type" and isinstance(told, list) and len(told) == 1 else told
 
 
 def _address(node: Node) -> str:

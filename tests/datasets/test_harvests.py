@@ -111,6 +111,7 @@ def test_a_killed_worker_costs_the_asking_of_one_page_again(order, archive):
     assert (told(run), Dataset.objects.count()) == ({"new": 4, "refused": 1}, 4)
 
 
+@pytest.mark.long
 def test_a_repeat_asks_for_what_changed_and_brings_drafts_up_to_date(order, ben, archive):
     run = to_the_end(order())
     archive.records[0].title, archive.records[0].stamp, archive.mood.now = "One, mended", "2026-07-01", "2026-08-01T00:00:00Z"
@@ -126,6 +127,7 @@ def test_a_repeat_asks_for_what_changed_and_brings_drafts_up_to_date(order, ben,
     assert (told(run), Dataset.objects.count()) == ({"same": 5, "refused": 1}, 5)
 
 
+@pytest.mark.long
 def test_the_calendar_begins_it_again_from_where_it_ended(order, archive):
     run = to_the_end(order(every="weekly"))
     assert dt.timedelta(days=6) < run.next_at - timezone.now() < dt.timedelta(days=8)
@@ -140,6 +142,7 @@ def test_the_calendar_begins_it_again_from_where_it_ended(order, archive):
     assert told(run) == {}
 
 
+@pytest.mark.long
 def test_pausing_is_obeyed_at_once_and_going_on_takes_the_rest(order, ben, archive):
     run = order()
     with meanwhile(archive, "|2", lambda: harvests.pause(Harvest.objects.get(pk=run.pk), user=ben)):
@@ -152,6 +155,7 @@ def test_pausing_is_obeyed_at_once_and_going_on_takes_the_rest(order, ben, archi
         harvests.pause(run, user=ben)
 
 
+@pytest.mark.long
 def test_a_cancelled_one_keeps_its_drafts_and_leaves_the_calendar(order, ben):
     run = order(every="daily")
     harvests.go_on(run.pk)
@@ -161,6 +165,7 @@ def test_a_cancelled_one_keeps_its_drafts_and_leaves_the_calendar(order, ben):
     assert not harvests.go_on(run.pk)
 
 
+@pytest.mark.long
 def test_a_provider_that_forgot_its_list_is_asked_from_the_beginning_and_nothing_doubles(order, archive):
     forgotten = []
 
@@ -175,6 +180,7 @@ def test_a_provider_that_forgot_its_list_is_asked_from_the_beginning_and_nothing
     assert (run.status, run.n_restarts, told(run), Dataset.objects.count()) == ("done", 1, {"new": 4, "refused": 1}, 4)
 
 
+@pytest.mark.long
 def test_silence_is_waited_for_and_then_told_in_words(order, ben, archive, settings):
     archive.mood.before = lambda _: (503, {"Retry-After": "900"}, "")
     run = order()

@@ -200,7 +200,7 @@ def test_an_encoding_that_is_none_is_told():
 
 @pytest.mark.parametrize("syntax", ["turtle", "nt", "xml", "pretty-xml"])
 def test_dcat_says_the_same_in_every_syntax_of_rdf(record, syntax):
-    graph = Graph().parse(data=dcat.as_json(record), format="json-ld")
+    graph = Graph().parse(data=dcat.as_turtle(record), format="turtle")
     document = graph.serialize(format=syntax) if syntax != "turtle" else f"# by hand\n{dcat.as_turtle(record)}"
     name, found, told = one(document)
     plain = one(dcat.as_json(record))
