@@ -78,11 +78,13 @@ def ask_for_scan(version: Version, *, user: Visitor) -> ScanRun:
 
 
 def retry_scan(run: ScanRun, *, user: Visitor) -> ScanRun:
-    """Queue a failed scan again; what was listed and inspected is kept. Raises as `ask_for_scan`."""
+    """Queue a failed scan again; what was listed and inspected is kept, but a check of a place looks anew. Raises as `ask_for_scan`."""
     check_curator(user, run.version.dataset)
     locating.check_place(run.place)
     if run.version.scans.open().exists():
         raise ConflictError("Another scan of this version is open.")
+    if run.is_check:
+        staging.forget(run)
     return run.move_to(ScanStatus.QUEUED, actor=user, finished_at=None, error="", n_attempts=0, due_at=timezone.now())
 
 
