@@ -90,7 +90,7 @@ class Migration(migrations.Migration):
                 ('slug', models.SlugField(max_length=80, unique=True)),
                 ('title', models.CharField(max_length=300)),
                 ('description', models.TextField(blank=True)),
-                ('lineage', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), default=list, editable=False, help_text='Ids from the top of the tree down to its own; series.py writes it', size=None)),
+                ('lineage', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), default=list, editable=False, help_text='Ids from the top of the tree down to its own; datasets.series writes it', size=None)),
                 ('n_listed', models.BigIntegerField(db_default=0, default=0, editable=False, help_text='Listed datasets directly in it; a database trigger keeps it')),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
