@@ -84,6 +84,7 @@ def record_heartbeat() -> None:
     cache.set(HEARTBEAT_KEY, time.time(), timeout=None)
     trouble = [one.note for one in run_checks(globus_checks()) if one.kind != "ok"]
     cache.set(TROUBLE_KEY, trouble, timeout=4 * HEARTBEAT_S)
+    _trouble.cache_clear()
 
 
 def known_trouble() -> list[str]:

@@ -80,20 +80,22 @@ class GridCopy(Copy):
             return
         self._state.raise_if_stopped()
         sent: list[Sent] = []
+        is_begun = False
         try:
             pair = self._pair() or self._make_pair(entries[0])
             sent, alone = begin_many(self._state, entries, self._paths_of)
+            is_begun = True
             self._state.schedule.put_back(alone)
             pair.copy_many([(one.source_path, one.host_path) for one in sent], self._look)
             end_many(self._state, sent, pair, self._strike_write)
         except (TransferError, StoppedError) as raised:
             self._drop_pair()
             if isinstance(raised, (TransferError, PausedError)):
-                self._state.schedule.put_back([one.entry for one in sent])
+                self._state.schedule.put_back([one.entry for one in sent] if is_begun else entries)
             if isinstance(raised, StoppedError):
                 raise
         except PullError as error:
-            for entry in [one.entry for one in sent] or entries:
+            for entry in [one.entry for one in sent] if is_begun else entries:
                 self._state.settle(entry, error)
 
     def _paths_of(self, entry: FileEntry) -> tuple[str, str]:

@@ -47,8 +47,8 @@ def test_j1_a_researcher_finds_data_and_sends_them_to_her_collection(page: Page,
     site.forget_consents(site.person("ada"))
     site.empty_basket(site.person("ada"))
     page.goto("/")
-    page.get_by_role("searchbox").first.fill("tempeature")
-    page.get_by_role("searchbox").first.press("Enter")
+    page.get_by_label("Search datasets").first.fill("tempeature")
+    page.get_by_label("Search datasets").first.press("Enter")
     expect(page.get_by_role("link", name="Air temperature over North America, A1B scenario, 1860 to 2099")).to_be_visible()
 
     page.get_by_label(re.compile("^NetCDF")).check()

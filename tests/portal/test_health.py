@@ -10,10 +10,12 @@ from portal import health, tasks
 def unkept() -> Iterator[None]:
     """Every test asks anew, and leaves nothing to the next."""
     health._kept.until = 0.0
+    health._trouble.cache_clear()
     cache.clear()
     yield
     health._kept.until = 0.0
     cache.clear()
+    health._trouble.cache_clear()
 
 
 @pytest.fixture
