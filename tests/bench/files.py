@@ -197,19 +197,20 @@ def copy_unlogged(columns: str, n_rows: int) -> float:
 
 
 def root(client: httpx.Client, version: Version, size: str) -> Iterator[Row]:
-    """The root folder with recursive counts, against grouping all paths."""
+    """The root folder with recursive counts, against grouping the paths of a table that has one for each file, and the file's columns."""
     address = f"/api/v1/datasets/{version.dataset.slug}/versions/1/files"
     client.get(address).raise_for_status()
     ours = statistics.median(timed(lambda: files.list_folder(version, "/")) for _ in range(20))
     with connection.cursor() as cursor:
         cursor.execute(
-            "create temporary table bench_path as select f.path || fi.name as path, fi.size_bytes from datasets_file fi"
-            " join datasets_folder f on f.id = fi.folder_id where f.dataset_id = %s",
+            "create table bench_path as select f.dataset_id, f.path || fi.name as path, fi.size_bytes, fi.sha256, fi.modified_at, fi.format"
+            " from datasets_file fi join datasets_folder f on f.id = fi.folder_id where f.dataset_id = %s",
             [version.dataset_id],
         )
-        cursor.execute("analyze bench_path")
-        grouping = "select split_part(path, '/', 2), count(*), sum(size_bytes) from bench_path group by 1"
-        naive = statistics.median(timed(lambda: cursor.execute(grouping)) for _ in range(3))
+        cursor.execute("create index on bench_path (dataset_id, path)")
+        cursor.execute("vacuum analyze bench_path")
+        grouping = "select split_part(path, '/', 2), count(*), sum(size_bytes) from bench_path where dataset_id = %s group by 1"
+        naive = statistics.median(timed(lambda: cursor.execute(grouping, [version.dataset_id])) for _ in range(5))
         cursor.execute("drop table bench_path")
     note = noted("both within the database's client")
     yield Row(f"root of {size} with counts", figure(1000 * ours), figure(1000 * naive), figure(naive / ours), ">=1000", "ms", 20, note)
