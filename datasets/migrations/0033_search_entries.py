@@ -24,6 +24,7 @@ FILL = """
 EMPTY = """
     update datasets_dataset d set search_vector = e.search_vector from datasets_searchentry e where e.dataset_id = d.id;
     insert into datasets_facetvalue (facet, value, n_datasets) values ('all', '', 0) on conflict do nothing;
+    update datasets_facetvalue set n_datasets = 0;
     update datasets_dataset d set is_counted = d.published_at is not null and d.withdrawn_at is null,
         facet_ids = array_remove(d.facet_ids, one.id) || one.id from datasets_facetvalue one where one.facet = 'all';
     update datasets_facetvalue known set n_datasets = one.n from (

@@ -10,9 +10,15 @@ from datasets.search.places import rows
 
 MOST_SIBLINGS = 40
 
-# A dataset is in one series at the most, so the sum over the series below counts each once.
+# A dataset is in one series at the most, so the sum over the series below counts each once. Where a series hangs that holds nothing for
+# this person is not told by opening the way to it.
 SHOWN = """
-    with opened as (select distinct unnest(lineage) as id from datasets_series where slug = any(%(chosen)s::text[]))
+    with opened as (
+        select distinct unnest(one.lineage) as id from datasets_series one where one.slug = any(%(chosen)s::text[]) and exists (
+            select from datasets_series below
+            where below.lineage @> array[one.id] and (below.n_listed > 0 or below.slug = any(%(slugs)s::text[]))
+        )
+    )
     select node.id, node.parent_id, node.slug, node.title, cardinality(node.lineage), sum(counted.n)::int,
         node.id in (select id from opened)
     from unnest(%(slugs)s::text[], %(counts)s::int[]) as counted (slug, n)

@@ -39,8 +39,14 @@ READ = f"""
     ) e join datasets_dataset d on d.id = e.dataset_id
     union all select 'gone', revision, place, null, null, null, null, null, null, null from datasets_goneplace where revision > {{known}}
     union all select 'value', null, id, null, null, null, null, facet, value, null from datasets_facetvalue where id > %(last_value)s
+    union all select 'value', null, id, null, null, null, null, facet, value, null from datasets_facetvalue
+    where id <= %(last_value)s and exists (select from datasets_goneplace where place is null and revision > {{known}})
     union all select 'newest', last_value, null, pg_current_xact_id_if_assigned() is null, null, null, null, null, null, null
     from datasets_revision {{kept}}
+"""
+CHANGED = """
+    select greatest((select max(revision) from datasets_searchentry), (select max(revision) from datasets_goneplace), 0)
+        - coalesce((select max(revision) from datasets_keptplaces), 0)
 """
 KEPT_REVISION = "(select coalesce(max(revision), 0) from datasets_keptplaces)"
 KEPT = "union all select 'kept', revision, key, null, null, null, null, kind, null, places from datasets_keptplaces"
@@ -129,7 +135,7 @@ def select(condition: str, *, source: str) -> str:
 def keep_if_due() -> bool:
     """Keep the sets for processes that start, when much changed since they were kept last. Safe to repeat."""
     with connection.cursor() as cursor:
-        cursor.execute("select last_value - coalesce((select max(revision) from datasets_keptplaces), 0) from datasets_revision")
+        cursor.execute(CHANGED)  # not by the sequence: what was undone took revisions too, and is never kept
         if cursor.fetchone()[0] < MANY_CHANGES:
             return False
     return keep()
@@ -175,9 +181,15 @@ def _read(known: Places, asked: Mapping[str, str], parameters: Mapping[str, Any]
 def _changed(known: Places, answers: Mapping[str, Sequence[Any]]) -> Places:
     """The sets after some entries changed and some places went."""
     entries, gone, kept = answers["entry"], answers["gone"], answers["kept"]
-    values = {**known.values, **{number: (facet, value) for _, number, _, _, _, _, facet, value, _ in answers["value"]}}
+    if not (entries or gone or kept or answers["value"]):
+        return known
+    is_emptied = any(place is None for _, place, *_ in gone)  # then all values are read: their numbers may be given again
+    values = {
+        **({} if is_emptied else known.values),
+        **{number: (facet, value) for _, number, _, _, _, _, facet, value, _ in answers["value"]},
+    }
     sets = {**known.sets, **{(kind, key): BitMap.deserialize(bytes(places)) for _, key, _, _, _, _, kind, _, places in kept}}
-    if any(place is None for _, place, *_ in gone):
+    if is_emptied:
         sets = {}
     if moved := BitMap(place for _, place, *_ in [*entries, *gone] if place is not None):
         sets = {key: places - moved if places.intersect(moved) else places for key, places in sets.items()}

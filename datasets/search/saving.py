@@ -15,7 +15,7 @@ from django.utils import timezone
 from datasets.access import Visitor, is_signed_in
 from datasets.errors import ConflictError, InvalidError, NotFoundError, SignInFirstError
 from datasets.models import Dataset, SavedSearch
-from datasets.search import find_newest
+from datasets.search import find_newest, places
 from datasets.search.query import SearchQuery
 
 MOST_SAVED = 50
@@ -74,7 +74,10 @@ def news_of(saved: SavedSearch, *, user: Visitor, since: dt.datetime | None = No
 def mail_news() -> int:
     """Mail the news of the searches that are due, and look again a day later; how many mails left. Safe to repeat."""
     n_mails = 0
-    for pk in list(SavedSearch.objects.filter(wants_mail=True, due_at__lte=timezone.now()).values_list("pk", flat=True)[:MOST_DUE]):
+    due = list(SavedSearch.objects.filter(wants_mail=True, due_at__lte=timezone.now()).values_list("pk", flat=True)[:MOST_DUE])
+    if due:
+        places.read({}, {})  # once for all: what is read in the transaction of a mail is not kept
+    for pk in due:
         n_mails += _mail(pk)
     return n_mails
 

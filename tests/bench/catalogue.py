@@ -95,6 +95,7 @@ def against_datasette(client: httpx.Client, folder: Path, words: Sequence[str], 
         return
     path = folder / f"datasette-{n_datasets}.db"
     if not path.exists():
+        path.with_suffix(".part").unlink(missing_ok=True)  # of a run that was interrupted
         rivals.fill_datasette(path.with_suffix(".part"), n_datasets)
         path.with_suffix(".part").rename(path)
     with rivals.datasette(path) as url, httpx.Client(trust_env=False, timeout=1800) as other:

@@ -41,6 +41,14 @@ def test_those_that_share_more_come_first_and_drafts_never(three, draft, publish
     assert [dataset.slug for dataset in comparing.similar_to(three[0].dataset)] == ["two", "three"]
 
 
+def test_of_very_many_that_share_something_those_registered_last_are_compared(three, published, ben, monkeypatch):
+    monkeypatch.setattr(comparing, "MOST_CANDIDATES", 1)
+    last = published("four", title="Snow", subjects=["Ocean"])
+    assert [dataset.slug for dataset in comparing.similar_to(three[0].dataset)] == ["four", "three"]
+    publishing.withdraw(last, user=ben, reason="It was rain.")
+    assert [dataset.slug for dataset in comparing.similar_to(three[0].dataset)] == ["two", "three"]
+
+
 def test_a_table_of_up_to_four_marks_what_differs(three, browser, ada, draft):
     page = browser().get("/datasets/compare/?dataset=one&dataset=three&dataset=two").content.decode()
     assert page.index("Sea surface temperature") < page.index(">Ice<")

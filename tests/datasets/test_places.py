@@ -273,3 +273,44 @@ def test_a_place_is_never_given_again_and_a_truncated_table_is_noticed(db, ben, 
     index_datasets([model.dataset.pk])
     assert SearchEntry.objects.get(dataset=model.dataset).place > first
     assert subject_counts() == {SUBJECTS[0]: 1}
+
+
+def test_numbers_of_values_may_be_given_again_after_all_was_truncated(db, ben, monkeypatch):
+    models = [Model(500 + number, subjects=frozenset([SUBJECTS[number]]), state="published") for number in range(2)]
+    models[1].licence = LICENCES[1]
+    for model in models:
+        model.write(ben)
+    monkeypatch.setattr(places, "_latest", [places.read({}, {})[0]])
+    with connection.cursor() as cursor:
+        cursor.execute("set constraints all immediate")
+        cursor.execute("truncate datasets_searchentry, datasets_facetvalue restart identity")
+    index_datasets([models[1].dataset.pk])
+    index_datasets([models[0].dataset.pk])
+    facets = search.search(SearchQuery(), user=NOBODY).facets
+    assert {one.value: one.count for one in facets["subject"]} == {SUBJECTS[0]: 1, SUBJECTS[1]: 1}
+    assert {one.value: one.count for one in facets["licence"]} == {LICENCES[0]: 1, LICENCES[1]: 1}
+    assert [one.dataset.slug for one in search.search(SearchQuery(facets={"licence": (LICENCES[1],)}), user=NOBODY).hits] == ["placed-501"]
+
+
+def test_what_did_not_change_is_not_put_together_anew(db, ben, monkeypatch):
+    Model(600, subjects=frozenset([SUBJECTS[0]]), state="published").write(ben)
+    known, _ = places.read({}, {})
+    monkeypatch.setattr(places, "_latest", [known])
+    assert places.read({}, {})[0] is known
+    Model(601, subjects=frozenset([SUBJECTS[0]]), state="published").write(ben)
+    assert len(places.read({}, {})[0].listed) == len(known.listed) + 1
+
+
+def test_revisions_of_what_was_undone_do_not_have_the_sets_kept_again(db, ben, monkeypatch):
+    model = Model(700, state="published")
+    model.write(ben)
+    assert places.keep()
+    monkeypatch.setattr(places, "MANY_CHANGES", 2)
+    with transaction.atomic():
+        for _ in range(3):
+            model.write(ben)
+        transaction.set_rollback(True)
+    assert not places.keep_if_due()
+    for _ in range(2):
+        model.write(ben)
+    assert places.keep_if_due()

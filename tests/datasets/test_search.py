@@ -301,8 +301,10 @@ def test_series_are_counted_with_all_below_and_opened_where_one_is_chosen(archiv
     assert slugs("series=waters") == {"dateline", "tropics"}
     assert slugs("series=earth&series=warm") == {"tropics"}, "the one above only leads to the one below"
     assert slugs("series=warm&subject=Climate") == set()
-    titles = {one.words for one in find("series=hidden").facets["series"]}
-    assert titles == {"Earth", "Waters", "hidden"}, "the title of a series that holds a draft alone is not told"
+    for slug in ("hidden", "nothing"):
+        titles = {one.words for one in find(f"series={slug}").facets["series"]}
+        assert titles == {"Earth", slug}, "neither the title of a series that holds a draft alone nor where it hangs is told"
+    assert ("hidden", 2, 1, True) in branches("series=hidden", ben)
 
 
 def test_a_moved_branch_is_counted_where_it_is(archive, dee):
@@ -311,8 +313,11 @@ def test_a_moved_branch_is_counted_where_it_is(archive, dee):
     assert slugs("series=earth") == {"america", "dateline"}
 
 
-def test_online_only_follows_where_the_files_are(archive, ben):
+def test_online_only_follows_where_the_files_are(archive, ben, browser):
     assert counts(find(""), "availability") == {"online": 3, "cold": 1}
+    form = '<input type="hidden" name="availability" value="cold">'
+    assert form in browser().get("/datasets/?availability=cold").content.decode(), "another filter does not take this one back"
+    assert form not in browser().get("/datasets/").content.decode()
     assert slugs("availability=online&subject=Ocean") == {"tropics"}
     assert counts(find("availability=online&subject=Ocean"), "availability") == {"online": 1, "cold": 1}
     place = Dataset.objects.get(slug="dateline").versions.get().locations.get()
