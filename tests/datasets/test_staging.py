@@ -181,6 +181,21 @@ def test_names_of_any_kind_are_kept_as_they_are(draft, ben):
     assert found == {f"/{folder}/{name}": at for folder in ODD for at, name in enumerate(ODD)}
 
 
+def test_times_of_any_kind_are_kept_to_the_microsecond(draft, ben):
+    version = draft(files={})
+    east = dt.timezone(dt.timedelta(hours=5, minutes=30))
+    moments = [
+        dt.datetime(1, 1, 2, tzinfo=dt.UTC),
+        dt.datetime(999, 12, 31, 23, 59, 59, 999_999, tzinfo=dt.UTC),
+        dt.datetime(2026, 3, 4, 5, 6, 7, 8, tzinfo=dt.UTC),
+        dt.datetime(2026, 3, 4, 5, 6, 7, 8, tzinfo=east),
+        None,
+    ]
+    entries = [Entry(f"{at}", is_folder=False, modified_at=moment) for at, moment in enumerate(moments)]
+    ingesting.scan(version, lambda _: iter(entries), user=ben)
+    assert [row.modified_at for row in iterate(version, FileQuery())] == moments
+
+
 def test_a_name_that_is_listed_twice_is_one_file(draft, ben):
     version = draft(files={})
     entries = [Entry("b", is_folder=False), Entry("a", is_folder=False), Entry("b", is_folder=False), Entry("d", is_folder=True)] * 2
