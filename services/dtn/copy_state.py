@@ -5,6 +5,7 @@ what is there already. Used from every worker thread.
 """
 
 import contextlib
+import sys
 import threading
 
 from services.dtn.digests import READ_BYTES, asked_of, by
@@ -48,6 +49,11 @@ class CopyState:
     def rest(self, seconds: float) -> None:
         if self.stop.wait(seconds):
             raise StoppedError
+
+    @property
+    def most_at_once(self) -> int:
+        """How many bytes to take between two waits of `hold_to_pace`: a source cuts a connection that rests for minutes."""
+        return self.options.most_bytes_per_s or sys.maxsize
 
     def hold_to_pace(self, n_bytes: int) -> None:
         """Wait as long as the task's bandwidth cap asks for these bytes."""

@@ -89,16 +89,14 @@ def walk(
 
 
 def leads_out(top: str, path: str, target: str) -> bool:
-    """Tell whether a link at `path`, below the folder `top`, points out of it; what it points to need not be there."""
-    steps = path[len(top) :].split("/")[:-1]
-    for step in target.split("/"):
-        if step == ".." and not steps:
-            return True
-        if step == "..":
-            steps.pop()
-        elif step not in STEPS:
-            steps.append(step)
-    return target.startswith("/") or not can_be_kept(target)
+    """Tell whether a link at `path`, below the folder `top`, may lead out of it; what it points to need not be there.
+
+    It climbs at its beginning alone: behind a name, which may be a link itself (`b -> .`), `..` leads nobody knows where.
+    """
+    n_above = sum(step not in STEPS for step in path[len(top) :].split("/")[:-1])
+    steps = [step for step in target.split("/") if step not in {"", "."}]
+    n_up = next((number for number, step in enumerate(steps) if step != ".."), len(steps))
+    return target.startswith("/") or n_up > n_above or ".." in steps[n_up:] or not can_be_kept(target)
 
 
 def can_be_kept(target: str) -> bool:

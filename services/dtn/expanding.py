@@ -6,7 +6,7 @@ A folder that cannot be read now is asked for again until the deadline, after al
 from collections.abc import Callable
 
 from services.dtn.copy_state import CopyState
-from services.dtn.entries import Entry, leads_out
+from services.dtn.entries import Entry
 from services.dtn.errors import NodeError
 from services.dtn.journal import Item
 from services.dtn.scheduling import FIRST_WAIT_S, MOST_WAIT_S
@@ -39,7 +39,10 @@ def expand(state: CopyState, after_first: Callable[[], None]) -> None:
 
 
 def _expand_item(state: CopyState, item: Item) -> list[Item]:
-    """Return what is to be asked for again: the folder itself, or those below it that could not be read."""
+    """Return what is to be asked for again: the folder itself, or those below it that could not be read.
+
+    Where links are kept it is the folder itself: they may lead anywhere in it, and a walk of a part would refuse them.
+    """
     try:
         unread = _expand_folder(state, item)
     except (PullError, NodeError, OSError) as raised:
@@ -52,6 +55,8 @@ def _expand_item(state: CopyState, item: Item) -> list[Item]:
         unread = {}
     for path, fault in unread.items():
         state.progress.set_fault(fault.code, fault.description, path)
+    if unread and state.options.keeps_links:
+        return [item]
     again = state.journal.split(item, [(path, _target(item, path)) for path in unread])
     state.progress.add(directories=-len(again))  # counted when they are read
     state.schedule.wake()
@@ -83,7 +88,7 @@ def _expand_folder(state: CopyState, item: Item) -> dict[str, PullError]:
                 state.made_folders[path.rstrip("/")] = True
             rows.append(("dir", source_path, path, None, None, None))
         elif entry["type"] == "link":
-            unkept = _keep_link(state, top, source_path, path, str(entry["link_target"]))
+            unkept = _keep_link(state, item, path, str(entry["link_target"]))
             if unkept is None:
                 rows.append(("link", source_path, path, None, None, None))
             else:
@@ -101,15 +106,13 @@ def _expand_folder(state: CopyState, item: Item) -> dict[str, PullError]:
     return {path: fault for path, fault in unread.items() if path not in ended}
 
 
-def _keep_link(state: CopyState, top: str, source_path: str, path: str, target: str) -> PullError | None:
+def _keep_link(state: CopyState, item: Item, path: str, target: str) -> PullError | None:
     """Make a link at the destination; returns why it never can be. Whatever the source says, it leads nowhere out of what is copied.
 
     Raises what may pass: the whole folder is asked for again then.
     """
-    if leads_out(top, source_path, target):
-        return PullError("InvalidPath", f"{source_path} leads out of what is copied.", is_final=True)
     try:
-        state.storage.make_link(path, target)
+        state.storage.make_link(path, target, top=item.destination_path)
     except (NodeError, OSError) as error:
         fault = as_fault(error, path)
         if not fault.is_final:

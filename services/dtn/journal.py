@@ -27,7 +27,6 @@ CREATE TABLE IF NOT EXISTS entry (
     size INTEGER, mtime_ns INTEGER, checksum TEXT, status TEXT NOT NULL DEFAULT 'pending', etag TEXT, digest TEXT,
     bytes INTEGER NOT NULL DEFAULT 0, error_code TEXT, error_details TEXT, sequence INTEGER, UNIQUE (item_idx, source_path));
 CREATE INDEX IF NOT EXISTS entry_failed ON entry (id) WHERE status = 'failed';
-DROP INDEX IF EXISTS entry_unsent;
 CREATE INDEX IF NOT EXISTS entry_sequence ON entry (sequence) WHERE sequence IS NOT NULL;
 CREATE TABLE IF NOT EXISTS piece (entry_id INTEGER, offset INTEGER, length INTEGER, PRIMARY KEY (entry_id, offset)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY, body TEXT NOT NULL, sequence INTEGER);
@@ -96,12 +95,16 @@ class Journal:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute("PRAGMA wal_autocheckpoint=4000")
+        is_former = self._rows("SELECT 1 FROM sqlite_master WHERE name = 'entry_unsent'")
         self._db.executescript(_SCHEMA)
         (last,) = self._db.execute(
             "SELECT max(n) FROM (SELECT max(sequence) n FROM entry UNION ALL SELECT max(sequence) FROM event)"
         ).fetchone()
         self._filling, self._n_filled = (last or 0) + 1, 0  # the batch that results go into: never one that may have been sent
         with self._transaction() as db:
+            if is_former and last is not None:  # a former version gave the numbers as it sent: control may have had the last one
+                db.execute("INSERT OR IGNORE INTO meta VALUES ('sending', ?)", (json.dumps((last, last)),))
+            db.execute("DROP INDEX IF EXISTS entry_unsent")
             self._number_rest(db)
 
     @contextlib.contextmanager
@@ -348,14 +351,10 @@ class Journal:
 
     def _number_rest(self, db: sqlite3.Connection) -> None:
         """Put what came to its end without a number into batches."""
-        while True:
-            number = self._batch_for(BATCH_ROWS)
-            marked = db.execute(
-                f"UPDATE entry SET sequence = ? WHERE id IN (SELECT id FROM entry WHERE {_UNNUMBERED} LIMIT ?)", (number, BATCH_ROWS)  # noqa: S608
-            ).rowcount  # fmt: skip
-            if marked < BATCH_ROWS:
-                self._n_filled = marked
-                return
+        ids = [(0,)]
+        while ids:
+            ids = db.execute(f"SELECT id FROM entry WHERE id > ? AND {_UNNUMBERED} ORDER BY id LIMIT ?", (*ids[-1], BATCH_ROWS)).fetchall()  # noqa: S608
+            db.executemany(f"UPDATE entry SET sequence = {self._batch_for(len(ids))} WHERE id = ?", ids)  # noqa: S608 (a number)
 
     def next_batch(self, *, last_accepted: int) -> Batch | None:
         """Return the batch to send now; the same one until `accept` is called. None when nothing is new.

@@ -127,7 +127,7 @@ class ObjectStorage:
             size = body.object.size
             if size > small_files.MOST_BYTES:
                 return Answered(index, is_large=True)
-            fault = small_files.strike_get(faults)
+            fault = small_files.strike_get(faults, size)
             content = body.read(size + 1)
         if not may_read(normal):  # while it was on its way
             raise ForbiddenError(f"The ticket does not open {path}.")
@@ -156,7 +156,7 @@ class ObjectStorage:
             self._put_marker(path)
         return False
 
-    def make_link(self, path: str, target: str) -> None:
+    def make_link(self, path: str, target: str, *, top: str) -> None:
         raise InvalidPathError("A bucket holds no symbolic links.")
 
     def mkdir(self, path: str, *, judge: Judge = anywhere) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from services.dtn import disk_entries
 from services.dtn.digests import Stamp, digest_of
-from services.dtn.entries import Entry, MaySee, everything
-from services.dtn.errors import ExistsError, ForbiddenError, IsDirectoryError, MissingError, NodeError, from_os_error
+from services.dtn.entries import Entry, MaySee, everything, leads_out
+from services.dtn.errors import ExistsError, ForbiddenError, InvalidPathError, IsDirectoryError, MissingError, NodeError, from_os_error
 from services.dtn.faults import Faults
 from services.dtn.landing import Landing
 from services.dtn.partials import Partial
@@ -106,8 +106,12 @@ class PosixStorage:
     def make_folder(self, path: str) -> bool:
         return self.root.make_folder(path)
 
-    def make_link(self, path: str, target: str) -> None:
+    def make_link(self, path: str, target: str, *, top: str) -> None:
+        with self.root.place(top) as above:
+            real_top = above.real_path.rstrip("/") + "/"
         with self.root.place(path, makes_parents=True, follows_last=False) as place:
+            if not place.real_path.startswith(real_top) or leads_out(real_top, place.real_path, target):
+                raise InvalidPathError(f"The link {path} leads out of {top}.")
             if place.status is not None and not stat.S_ISLNK(place.status.st_mode):
                 raise ExistsError(f"Something that is no symbolic link is at {path}.")
             if place.status is not None and os.readlink(place.name, dir_fd=place.folder_fd) == target:

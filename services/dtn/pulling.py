@@ -191,7 +191,7 @@ class Copy:
         offset = 0
         while offset < length:
             state.raise_if_over()
-            n_bytes = fetched.read_into(buffer[: length - offset])
+            n_bytes = fetched.read_into(buffer[: min(length - offset, state.most_at_once)])
             if n_bytes == 0:
                 raise PullError("CONNECT_FAILED", "The source ended early.", is_shared=True, is_source=True)
             digest.update(buffer[:n_bytes])

@@ -93,7 +93,8 @@ class LargeFiles:
     def _missing(self, large: LargeFile) -> list[tuple[int, int]]:
         """Return (offset, length) of what is missing: stretches as long as possible where it comes in order, else piece by piece."""
         size, piece = large.entry.size or 0, self._state.piece_bytes(large.entry)
-        missing = [(offset, min(piece, size - offset)) for offset in range(0, size, piece) if offset not in large.done]
+        held = {at for offset, length in large.done.items() for at in range(offset, offset + length, piece)}  # some may be long ones
+        missing = [(offset, min(piece, size - offset)) for offset in range(0, size, piece) if offset not in held]
         if not self.comes_in_order(large.partial):
             return missing
         joined: list[tuple[int, int]] = []
@@ -138,7 +139,7 @@ class LargeFiles:
                 while offset < end and not (state.schedule.is_paused and offset % piece == 0):
                     state.raise_if_over()
                     block = sink.block()
-                    n_bytes = fetched.read_into(block[: min(end, offset - offset % piece + piece) - offset])
+                    n_bytes = fetched.read_into(block[: min(end - offset, piece - offset % piece, state.most_at_once)])
                     if n_bytes == 0:
                         raise PullError("CONNECT_FAILED", "The source ended early.", is_shared=True, is_source=True)
                     sink.put(block, n_bytes, offset)

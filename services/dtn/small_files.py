@@ -108,7 +108,7 @@ class SmallFiles:
             self._root.require_one_name(status, path)
             if status.st_size > MOST_BYTES:
                 return Answered(index, is_large=True)
-            fault = strike_get(self._faults)
+            fault = strike_get(self._faults, status.st_size)
             body = os.pread(fd, status.st_size + 1, 0)
             after = os.fstat(fd)
         finally:
@@ -150,10 +150,10 @@ class SmallFiles:
         self._folder, self._is_elsewhere = folder, self._real_folder != folder + "/"
 
 
-def strike_get(faults: Faults) -> Fault | None:
-    """Let an ordered fault of a read happen; what is left for `Fault.spoil` is returned."""
+def strike_get(faults: Faults, size: int) -> Fault | None:
+    """Let an ordered fault of a read happen, unless the file ends before; what is left for `Fault.spoil` is returned."""
     fault = faults.take("get")
-    if fault is not None and not fault.after_bytes:  # no small file is as long as that
+    if fault is not None and fault.after_bytes <= size:
         time.sleep(fault.delay_s)
         fault.strike()
     return fault

@@ -210,8 +210,11 @@ class Storage(Protocol):
         """Make a folder and its missing parents. Safe to repeat; returns whether it was not there (False where that is not known)."""
         ...
 
-    def make_link(self, path: str, target: str) -> None:
-        """Make a symbolic link, replacing another one. Safe to repeat. Raises ExistsError where anything else is."""
+    def make_link(self, path: str, target: str, *, top: str) -> None:
+        """Make a symbolic link, replacing another one. Safe to repeat. Raises ExistsError where anything else is.
+
+        Raises InvalidPathError for one that leads out of the folder `top`, judged by where both really lie: other links may lead there.
+        """
         ...
 
     def mkdir(self, path: str, *, judge: Judge = anywhere) -> None:

@@ -6,6 +6,7 @@ so that the kernel and the peer are woken a sixteenth as often. Encrypting and d
 
 import contextlib
 import io
+import math
 import socket
 import ssl
 import struct
@@ -33,15 +34,12 @@ class TlsStream:
         self._shake_hands()
 
     def _shake_hands(self) -> None:
-        timeout_s = self.raw.gettimeout()
-        until = None if timeout_s is None else time.monotonic() + timeout_s
+        until = None
         while True:
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
-                if until is not None and time.monotonic() > until:
-                    raise TimeoutError("The TLS handshake took too long.") from None
-                self._receive()
+                until = self._receive(until)
             except ssl.SSLError:
                 with contextlib.suppress(OSError):
                     self._flush()  # the alert that tells the peer why
@@ -51,27 +49,36 @@ class TlsStream:
                 return
 
     def _flush(self) -> None:
-        if self._outgoing.pending:
-            self.raw.sendall(self._outgoing.read())
+        """Send what waits. The time-out is that of a peer that takes nothing: a slow one is not cut."""
+        left = memoryview(self._outgoing.read())
+        while left:
+            left = left[self.raw.send(left) :]
 
-    def _receive(self) -> None:
+    def _receive(self, until: float | None) -> float:
+        """Take what has come; returns when patience ends with a record that comes in small parts, which is told the next time."""
         self._flush()
+        if until is None:
+            timeout_s = self.raw.gettimeout()
+            until = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        elif time.monotonic() > until:
+            raise TimeoutError("The peer sends too little at a time.")
         n_bytes = self.raw.recv_into(self._block)
         if n_bytes:
             self._incoming.write(self._block[:n_bytes])
         else:
             self._incoming.write_eof()
+        return until
 
     def recv_into(self, buffer: memoryview) -> int:
         """Fill the buffer with what is there, waiting for the first bytes; 0 at the end, also where the peer cut the connection."""
-        n_bytes = 0
+        n_bytes, until = 0, None
         while n_bytes < len(buffer):
             try:
                 n_read = self._tls.read(len(buffer) - n_bytes, buffer[n_bytes:])
             except ssl.SSLWantReadError:
                 if n_bytes:
                     break
-                self._receive()
+                until = self._receive(until)
             except ssl.SSLEOFError:
                 break
             else:

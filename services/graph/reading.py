@@ -179,8 +179,7 @@ def send(
             failure = SourceUnavailableError(f"The data transfer node answered {answer.status_code}.")
             continue
         if answer.status_code == 403 and method == "HEAD":  # which has no body to say why
-            answer = client.request("GET", url, headers={"Range": "bytes=0-0"})
-            _refuse(answer)
+            send(client, "GET", url, headers={"Range": "bytes=0-0"})  # raises what it says
             raise SourceUnavailableError("The data transfer node was of two minds.")
         _refuse(answer)
         return answer

@@ -112,12 +112,12 @@ def explain_details(details: str) -> str:
     """Returns the details of an event in plain words where they are JSON that is known, else as they are."""
     try:
         told = json.loads(details)
-    except ValueError:
+    except (ValueError, RecursionError):
         return details
     if isinstance(told, dict) and set(told) == {"path"}:
-        return str(told["path"])
+        return str(told["path"]).encode(errors="replace").decode()  # half of a character
     members = [told.get(name) for name in ("bytes_transferred", "duration", "mbps")] if isinstance(told, dict) else []
-    measured = [number for number in members if isinstance(number, int | float)]
+    measured = [number for number in members if isinstance(number, int | float) and abs(number) < 2**63]
     if len(measured) == 3:
         return f"{size(int(measured[0]))} in {measured[1]:g} s: {measured[2]:g} Mbit/s"
     return details

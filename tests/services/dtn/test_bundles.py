@@ -7,6 +7,9 @@ import time
 
 import pytest
 
+from services.dtn.faults import DropError, Faults
+from services.dtn.paths import Root
+from services.dtn.small_files import SmallFiles
 from tests.services.dtn.conftest import new_collection
 
 pytestmark = pytest.mark.long
@@ -163,3 +166,17 @@ def test_times_are_kept_and_unusual_places_are_heeded(control, archive, ends):
         assert ((here / name).read_text(), (here / name).stat().st_mtime_ns) == (name, 1_600_000_000_123_456_000)
     assert (here / "over a link").read_text() == "over a link"
     assert left_over(here) == []
+
+
+@pytest.mark.parametrize(("after_bytes", "is_struck"), [(0, True), (100, True), (101, False)])
+def test_a_fault_after_some_bytes_strikes_a_file_that_is_as_long(tmp_path, after_bytes, is_struck):
+    (tmp_path / "a").write_bytes(b"x" * 100)
+    faults = Faults(is_enabled=True)
+    faults.order({"kind": "get", "drop": True, "after_bytes": after_bytes})
+    answers = SmallFiles(Root(tmp_path), lambda _: True, faults).read(["/a"])
+    if is_struck:
+        with pytest.raises(DropError):
+            next(answers)
+    else:
+        assert len(next(answers).body) == 100
+    answers.close()

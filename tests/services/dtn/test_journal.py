@@ -1,11 +1,16 @@
 """What an order's journal says of results: in numbered batches, each file once, whatever is killed in between."""
 
 import hashlib
+from types import SimpleNamespace
 
 import pytest
 
 from services.dtn.entries import leads_out
-from services.dtn.journal import BATCH_ROWS, Item, Journal
+from services.dtn.errors import InvalidPathError
+from services.dtn.journal import BATCH_ROWS, FileEntry, Item, Journal
+from services.dtn.paths import Root
+from services.dtn.posix import PosixStorage
+from services.dtn.pulling_large import LargeFile, LargeFiles
 
 ITEM = Item(0, "/from/", "/to/", is_recursive=True, checksum=None)
 
@@ -88,13 +93,46 @@ def test_results_that_a_former_version_left_without_a_number_are_told(opened, tm
     assert told(opened()) == [(1, ["/from/a", "/from/b"])]
 
 
+@pytest.mark.parametrize("has_heard", [False, True])
+def test_a_batch_that_a_former_version_sent_keeps_its_number_and_is_not_told_twice(opened, has_heard):
+    journal = opened()
+    note(journal, ["a", "b", "c"])
+    bring(journal, most=2)
+    journal._run("UPDATE entry SET sequence = id WHERE status = 'transferred'")  # it gave the numbers as it sent
+    journal._run("CREATE INDEX entry_unsent ON entry (id) WHERE sequence IS NULL")
+    journal.accept(1)
+    again = opened()
+    bring(again)
+    later = [(3, ["/from/c"])]
+    assert told(again, last_accepted=2 if has_heard else 1) == (later if has_heard else [(2, ["/from/b"]), *later])
+
+
 @pytest.mark.parametrize(
     ("path", "target", "is_out"),
     [
-        ("/a/link", "b", False), ("/a/b/link", "../c", False), ("/a/link", "./b//c", False), ("/a/link", "b/../c", False),
+        ("/a/link", "b", False), ("/a/b/link", "../c", False), ("/a/link", "./b//c", False), ("/a/link", "b/../c", True),
         ("/a/link", "..", True), ("/a/b/link", "../../c", True), ("/a/link", "/a/b", True), ("/a/link", "b\nc", True),
-        ("/a/link", "b/../../c", True),
+        ("/a/link", "b/../../c", True), ("/a/b/link", ".././c/./d", False), ("/a/b/link", "./..", False), ("/a/././link", "..", True),
     ],
 )  # fmt: skip
 def test_a_link_is_kept_where_it_stays_in_the_folder(path, target, is_out):
     assert leads_out("/a/", path, target) is is_out
+
+
+def test_no_chain_of_links_leads_out_of_the_folder(tmp_path):
+    (tmp_path / "to/deep/er").mkdir(parents=True)
+    storage = PosixStorage(Root(tmp_path))
+    for path, target in (("/to/b", "."), ("/to/deep/er/top", "../.."), ("/to/plain", "deep/er")):
+        storage.make_link(path, target, top="/to/")
+    for path, target in (("/to/out", "b/.."), ("/to/deep/er/top/out", "../.."), ("/to/deep/.//./out", "../.."), ("/out", "to")):
+        with pytest.raises(InvalidPathError):
+            storage.make_link(path, target, top="/to/")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["b", "deep", "er", "plain", "to", "top"]
+
+
+def test_what_came_in_longer_pieces_is_not_fetched_again():
+    mib = 1 << 20
+    state = SimpleNamespace(piece_bytes=lambda _: 4 * mib, source=SimpleNamespace(n_streams=8))
+    entry = FileEntry(1, "/a", "/a", 25 * mib, None, None, None)
+    large = LargeFile(entry, SimpleNamespace(is_readable=True), {0: 16 * mib, 20 * mib: 4 * mib})
+    assert LargeFiles(state)._missing(large) == [(16 * mib, 4 * mib), (24 * mib, mib)]

@@ -18,6 +18,7 @@ from services.dtn.tls_stream import TlsStream
 
 HOST = "127.0.0.1"
 MIB = 1 << 20
+HANDSHAKE, DATA = b"\x16", b"\x17"  # kinds of records (RFC 8446, section 5.1)
 
 
 @pytest.fixture(scope="module")
@@ -151,23 +152,38 @@ def test_a_peer_that_says_nothing_does_not_hold_the_handshake(pair, server_conte
         TlsStream(pair[1], server_context)
 
 
-def test_a_peer_that_dribbles_does_not_hold_the_handshake(pair, server_context):
+@contextlib.contextmanager
+def dribbling(stream, kind):
+    """Send the head of a long record of a kind, then a byte of it now and then."""
     is_over = threading.Event()
 
     def dribble():
         with contextlib.suppress(OSError):
-            pair[0].sendall(b"\x16\x03\x01\x10\x00")  # the head of a long record
+            stream.sendall(kind + b"\x03\x03\x10\x00")
             while not is_over.wait(0.02):
-                pair[0].sendall(b"\x00")
+                stream.sendall(b"\x00")
 
     wait = aside(dribble)
-    pair[1].settimeout(0.2)
     try:
-        with pytest.raises(TimeoutError):
-            TlsStream(pair[1], server_context)
+        yield
     finally:
         is_over.set()
         wait()
+
+
+def test_a_peer_that_dribbles_does_not_hold_the_handshake(pair, server_context):
+    pair[1].settimeout(0.2)
+    with dribbling(pair[0], HANDSHAKE), pytest.raises(TimeoutError):
+        TlsStream(pair[1], server_context)
+
+
+def test_a_peer_that_dribbles_does_not_hold_who_reads(pair, server_context, client_context):
+    wait = aside(lambda: TlsStream(pair[1], server_context))
+    TlsStream(pair[0], client_context, server_hostname=HOST)
+    server = wait()
+    pair[1].settimeout(0.2)
+    with dribbling(pair[0], DATA), pytest.raises(TimeoutError):
+        server.recv(100)
 
 
 def test_a_file_of_the_stream_outlives_its_close(pair, server_context, client_context):

@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from services.graph import reading
-from services.graph.errors import SourceError, SourceUnavailableError
+from services.graph.errors import SessionError, SourceError, SourceUnavailableError
 from services.graph.inspecting import inspect
 from services.graph.reading import RemoteFile, open_client, open_source
 from services.graph.summarising import summarise
@@ -216,3 +216,18 @@ def test_an_untrusted_certificate_is_refused(file_server, monkeypatch, place):
 
 def test_names_are_encoded_segment_by_segment():
     assert reading.file_url("https://h/c", "/a b/ü?.nc") == "https://h/c/a%20b/%C3%BC%3F.nc"
+
+
+def test_why_it_is_refused_is_asked_for_with_patience():
+    asked = {"session_required_mfa": True}
+    answers = iter([httpx.Response(403), httpx.ConnectError("cut"), httpx.Response(403, json={"authorization_parameters": asked})])
+
+    def answer(request):
+        found = next(answers)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client, pytest.raises(SessionError) as refused:
+        reading.send(client, "HEAD", "https://node.example/a")
+    assert refused.value.authorization_parameters == asked

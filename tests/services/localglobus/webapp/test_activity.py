@@ -6,6 +6,7 @@ import re
 import pytest
 from globus_sdk import TransferData
 
+from services.localglobus.webapp.wording import explain_details
 from tests.services.localglobus.transfer.conftest import wait_until
 from tests.services.localglobus.webapp.conftest import notices
 
@@ -96,3 +97,11 @@ def test_files_and_faults_of_a_task_are_listed(sites, person):
     assert "newest first" in page
     assert re.search(r"300 B in [\d.]+ s: [\d.]+ Mbit/s", page)
     assert "SUCCEEDED" not in ada.open(f"/activity/{task_id}/event_log?faults=1").text
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999", "9" * 400, '"many"', "null"])
+def test_what_a_node_writes_as_details_is_shown_as_it_is(number):
+    told = f'{{"bytes_transferred": {number}, "duration": 1, "mbps": 1}}'
+    assert explain_details(told) == told
+    assert explain_details("[" * 100_000) == "[" * 100_000
+    assert explain_details(r'{"path": "/a\ud800"}') == "/a?"
