@@ -252,7 +252,7 @@ def session_in_words(session: Mapping[str, Any], *, person: User) -> list[Wanted
     known |= {str(linked): username for linked, username in person.linked_identities.values_list("identity_id", "username")}
     found = []
     if named := session.get("session_required_identities"):
-        own = [known[one] for one in named if one in known]
+        own = [known.get(one, one) for one in named if one in known or one in known.values()]  # ids, or usernames
         missing = "" if own else "It is not among the identities that you linked to your account."
         found.append(Wanted(f"A fresh sign-in as {' or '.join(own or named)}", missing))
     if domains := session.get("session_required_single_domain"):

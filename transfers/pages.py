@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from datasets import files
@@ -53,9 +54,10 @@ FILTERS = {
 }
 
 
+@never_cache
 @require_safe
 def open_file(request: HttpRequest, slug: str, number: int) -> HttpResponse:
-    """Leads to a file at its data transfer node. Query: `path`."""
+    """Leads to a file at its data transfer node, or to its signed address, which nobody keeps. Query: `path`."""
     visible = Dataset.objects.visible_to(request.user)
     version = Version.objects.published().select_related("dataset").filter(dataset__in=visible, dataset__slug=slug, number=number).first()
     if version is None:
@@ -78,6 +80,7 @@ def measure(request: HttpRequest, slug: str) -> HttpResponse:
 # -- the basket ---------------------------------------------------------------------------------------------------------------
 
 
+@never_cache
 @require_safe
 def basket(request: HttpRequest) -> HttpResponse:
     """`pages/basket.html`: `review` (lines, totals, what is left out), `snippets`, `key` for forms, `idempotency_key`, `lifetime_days`."""

@@ -44,7 +44,7 @@ class Review:
 
     @property
     def downloads(self) -> list[Wanted]:
-        """What is left out of requests, as it lies in buckets, and can be downloaded from there."""
+        """What is left out of requests, as it lies in buckets, and may be downloaded from there by this person."""
         kept = [line.selection for line in self.lines if line.why_not == IN_BUCKET]
         return [Wanted(one.version, one.query) for one in kept if not one.version.dataset.is_controlled]
 
@@ -152,7 +152,7 @@ def _line(selection: Selection, user: Any) -> Line:
     elif location is None or not location.is_online:
         why_not = "Its files are not on line at the moment."
     elif version.is_in_bucket:
-        why_not = IN_BUCKET
+        why_not = IN_BUCKET if decision.is_allowed else decision.words
     newer = dataset.versions.filter(published_at__isnull=False, number__gt=version.number).first()
     note = f"Version {newer.number} is newer." if newer else ""
     return Line(selection, why_not, note or ("" if decision.is_allowed else decision.words), dataset.is_read_in_place)

@@ -10,7 +10,6 @@ from rest_framework.views import APIView
 
 from datasets.access import check_staff
 from datasets.curation import deleting, publishing
-from datasets.errors import NotFoundError
 from datasets.finding import find_curated
 from datasets.models import Dataset, Version
 from datasets.serializers import DatasetSerializer, VersionSerializer
@@ -53,10 +52,7 @@ class DiscardedDraftView(APIView):
 
     def delete(self, request: Request, slug: str) -> Response:
         """Remove the discarded draft of a dataset for good, so that another can be opened."""
-        version = publishing.discarded_draft(find_curated(request.user, slug))
-        if version is None:
-            raise NotFoundError
-        publishing.remove_draft(version, user=request.user)
+        publishing.remove_discarded(find_curated(request.user, slug), user=request.user)
         return Response(status=204)
 
 

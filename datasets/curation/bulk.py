@@ -113,7 +113,7 @@ def _load_row(line: int, row: Mapping[str, str], user: Visitor, loaded: Loaded) 
     known = Dataset.objects.filter(slug=row["slug"]).first()
     description, wrong = _description(row), list[tuple[str, str]]()
     try:
-        wanted = series.named(user, row.get("series", "").removeprefix(NO_SERIES), "series")
+        wanted = series.named(user, "" if row.get("series") == NO_SERIES else row.get("series"), "series")
     except InvalidError as error:
         wrong += [_by_column(path, words) for path, words in error.fields.items()]
         row = {name: cell for name, cell in row.items() if name != "series"}  # what else is wrong is found all the same

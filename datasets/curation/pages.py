@@ -257,11 +257,7 @@ def _restore_draft(request: HttpRequest, dataset: Dataset) -> str:
 
 
 def _remove_draft(request: HttpRequest, dataset: Dataset) -> str:
-    version = publishing.discarded_draft(dataset)
-    if version is None:
-        raise NotFoundError
-    publishing.remove_draft(version, user=request.user)
-    return f"Draft {version.number} is removed for good."
+    return f"Draft {publishing.remove_discarded(dataset, user=request.user).number} is removed for good."
 
 
 def _grant(request: HttpRequest, dataset: Dataset) -> str:

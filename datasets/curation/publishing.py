@@ -215,6 +215,18 @@ def remove_draft(version: Version, *, user: Visitor) -> None:
     DatasetEvent.objects.create(dataset=dataset, act="draft removed for good", actor_id=user.id, note=f"draft {version.number}")
 
 
+@transaction.atomic
+def remove_discarded(dataset: Dataset, *, user: Visitor) -> Version:
+    """Remove the discarded draft of a dataset for good, so that another can be opened. Raises NotFoundError where none lies in the bin."""
+    check_curator(user, dataset)
+    Dataset.objects.select_for_update().get(pk=dataset.pk)
+    version = discarded_draft(dataset)
+    if version is None:
+        raise NotFoundError("No discarded draft lies in the bin: it was restored already, or removed.")
+    remove_draft(version, user=user)
+    return version
+
+
 def take_back(version: Version) -> None:
     """Undo what a discarded draft did to files and items, and remove it. Belongs into a transaction that holds its dataset."""
     files = File.objects.filter(folder__dataset=version.dataset_id)

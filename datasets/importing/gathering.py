@@ -4,6 +4,7 @@ Source: https://www.openarchives.org/OAI/openarchivesprotocol.html; section numb
 stop the others: a harvest is long, and its next one takes up what was mended. Harvests that go on over kills are in `harvests`.
 """
 
+import datetime as dt
 import re
 import time
 from collections.abc import Iterator
@@ -54,7 +55,8 @@ class Identity:
 class Page:
     """One answer to ListRecords: its records, the token of the next page (empty on the last), how many records the provider says there are.
 
-    `answered_at` is the provider's clock. `is_lost` says that it does not know the token any more: the list begins anew.
+    `answered_at` is the provider's clock, in UTC to the second; empty where it cannot be read. `is_lost` says that it does not know the
+    token any more: the list begins anew.
     """
 
     records: list[Element]
@@ -94,7 +96,7 @@ def list_records(base_url: str, *, prefix: str, set_spec: str = "", since: str =
     """One page; a token stands alone (section 3.5). InvalidError where the provider refuses, UnavailableError where it is not there."""
     asked = {"verb": "ListRecords", "metadataPrefix": prefix, "set": set_spec, "from": since, "until": until}
     root = _ask(base_url, {"verb": "ListRecords", "resumptionToken": token} if token else asked)
-    answered_at = next(((one.text or "").strip()[:20] for one in root if local_name(one) == "responseDate"), "")
+    answered_at = next((_moment(one.text or "") for one in root if local_name(one) == "responseDate"), "")
     error = next((one for one in root if local_name(one) == "error"), None)
     if error is not None and error.get("code") == "noRecordsMatch":
         return Page([], answered_at=answered_at)
@@ -108,6 +110,16 @@ def list_records(base_url: str, *, prefix: str, set_spec: str = "", since: str =
     announced = resumption.get("completeListSize", "") if resumption is not None else ""
     n_announced = int(announced) if announced.isdecimal() and len(announced) < 12 else None
     return Page(records, ((resumption.text or "").strip() if resumption is not None else ""), n_announced, answered_at)
+
+
+def _moment(told: str) -> str:
+    """A moment as a question may name it (section 3.3), also of a provider that writes fractions of seconds or a zone."""
+    try:
+        moment = dt.datetime.fromisoformat(told.strip())
+        moment = moment.astimezone(dt.UTC) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
+        return ""
+    return f"{moment.replace(microsecond=0, tzinfo=None).isoformat()}Z"
 
 
 def _ask(base_url: str, asked: dict[str, str]) -> Element:

@@ -70,7 +70,10 @@ def show_harvests(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def show_harvest(request: HttpRequest, pk: int) -> HttpResponse:
-    """`pages/steward_harvest.html`: `run`, `counts` by act, `unplaced` parts, `lines` of one act. Query: `act`, `after`."""
+    """`pages/steward_harvest.html`: `run`, `counts` by act, `unplaced` parts once it does not work, `lines` of one act.
+
+    Query: `act`, `after`.
+    """
     return _show(request, harvests.find_harvest(request.user, pk))
 
 
@@ -106,7 +109,7 @@ def _show(request: HttpRequest, run: Harvest) -> HttpResponse:
         "run": run,
         "counts": [(one, HarvestAct(one).label, n) for one, n in counts.items()],
         "n_records": sum(counts.values()),
-        "unplaced": harvests.unplaced(run),
+        "unplaced": [] if run.is_working else harvests.unplaced(run),  # it reads the whole report, and a page of a working one is polled
         "lines": lines[:RECORDS_ON_A_PAGE],
         "act": act,
         "next_url": f"?{urlencode(chosen | {'after': lines[RECORDS_ON_A_PAGE - 1].pk})}" if more else None,

@@ -13,8 +13,8 @@ from xml.etree.ElementTree import Element
 
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import IntegrityError, connection, transaction
-from django.db.models import Count, F
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db.models import Count
 from django.utils import timezone
 
 from datasets.access import Visitor, check_staff
@@ -47,6 +47,8 @@ BUDGET_S = 40  # of one message; then other work of the queue has its turn
 RECORDS_A_CLAIM = 10
 MOST_DUE = 20
 ALONE = 0x68617276  # the key of the advisory lock
+# Classes of PostgreSQL's SQLSTATE: connection, rollback, resources, locks, shutdown (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+PASSING = ("08", "40", "53", "55", "57P")
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,8 @@ def go_on(pk: int) -> bool:
                 _take_page(run)
             except UnavailableError as error:
                 _wait(run, error)
+            except SoftTimeLimitExceeded:  # a server that drips, or a page of very many records: those that were taken stay taken
+                _wait(run, UnavailableError("One page took too long to come or to be read."))
             except (NotClaimedError, StaleStateError):
                 raise NotClaimedError(str(pk)) from None
             except RefusedError as error:
@@ -307,10 +311,18 @@ def _take_record(run: Harvest, user: Visitor, record: Element) -> None:
             _write_line(run, identifier, datestamp, outcome)
     except SoftTimeLimitExceeded:
         raise
-    except Exception:  # a record of strangers may break what reads it: it is told, logged, and the others are taken
+    except Exception as error:  # a record of strangers may break what reads it: it is told, logged, and the others are taken
+        if _is_passing(error):
+            raise
         logger.exception("a harvested record could not be read", extra={"harvest_id": run.pk, "identifier": identifier})
         outcome = Outcome(0, "", identifier, wrong=[Wrong("record", "It could not be read. Operators find why in the log.")])
         _write_line(run, identifier, datestamp, outcome)
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether the database was in trouble (lost, full, deadlocked), and not the record: the page is taken again when the claim runs out."""
+    state = getattr(error.__cause__, "sqlstate", None) or "08000"
+    return isinstance(error, OperationalError | InterfaceError) and state.startswith(PASSING)
 
 
 def _write_line(run: Harvest, identifier: str, datestamp: str, outcome: Outcome) -> None:
@@ -324,6 +336,7 @@ def _write_line(run: Harvest, identifier: str, datestamp: str, outcome: Outcome)
 
 def _finish(run: Harvest) -> None:
     told = ", ".join(f"{n:,} {HarvestAct(act).label.lower()}" for act, n in counts(run).items() if n) or "nothing new"
+    run.refresh_from_db(fields=["every"])  # the calendar may have changed while the page was read
     facts = {"finished_at": timezone.now(), "token": "", "harvested_until": run.began, "next_at": _next(run.every), "error": ""}
     run.move_to(HarvestStatus.DONE, note=told, **facts)
 
@@ -334,13 +347,16 @@ def _wait(run: Harvest, error: UnavailableError) -> None:
         _fail(run, f"{error.detail} It was asked {MOST_ATTEMPTS} times.")
         return
     wait = max(FIRST_WAIT * 2**run.n_attempts, dt.timedelta(seconds=error.retry_after_s))
-    run.record(n_attempts=F("n_attempts") + 1, error=error.detail[:500], due_at=timezone.now() + min(wait, LONGEST_WAIT))
+    run.keep_claim(n_attempts=run.n_attempts + 1, error=error.detail[:500], due_at=timezone.now() + min(wait, LONGEST_WAIT))
 
 
 def _fail(run: Harvest, words: str) -> None:
-    """End it with what is wrong. What repeats by the calendar begins again on its next day."""
-    facts = {"finished_at": timezone.now(), "error": words[:1_000], "next_at": _next(run.every)}
-    Harvest.objects.get(pk=run.pk).move_to(HarvestStatus.FAILED, note=words[:1_000], **facts)
+    """End it with what is wrong, unless a person paused, cancelled or began it anew. By the calendar it begins again on its next day."""
+    row = Harvest.objects.filter(pk=run.pk, claim_id=run.held).first()
+    if row is None:
+        raise NotClaimedError(str(run.pk))
+    facts = {"finished_at": timezone.now(), "error": words[:1_000], "next_at": _next(row.every)}
+    row.move_to(HarvestStatus.FAILED, note=words[:1_000], **facts)
 
 
 def counts(run: Harvest) -> dict[str, int]:

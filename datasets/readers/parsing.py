@@ -3,6 +3,7 @@
 XML goes through defusedxml: a document with an entity, or with a definition from elsewhere, is refused.
 """
 
+import codecs
 import json
 import re
 from typing import Any
@@ -17,6 +18,8 @@ LONGEST = 5_000_000
 DEEPEST = 100
 DECLARED = re.compile(rb"""^\s*<\?xml[^>]{0,200}encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 
+NO_CHARACTER_SETS = frozenset({"punycode", "idna", "unicode-escape", "raw-unicode-escape"})  # Python decodes them too, the first for hours
+
 
 def text_of(content: bytes) -> str:
     """The text of a file: by its byte order mark, by what an XML declaration says, else UTF-8. Raises InvalidError where it is none."""
@@ -25,10 +28,13 @@ def text_of(content: bytes) -> str:
     declared = DECLARED.match(content[:400])
     marked = "utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig" if content[:3] == b"\xef\xbb\xbf" else ""
     encoding = marked or (declared[1].decode() if declared else "utf-8")
+    refused = refusal(f"This is not text in {encoding}. Save the record as UTF-8.")
     try:
-        return content.decode(encoding)
+        if codecs.lookup(encoding).name not in NO_CHARACTER_SETS:
+            return content.decode(encoding)
     except (UnicodeError, LookupError) as error:
-        raise refusal(f"This is not text in {encoding}. Save the record as UTF-8.") from error
+        raise refused from error
+    raise refused
 
 
 def parse_xml(document: str) -> Element:

@@ -4,7 +4,8 @@ XML has been through defusedxml before, so that no entity and no document type c
 """
 
 import re
-from typing import Any
+from decimal import Decimal
+from typing import Any, Self
 from xml.etree.ElementTree import Element
 from xml.sax import SAXException
 
@@ -12,7 +13,8 @@ from rdflib import RDF as VOCABULARY
 from rdflib import BNode, Graph, Literal
 from rdflib.exceptions import Error as RdfError
 from rdflib.exceptions import ParserError
-from rdflib.term import Node
+from rdflib.namespace import XSD
+from rdflib.term import Node, _toPythonMapping
 
 from datasets.readers.parsing import local_name, refusal
 
@@ -22,7 +24,29 @@ TYPE = VOCABULARY.type
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}RDF"
 BASE = "https://record.invalid/"  # what an address without a beginning is relative to
 # After comments: a directive, or a triple that begins with an address or a blank node (N-Triples).
-TURTLE = re.compile(r"(\s|#[^\n]*\n)*(@prefix\b|@base\b|PREFIX\b|BASE\b|(<[^<>\s\"]*:[^<>\s\"]*>|_:\S+)\s+(<|a\s|[\w-]*:))", re.IGNORECASE)
+TURTLE = re.compile(r"(\s|#[^\n]*\n)*(@prefix\b|@base\b|PREFIX\b|BASE\b|(<[^<>\s\":]*:[^<>\s\"]*>|_:\S+)\s+(<|a\s|[\w-]*:))", re.IGNORECASE)
+
+
+def _decimal(told: str) -> Decimal:
+    """A decimal without exponent, as XSD has it: of 1e999999999 Python would make a number, and rdflib write it out digit by digit."""
+    if not told.strip().lstrip("+-").replace(".", "", 1).isdecimal():
+        raise ValueError(told[:40])
+    return Decimal(told)
+
+
+_toPythonMapping[XSD.decimal] = _decimal  # `rdflib.term.bind` does the same, and warns that there was another
+
+
+class Bounded(Graph):
+    """A graph that takes so many statements and no more: those of a million characters would fill the memory."""
+
+    n_read = 0
+
+    def add(self, triple: Any) -> Self:
+        self.n_read += 1
+        if self.n_read > MOST_TRIPLES:
+            raise refusal(f"At most {MOST_TRIPLES:,} statements at once.")
+        return super().add(triple)
 
 
 def is_turtle(document: str) -> bool:
@@ -38,7 +62,7 @@ def nodes_of(document: str, syntax: str) -> list[Any]:
     """The nodes of a graph in `turtle` or `xml`. Raises InvalidError for what is too long or no such document."""
     if len(document) > LONGEST:
         raise refusal(f"At most {LONGEST:,} characters of RDF at once.")
-    graph = Graph(bind_namespaces="none")
+    graph = Bounded(bind_namespaces="none")
     try:
         graph.parse(data=document, format=syntax, publicID=BASE)
     except RecursionError as error:
@@ -46,8 +70,6 @@ def nodes_of(document: str, syntax: str) -> list[Any]:
     except (SyntaxError, SAXException, RdfError, ParserError, ValueError, LookupError, AttributeError, TypeError, AssertionError) as error:
         words = " ".join(str(getattr(error, "message", "") or error).split())[:200]
         raise refusal(f"This is no {'Turtle' if syntax == 'turtle' else 'RDF/XML'} that can be read: {words}") from error
-    if len(graph) > MOST_TRIPLES:
-        raise refusal(f"At most {MOST_TRIPLES:,} statements at once; here are {len(graph):,}.")
     nodes: dict[str, Any] = {}
     for subject, predicate, value in graph:
         node = nodes.setdefault(_address(subject), {"@id": _address(subject)})

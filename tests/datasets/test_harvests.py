@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from datasets.curation import waiting
@@ -140,6 +142,58 @@ def test_the_calendar_begins_it_again_from_where_it_ended(order, archive):
     assert to_the_end(run).status == "done"
     assert archive.seen[1]["from"] == "2026-06-01"  # as coarse as the provider's days are
     assert told(run) == {}
+
+
+def test_a_moment_of_the_provider_is_asked_from_as_the_protocol_writes_it(order, archive):
+    archive.mood.now, archive.mood.per_page = "2026-06-01T02:00:00.123+02:00", 5
+    assert to_the_end(order()).harvested_until == "2026-06-01T00:00:00Z"
+
+
+def test_a_refusal_that_comes_after_it_was_cancelled_changes_nothing(order, ben, archive):
+    run = order()
+
+    def refuse(asked):
+        if asked["verb"] == "Identify":
+            return None
+        return 200, {}, '<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><error code="noSetHierarchy"/></OAI-PMH>'
+
+    harvests.go_on(run.pk)
+    with meanwhile(archive, "|2", lambda: harvests.cancel(Harvest.objects.get(pk=run.pk), user=ben)):
+        interrupt = archive.mood.before
+        archive.mood.before = lambda asked: interrupt(asked) or refuse(asked)
+        assert not harvests.go_on(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.error) == ("cancelled", "")
+
+
+def test_a_page_that_takes_too_long_is_asked_for_again_later_and_does_not_hold_up_the_others(order, archive):
+    def run_out() -> None:
+        raise SoftTimeLimitExceeded
+
+    run = order()
+    harvests.go_on(run.pk)
+    with meanwhile(archive, "|2", run_out):
+        assert harvests.go_on(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.n_attempts, run.claim_id, "took too long" in run.error) == ("running", 1, None, True)
+    assert run.due_at > timezone.now()
+
+
+def test_a_record_that_met_trouble_of_the_database_is_taken_again_and_not_refused(order):
+    run = order()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "create function pg_temp.meet() returns trigger language plpgsql as"
+            " $$ begin raise exception 'met' using errcode = 'deadlock_detected'; end $$"
+        )
+        cursor.execute("create trigger meet before insert on datasets_origin for each row execute function pg_temp.meet()")
+    with pytest.raises(OperationalError):
+        harvests.go_on(run.pk)
+    with connection.cursor() as cursor:
+        cursor.execute("drop trigger meet on datasets_origin")
+    Harvest.objects.filter(pk=run.pk).update(claimed_until=timezone.now() - dt.timedelta(seconds=1))
+    run = to_the_end(Harvest.objects.get(pk=run.pk))
+    assert (run.status, told(run)) == ("done", {"new": 4, "refused": 1})
 
 
 @pytest.mark.long

@@ -6,6 +6,7 @@ import pytest
 from django.core import mail
 
 from datasets.access import granting
+from datasets.curation import registering
 from datasets.models import Dataset
 from datasets.scans import ingesting
 from tests.datasets.conftest import COLLECTION
@@ -30,6 +31,13 @@ def test_the_catalogue_shows_results_facets_and_the_state_in_its_address(publish
     assert re.search(r'name="subject" value="Ocean" checked', html)
     assert "Nothing matches “tempeature”" in html
     assert "?q=tempeature&amp;from=1995-01-01&amp;sort=title" in html, "each chip drops its filter and keeps the rest"
+
+
+def test_files_of_a_draft_without_a_place_are_neither_on_line_nor_cold(ben, browser):
+    registering.register(user=ben, slug="new", title="New")
+    for asked in ("online", "cold"):
+        html = page(browser(ben).get(f"/datasets/new/files/?availability={asked}"))
+        assert "Nobody said yet where the files of this version are." in html
 
 
 def test_a_chosen_decade_shows_its_years_with_counts(published, browser):

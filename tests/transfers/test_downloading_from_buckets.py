@@ -1,5 +1,6 @@
 """Files in a bucket that no collection serves: addresses signed by the portal, given out by a real S3 server (rclone's)."""
 
+import datetime as dt
 import subprocess
 import sys
 from html import unescape
@@ -8,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import boto3
 import httpx
 import pytest
+from django.utils import timezone
 
 from datasets.curation import publishing, registering
 from datasets.files import FileQuery
@@ -69,6 +71,20 @@ def test_pages_of_files_in_a_bucket_offer_what_works_and_nothing_else(version, c
     refused = client.post("/api/v1/data-requests/", asked, content_type="application/json")
     assert refused.status_code in {400, 409}
     assert "object store" in refused.content.decode()
+
+
+def test_lines_are_for_those_alone_who_may_have_the_files(version, client, cy):
+    add = {"dataset": "sea", "version": "1", "everything": "1", "next": "/basket/"}
+    client.post("/basket/add/", add)
+    page = client.get("/basket/").content.decode()
+    assert ("Sea" in page, "X-Amz-Signature" in page) == (True, False), "nobody is signed in"
+    signed_in(client, cy).post("/basket/add/", add)
+    shown = client.get("/basket/")
+    assert "X-Amz-Signature" in shown.content.decode()
+    assert ["no-store" in answer["Cache-Control"] for answer in (shown, ask(client))] == [True, True]
+    Dataset.objects.filter(pk=version.dataset_id).update(embargo_ends_at=timezone.now() + dt.timedelta(days=1))
+    page = client.get("/basket/").content.decode()
+    assert ("Sea" in page, "X-Amz-Signature" in page) == (True, False), "an embargo began"
 
 
 def test_ready_lines_fetch_what_lies_in_a_bucket(version, tmp_path):

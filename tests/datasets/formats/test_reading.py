@@ -7,7 +7,7 @@ from rdflib import Graph
 
 from datasets.errors import InvalidError
 from datasets.formats import FORMATS, dcat
-from datasets.readers import READ, read, text_of
+from datasets.readers import READ, rdf, read, text_of
 from datasets.readers.described import day, licence_of
 from tests.datasets.formats.conftest import RECORDS
 
@@ -193,9 +193,10 @@ def test_a_licence_in_words_may_be_of_any_length():
     assert licence_of(f"Creative Commons Attribution{hyphens}4.0") == ""
 
 
-def test_an_encoding_that_is_none_is_told():
+@pytest.mark.parametrize("encoding", ["undefined", "punycode"])
+def test_an_encoding_that_is_none_is_told(encoding):
     with pytest.raises(InvalidError):
-        text_of(b'<?xml version="1.0" encoding="undefined"?><a/>')
+        text_of(f'<?xml version="1.0" encoding="{encoding}"?><a/>-'.encode())
 
 
 @pytest.mark.parametrize("syntax", ["turtle", "nt", "xml", "pretty-xml"])
@@ -230,6 +231,20 @@ def test_rdf_that_is_none_or_too_much_is_refused_in_words(document, words):
     with pytest.raises(InvalidError) as refused:
         read(document)
     assert words in refused.value.fields["record"][0]
+
+
+def test_rdf_is_read_up_to_a_number_of_statements(monkeypatch):
+    monkeypatch.setattr(rdf, "MOST_TRIPLES", 100)
+    assert len(rdf.nodes_of("@prefix a: <http://b/> . a:x a:y " + ",".join(["[]"] * 100) + " .", "turtle")) == 1
+    with pytest.raises(InvalidError, match="100 statements"):
+        rdf.nodes_of("@prefix a: <http://b/> . a:x a:y " + ",".join(["[]"] * 101) + " .", "turtle")
+
+
+def test_a_number_in_rdf_stays_as_long_as_it_is_written():
+    prefixes = "dcat: <http://www.w3.org/ns/dcat#>", "dct: <http://purl.org/dc/terms/>", "xsd: <http://www.w3.org/2001/XMLSchema#>"
+    document = "".join(f"@prefix {prefix} . " for prefix in prefixes)
+    _, found, _ = one(f'{document} <http://a.example/one> a dcat:Dataset ; dct:title "1e4000000"^^xsd:decimal .')
+    assert found.stated["title"] == "1e4000000"
 
 
 def test_an_address_in_rdf_is_never_asked(settings):
