@@ -132,6 +132,8 @@ def place(
     version.refresh_from_db(fields=["status"])  # it may have been published while this waited
     if not version.is_draft:
         raise ConflictError("A published version stays where it is. Open a draft.")
+    if version.is_discarded:  # by somebody else meanwhile: it is restored as it was
+        raise ConflictError("This draft lies in the bin. Restore it first.")
     check_not_in_review(version)
     kind = LocationKind.BUCKET if bucket else LocationKind.COLLECTION
     _check_no_report(version, collection_id, bucket, base_path)

@@ -142,8 +142,8 @@ def items_of_file(version: Version, folder: str, name: str, *, most: int = 20) -
 
 
 def rows_of(version: Version, keys: Sequence[str]) -> list[ItemRow]:
-    """The items of these names, each with all its files."""
-    return list(_page(version, ItemFilter(keys=tuple(keys)), columns_of(version), "", len(keys), None))
+    """The items of these names, without the paths of their files, which may be ten thousand each."""
+    return list(_page(version, ItemFilter(keys=tuple(keys)), columns_of(version), "", len(keys), 0))
 
 
 def few_files(version: Version, asked: ItemFilter, most: int = FEW_FILES) -> tuple[list[int], list[str]] | None:

@@ -32,6 +32,13 @@ SIDES = f"""
     )
 """
 COUNTS = f"{SIDES} select kind, count(*) from sides where not is_same group by kind"
+OTHER_FILES = f"""
+    select key from (
+        select i.key, min(i.id) filter (where {HOLDS.format(side="old")}) as old_id,
+            min(i.id) filter (where {HOLDS.format(side="new")}) as new_id
+        from datasets_item i where i.dataset_id = %(dataset)s and i.key = any(%(keys)s) group by i.key
+    ) pair where {FILES.format(side="old")} is distinct from {FILES.format(side="new")}
+"""
 CHANGES = f"{SIDES} select key, kind from sides where not is_same and key > %(after)s order by key limit %(limit)s"
 
 
@@ -89,15 +96,17 @@ def _columns(before: Sequence[ItemColumn], now: Sequence[ItemColumn]) -> list[Co
 
 
 def _named(old: Version, new: Version, found: Sequence[tuple[str, str]]) -> list[ItemChange]:
-    """The same with what changed of each: both sides of a page are read at once."""
+    """The same with what changed of each: both sides of a page are read at once, and files are compared where they are."""
     changed = [key for key, kind in found if kind == "changed"]
     before, now = ({row.key: row for row in rows_of(version, changed)} if changed else {} for version in (old, new))
-    return [ItemChange(key, kind, _parts(before[key], now[key]) if kind == "changed" else []) for key, kind in found]
+    keys: dict[str, Any] = {"dataset": old.dataset_id, "old": old.number, "new": new.number, "keys": changed}
+    with_others = {key for (key,) in _rows(OTHER_FILES, keys)} if changed else set()
+    parts = {key: _columns_changed(before[key], now[key]) + ["files"] * (key in with_others) for key in changed}
+    return [ItemChange(key, kind, parts.get(key, [])) for key, kind in found]
 
 
-def _parts(before: ItemRow, now: ItemRow) -> list[str]:
-    names = [name for name in {**before.values, **now.values} if before.values.get(name) != now.values.get(name)]
-    return names + (["files"] if before.files != now.files else [])
+def _columns_changed(before: ItemRow, now: ItemRow) -> list[str]:
+    return [name for name in {**before.values, **now.values} if before.values.get(name) != now.values.get(name)]
 
 
 def _rows(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:

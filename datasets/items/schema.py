@@ -36,10 +36,12 @@ class Column:
 
 
 def check_draft(version: Version, user: Visitor) -> None:
-    """Raise unless she may change the items of this version: ForbiddenError, or ConflictError for what is published or in review."""
+    """Raise unless she may change its items: ForbiddenError, or ConflictError for what is published, in review or in the bin."""
     check_curator(user, version.dataset)
     if not version.is_draft:
         raise ConflictError(f"The items of a published version stay as they are. Open a draft after version {version.number}.")
+    if version.is_discarded:  # by somebody else meanwhile: it is restored as it was
+        raise ConflictError("This draft lies in the bin. Restore it first.")
     check_not_in_review(version)
 
 

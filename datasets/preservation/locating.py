@@ -130,10 +130,10 @@ def _request(purpose: ScanPurpose, version: Version, origin: Location | None, us
 
 
 def _together(location: Location, *, with_draft: bool = False) -> Any:
-    """The locations of all published versions of the dataset at the same place, and of its draft."""
-    versions = Version.objects.filter(dataset_id=location.version.dataset_id)
+    """The locations of all published versions of the dataset at the same place, and of its draft, which may lie in the bin."""
+    versions = (Version.with_bin.all() if with_draft else Version.objects.published()).filter(dataset_id=location.version.dataset_id)
     where = {"collection_id": location.collection_id, "bucket": location.bucket, "base_path": location.base_path}
-    return Location.objects.filter(version__in=versions if with_draft else versions.published(), **where)
+    return Location.objects.filter(version__in=versions, **where)
 
 
 def _tell(version: Version, user: Visitor | None, words: str) -> None:

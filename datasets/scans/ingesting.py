@@ -78,14 +78,19 @@ def ask_for_scan(version: Version, *, user: Visitor) -> ScanRun:
 
 
 def retry_scan(run: ScanRun, *, user: Visitor) -> ScanRun:
-    """Queue a failed scan again; what was listed and inspected is kept, but a check of a place looks anew. Raises as `ask_for_scan`."""
+    """Queue a failed scan again; an unfinished listing and what was inspected are kept. Raises as `ask_for_scan`.
+
+    What was listed to its end is listed anew, as it may be other now, and so is a place that is checked.
+    """
     check_curator(user, run.version.dataset)
     locating.check_place(run.place)
     if run.version.scans.open().exists():
         raise ConflictError("Another scan of this version is open.")
-    if run.is_check:
-        staging.forget(run)
-    return run.move_to(ScanStatus.QUEUED, actor=user, finished_at=None, error="", n_attempts=0, due_at=timezone.now())
+    with transaction.atomic():
+        queued = run.move_to(ScanStatus.QUEUED, actor=user, finished_at=None, error="", n_attempts=0, due_at=timezone.now())
+        if queued.is_check or queued.step != "listing":
+            staging.forget(queued)
+    return queued
 
 
 def scan(version: Version, list_folder: ListFolder, inspect: Inspect | None = None, *, user: Visitor) -> ScanRun:
@@ -149,7 +154,7 @@ def _list(run: ScanRun, list_folder: ListFolder) -> None:
     except UnavailableError:
         staged.write()  # the next attempt goes on from here
         raise
-    staged.write("comparing")
+    staged.finish()
 
 
 def _take(run: ScanRun) -> bool:
@@ -183,9 +188,11 @@ def _take(run: ScanRun) -> bool:
 
 def _report(run: ScanRun) -> Differences:
     """Write down what differs, and what that says of published files, whatever becomes of the report."""
-    found = report(run.version, run.pk, is_anew=not run.is_automatic)
-    if _shares_location_with_published(run.version):
-        damaging.learn_from_report(run.version, run.pk, is_whole=False)
+    with transaction.atomic():
+        found = report(run.version, run.pk, is_anew=not run.is_automatic)
+        run.keep_claim()  # nothing is learned for a scan that was cancelled meanwhile
+        if _shares_location_with_published(run.version):
+            damaging.learn_from_report(run.version, run.pk, is_whole=False)
     return found
 
 
@@ -204,9 +211,11 @@ def _compare(run: ScanRun, inspect: Inspect | None) -> None:
     if location is None:
         raise NotReadyError(fields={"location": ["Say first where the files are."]})
     numbers = locating.needed_versions(run)
-    found = report(version, run.pk, numbers=numbers)
-    if not run.is_check:
-        damaging.learn_from_report(version, run.pk, is_whole=True)
+    with transaction.atomic():
+        found = report(version, run.pk, numbers=numbers)
+        run.keep_claim()  # nothing is learned for a scan that was cancelled meanwhile
+        if not run.is_check:
+            damaging.learn_from_report(version, run.pk, is_whole=True)
     n_proven = n_rewritten = 0
     if inspect:
         run.keep_claim(step="inspecting", n_to_inspect=found.n_touched, n_inspected=0)
@@ -277,8 +286,8 @@ def _shares_location_with_published(version: Version) -> bool:
 
 
 def _try_later(run: ScanRun, error: UnavailableError) -> None:
-    """Leave the scan open for a later attempt."""
-    run.record(due_at=timezone.now() + dt.timedelta(seconds=RETRY_S), error=error.detail)
+    """Leave the scan open for a later attempt. Raises NotClaimedError when it was cancelled, or is another worker's."""
+    run.keep_claim(due_at=timezone.now() + dt.timedelta(seconds=RETRY_S), error=error.detail)
 
 
 def _fail(run: ScanRun, error: RefusedError) -> None:

@@ -93,5 +93,14 @@ def _put(chunks: "queue.Queue[Chunk]", chunk: Chunk, stop: threading.Event) -> N
 
 
 def _check_name(name: str, path: str) -> None:
-    if not name or name in {".", ".."} or "/" in name or "\0" in name:
+    if not name or name in {".", ".."} or "/" in name or "\0" in name or not _is_text(name):
         raise InvalidError(f"The collection lists a name that no path can hold, in {path}: {name!r}")
+
+
+def _is_text(name: str) -> bool:
+    """Not so with half a surrogate pair, which JSON can hold and the database cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

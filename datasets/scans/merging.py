@@ -12,6 +12,7 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 
 from datasets.models import Dataset, Version
+from datasets.scans.staging import check_whole
 
 ROOT = """
     insert into datasets_folder (dataset_id, parent_id, path, name, depth) values (%(dataset)s, null, '/', '', 0) on conflict do nothing
@@ -170,7 +171,7 @@ class Differences:
 def merge(version: Version, scan_id: int, *, is_accepted: bool = False) -> Differences:
     """Make the draft hold exactly what a scan listed, or what its report says of it, once accepted. Safe to repeat.
 
-    Checksums of what is new or changed are unknown afterwards.
+    Checksums of what is new or changed are unknown afterwards. Raises ListingLostError when what was listed is not all there.
     """
     keys = {**_keys(version), "scan": scan_id}
     Dataset.objects.select_for_update().get(pk=version.dataset_id)
@@ -181,8 +182,10 @@ def merge(version: Version, scan_id: int, *, is_accepted: bool = False) -> Diffe
             _make_folders(cursor, keys)
             n_filled = _fill(cursor, keys)
             if n_filled is not None:
+                check_whole(scan_id)
                 return Differences(n_new=n_filled, n_changed=0, n_missing=0)
             _resolve_files(cursor, keys)
+            check_whole(scan_id)
         cursor.execute(REOPEN, keys)
         n_back = cursor.rowcount
         n_missing = 0
@@ -209,12 +212,13 @@ def report(version: Version, scan_id: int, *, numbers: Sequence[int] = (), is_an
     """Write down how the staged files differ from a version, which stays as it is. Its earlier reports are forgotten. Safe to repeat.
 
     With `numbers`: from what all versions of these numbers need together. Without `is_anew` lines of an earlier attempt stay: what they say
-    is taken into the draft already.
+    is taken into the draft already. Raises ListingLostError when what was listed is not all there.
     """
     keys = {**_keys(version), "scan": scan_id, "numbers": list(numbers)}
     with connection.cursor() as cursor:
         _make_folders(cursor, keys)
         _resolve_files(cursor, keys)
+        check_whole(scan_id)
         cursor.execute(
             "delete from datasets_scanchange where scan_id in (select id from datasets_scanrun where version_id = %s and id < %s)",
             [version.pk, scan_id + is_anew],
@@ -278,7 +282,6 @@ def _resolve_report(cursor: Any, keys: dict[str, Any]) -> None:
 
 
 def _make_folders(cursor: Any, keys: dict[str, Any]) -> None:
-    cursor.execute("analyze datasets_listedpart")
     cursor.execute(ROOT, keys)
     cursor.execute("select coalesce(max(depth), -1) from datasets_listedpart where scan_id = %(scan)s and folders <> '{}'", keys)
     for depth in range(cursor.fetchone()[0] + 1):

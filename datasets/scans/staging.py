@@ -1,7 +1,8 @@
 """What a scan has listed so far, kept until it ends, so that who takes it over goes on from the folder where it stopped.
 
 A part is a row: up to a thousand entries of one folder, as arrays. A million files are then some ten thousand narrow rows to write and to
-take away. The table is not logged: after a crash of the database it is empty, and the listing begins anew.
+take away. The table is not logged: after a crash of the database it is empty, and the listing begins anew. With a listing that lacks a part
+nothing is compared (`check_whole`), or what was lost would look like files that are gone.
 """
 
 import datetime as dt
@@ -9,11 +10,12 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Self
+from typing import Any, Self
 
 from django.db import connection, transaction
 from django.utils import timezone
 
+from datasets.errors import UnavailableError
 from datasets.fileformats import format_of
 from datasets.models import ListedPart, Location, ScanRun
 from datasets.scans.listing import Chunk
@@ -23,9 +25,18 @@ KEPT = dt.timedelta(days=7)
 ROWS_AT_ONCE = 10_000
 
 COLUMNS = "scan_id, path, part, depth, is_last, folders, names, sizes, modified, formats"
+# What is below a folder that was not listed to its end would be listed a second time with it.
 UNFINISHED = """
-    delete from datasets_listedpart l where l.scan_id = %(scan)s
-    and not exists (select 1 from datasets_listedpart e where e.scan_id = l.scan_id and e.path = l.path and e.is_last)
+    delete from datasets_listedpart l using (
+        select path from datasets_listedpart where scan_id = %(scan)s group by path having not bool_or(is_last)
+    ) begun where l.scan_id = %(scan)s and starts_with(l.path, begun.path)
+"""
+# The scan's row, which a crash leaves, counts the folders that were listed; the parts of each are numbered (a folder named twice has more).
+WHOLE = """
+    select sum(n_last) = (select n_folders from datasets_scanrun where id = %(scan)s) and bool_and(n_parts > last_part) from (
+        select count(*) as n_parts, count(*) filter (where is_last) as n_last, max(part) as last_part
+        from datasets_listedpart where scan_id = %(scan)s group by path
+    ) folder
 """
 TOTALS = """
     select count(*) filter (where is_last), coalesce(sum(cardinality(names)), 0), coalesce(sum((select sum(s) from unnest(sizes) s)), 0)
@@ -38,6 +49,11 @@ WAITING = """
     ) named where not exists (select 1 from datasets_listedpart d where d.scan_id = %(scan)s and d.path = named.path)
     order by named.path collate "C"
 """
+
+
+class ListingLostError(UnavailableError):
+    code = "listing-lost"
+    message = "What was listed is not there any more. It is listed anew."
 
 
 @dataclass
@@ -57,17 +73,21 @@ class Staging:
     def open(cls, run: ScanRun, place: Location) -> Self:
         """Go on with what an earlier attempt listed of this place, if that was lately; begin anew otherwise."""
         where = repr((str(place.collection_id or ""), place.bucket, place.base_path))
-        is_kept = run.listed_from == where and run.listed_at is not None and run.listed_at > timezone.now() - KEPT
+        keys: dict[str, Any] = {"scan": run.pk}
         with transaction.atomic(), connection.cursor() as cursor:
-            run.keep_claim(**({} if is_kept else {"listed_from": where, "listed_at": timezone.now()}))
+            run.keep_claim()
+            is_late = run.listed_at is None or run.listed_at <= timezone.now() - KEPT
+            is_kept = run.listed_from == where and not is_late and _is_whole(cursor, run.pk)
             if is_kept:
-                cursor.execute(UNFINISHED, {"scan": run.pk})
+                cursor.execute(UNFINISHED, keys)
             else:
                 ListedPart.objects.filter(scan__version_id=run.version_id, scan__lte=run.pk).delete()
-            cursor.execute(WAITING, {"scan": run.pk})
+            cursor.execute(WAITING, keys)
             waiting = [path for (path,) in cursor.fetchall()]
-            cursor.execute(TOTALS, {"scan": run.pk})
+            cursor.execute(TOTALS, keys)
             n_folders, n_files, size_bytes = map(int, cursor.fetchone())
+            since: dict[str, Any] = {} if is_kept else {"listed_from": where, "listed_at": timezone.now()}
+            run.keep_claim(n_folders=n_folders, n_files=n_files, size_bytes=size_bytes, **since)
             return cls(run, waiting, n_folders, n_files, size_bytes)
 
     def add(self, chunk: Chunk) -> None:
@@ -93,6 +113,24 @@ class Staging:
         self._held.clear()
         self._n_held = 0
 
+    def finish(self) -> None:
+        """Write the rest, now that all is listed."""
+        self.write("comparing")
+        with connection.cursor() as cursor:
+            cursor.execute("analyze datasets_listedpart")  # where it is compared, one scan at a time would hold its lock to the end
+
+
+def check_whole(scan_id: int) -> None:
+    """Raise ListingLostError unless all that a scan listed is there. Asked after it was read: whoever takes it away commits before that."""
+    with connection.cursor() as cursor:
+        if not _is_whole(cursor, scan_id):
+            raise ListingLostError
+
+
+def _is_whole(cursor: Any, scan_id: int) -> bool:
+    cursor.execute(WHOLE, {"scan": scan_id})
+    return bool(cursor.fetchone()[0])
+
 
 def forget(run: ScanRun) -> None:
     """Take away what a scan listed: it ended, or its report says all of it."""
@@ -101,9 +139,13 @@ def forget(run: ScanRun) -> None:
 
 
 def forget_old() -> None:
-    """The sweep: take away listings that nobody went on with. Safe to repeat."""
-    for run in ScanRun.objects.filter(listed_at__lt=timezone.now() - KEPT).unclaimed(timezone.now()):
-        forget(run)
+    """The sweep: take away listings that nobody went on with. Safe to repeat, and beside a worker that goes on with one just now."""
+    old = ScanRun.objects.filter(listed_at__lt=timezone.now() - KEPT)
+    for pk in list(old.unclaimed(timezone.now()).values_list("pk", flat=True)):
+        with transaction.atomic():
+            run = old.unclaimed(timezone.now()).select_for_update(skip_locked=True).filter(pk=pk).first()
+            if run is not None:
+                forget(run)
 
 
 def _line(scan_id: int, chunk: Chunk, part: int) -> str:

@@ -145,7 +145,7 @@ def fill(chunks: list[Chunk], n_rows: int, user: User) -> tuple[float, float]:
         staged = Staging.open(run, place)
         for chunk in chunks:
             staged.add(chunk)
-        staged.write()
+        staged.finish()
         kept = time.perf_counter()
         found = merging.merge(version, run.pk)
         done = time.perf_counter()

@@ -330,6 +330,14 @@ def test_what_was_published_meanwhile_keeps_its_items(draft, ben):
     assert "late" not in keys(Version.objects.get(pk=version.pk))
 
 
+def test_what_was_discarded_meanwhile_keeps_its_items(published, ben):
+    version = publishing.open_draft(published("binned").dataset, user=ben)
+    stale = Version.objects.get(pk=version.pk)
+    publishing.discard_draft(version, user=ben)
+    with pytest.raises(ConflictError, match="in the bin"):
+        define(stale, ben)
+
+
 @pytest.mark.parametrize(
     "asked",
     [

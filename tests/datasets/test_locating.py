@@ -51,6 +51,18 @@ def test_bytes_that_were_moved_are_found_and_every_version_goes_with_them(two_ve
     assert "moved from" in second.dataset.events.filter(act="location").get().note
 
 
+def test_a_draft_in_the_bin_goes_with_the_others(two_versions, disk, ben):
+    _, second = two_versions
+    discarded = publishing.discard_draft(publishing.open_draft(second.dataset, user=ben), user=ben)
+    with pytest.raises(ConflictError, match="in the bin"):
+        registering.place(discarded, user=ben, collection_id=COLLECTION, base_path="/elsewhere/")
+    move(disk, "sea", "ocean")
+    asked = locating.move_location(second.locations.get(), user=ben, collection_id=ELSEWHERE, base_path="/ocean/")
+    assert run(asked, disk).status == "done"
+    restored = publishing.restore_draft(second.dataset, user=ben)
+    assert [one.base_path for one in restored.locations.all()] == ["/ocean/"]
+
+
 @pytest.mark.parametrize("lack", ["/ocean/a", "/ocean/c"])
 def test_a_move_without_all_files_of_all_versions_fails_and_leaves_all_as_it_was(two_versions, disk, ben, lack):
     _, second = two_versions

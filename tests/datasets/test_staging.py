@@ -12,11 +12,11 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from datasets.errors import NotClaimedError, UnavailableError
+from datasets.errors import InvalidError, NotClaimedError, RefusedError, UnavailableError
 from datasets.files import FileQuery, iterate, measure
-from datasets.models import File, Folder, ListedPart, ScanRun
-from datasets.scans import ingesting, scanning, staging
-from datasets.scans.listing import Entry
+from datasets.models import Damage, File, Folder, ListedPart, ScanRun
+from datasets.scans import ingesting, merging, scanning, staging
+from datasets.scans.listing import Chunk, Entry, walk
 from datasets.states import ScanStatus
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -162,6 +162,96 @@ def test_a_worker_that_lost_its_claim_keeps_nothing_of_what_it_lists(draft, disk
         with pytest.raises(NotClaimedError):
             staged.write()
     assert not ListedPart.objects.filter(scan=run).exists()
+
+
+def test_a_listing_of_which_a_crash_took_a_part_is_compared_with_nothing_and_begins_anew(draft, disk, ben):
+    version = draft(files={"/a": "1", "/below/b": "2"})
+    before = {row.path for row in iterate(version, FileQuery())}
+    run = ingesting.request_scan(version, user=ben)
+    with ScanRun.objects.due(timezone.now()).claim(run.pk, expected=["queued"]) as held:
+        staged = staging.Staging.open(held, version.primary_location)
+        for chunk in walk(disk.list_folder, "/sea/", staged.waiting):
+            staged.add(chunk)
+            staged.write()
+            ListedPart.objects.filter(scan=run, path="/").delete()
+        staged.finish()
+        for compare in (merging.report, merging.merge):
+            with pytest.raises(staging.ListingLostError):
+                compare(version, run.pk)
+        assert staging.Staging.open(held, version.primary_location).waiting == ["/"]
+    assert parts_of(run) == set()
+    assert {row.path for row in iterate(version, FileQuery())} == before
+    done = ingesting.run_scan(run.pk, disk.list_folder, disk.inspect)
+    assert (done.status, done.n_folders, done.n_files, done.n_differences) == ("done", 2, 2, 0)
+
+
+def test_parts_of_a_huge_folder_that_a_crash_took_are_missed_as_well(draft, ben):
+    version = draft(files={})
+    run = ingesting.request_scan(version, user=ben)
+    with ScanRun.objects.due(timezone.now()).claim(run.pk, expected=["queued"]) as held:
+        staged = staging.Staging.open(held, version.primary_location)
+        staged.add(Chunk("/", [Entry("a", is_folder=False)], is_last=False))
+        staged.write()
+        ListedPart.objects.filter(scan=run).delete()
+        staged.add(Chunk("/", [Entry("b", is_folder=False)], is_last=True))
+        staged.finish()
+        with pytest.raises(staging.ListingLostError):
+            staging.check_whole(run.pk)
+
+
+def test_what_is_below_a_folder_that_was_not_listed_to_its_end_is_listed_once(draft, ben):
+    version = draft(files={})
+    run = ingesting.request_scan(version, user=ben)
+    with ScanRun.objects.due(timezone.now()).claim(run.pk, expected=["queued"]) as held:
+        staged = staging.Staging.open(held, version.primary_location)
+        staged.add(Chunk("/", [Entry("a", is_folder=True), Entry("b", is_folder=True)], is_last=True))
+        staged.add(Chunk("/a/", [Entry("c", is_folder=True)], is_last=False))
+        staged.add(Chunk("/a/c/", [Entry("gone", is_folder=False)], is_last=True))
+        staged.add(Chunk("/b/", [Entry("d", is_folder=False)], is_last=True))
+        staged.write()
+        again = staging.Staging.open(held, version.primary_location)
+        assert (again.waiting, again.n_folders, again.n_files) == (["/a/"], 2, 1)
+        assert staging.Staging.open(held, version.primary_location).waiting == ["/a/"]
+
+
+def test_a_scan_that_is_cancelled_while_it_compares_finds_nothing_missing(published, disk, ben):
+    version = published(files={"/a": "1", "/below/b": "2"})
+    run = ingesting.request_scan(version, user=ben)
+    ended = []
+
+    def cancel_before_it_compares(execute, sql, *rest):
+        if sql.startswith("analyze datasets_listedpart"):
+            ended.append(scanning.cancel_scan(ScanRun.objects.get(pk=run.pk), user=ben))
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(cancel_before_it_compares):
+        assert ingesting.run_scan(run.pk, disk.list_folder, disk.inspect) is None
+    run.refresh_from_db()
+    version.refresh_from_db()
+    assert (len(ended), run.status, run.error) == (1, "cancelled", "")
+    assert not Damage.objects.filter(dataset=version.dataset).exists()
+    assert (version.damage, version.alarms.count()) == ("", 0)
+
+
+def test_a_scan_that_failed_after_its_listing_lists_anew(draft, disk, ben):
+    version = draft(files={"/a": "1"})
+    disk.write("/sea/b", "2")
+
+    def refuse(paths):
+        raise RefusedError("No reader here.")
+
+    run = ingesting.scan(version, disk.list_folder, refuse, user=ben)
+    assert run.status == ScanStatus.FAILED
+    disk.write("/sea/b", "longer than it was")
+    ingesting.retry_scan(run, user=ben)
+    assert ingesting.run_scan(run.pk, disk.list_folder, disk.inspect).status == "done"
+    assert {row.path: row.size_bytes for row in iterate(version, FileQuery())} == {"/a": 1, "/b": 18}
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "a\0", "a\udc80"], ids=["empty", "up", "slash", "nul", "half a pair"])
+def test_a_name_that_no_path_can_hold_is_refused_in_words(name):
+    with pytest.raises(InvalidError, match="no path can hold"):
+        list(walk(lambda path: iter([Entry(name, is_folder=False)]), "/"))
 
 
 ODD = ['"', "\\", '\\"', "{", "}", "a,b", "NULL", "null", " ", "\t", "\n", "\r\n", "\\N", "ü", "'", '""', "\\.", "%s", "{}"]
