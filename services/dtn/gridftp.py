@@ -91,7 +91,8 @@ class GridCopy(Copy):
         except (TransferError, StoppedError) as raised:
             self._drop_pair()
             if isinstance(raised, (TransferError, PausedError)):
-                self._state.schedule.put_back([one.entry for one in sent] if is_begun else entries)
+                left = [one.entry for one in sent] if is_begun else entries
+                self._state.schedule.put_back(left, are_alone=isinstance(raised, TransferError))
             if isinstance(raised, StoppedError):
                 raise
         except PullError as error:

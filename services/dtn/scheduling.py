@@ -103,10 +103,11 @@ class Schedule:
             self._n_bundles -= isinstance(unit, list)
             self._condition.notify_all()
 
-    def put_back(self, entries: Sequence[FileEntry]) -> None:
-        """Hand these out anew, each alone: they turned out to be large, or to land in an unusual place."""
+    def put_back(self, entries: Sequence[FileEntry], *, are_alone: bool = True) -> None:
+        """Hand these out anew, each alone where they turned out to be large, or to land in an unusual place."""
         with self._condition:
-            self._alone.update(entry.id for entry in entries)
+            if are_alone:
+                self._alone.update(entry.id for entry in entries)
             self._new.extendleft(reversed(entries))
             self._condition.notify_all()
 
