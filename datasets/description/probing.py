@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 from celery import shared_task
 from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
 from datasets.access import Visitor, check_curator
 from datasets.description import links
 from datasets.errors import ConflictError
 from datasets.models import Dataset, Link, Version
+from datasets.models.moving import one_worker
 
 AGAIN, SOON = dt.timedelta(days=7), dt.timedelta(minutes=15)
 CLAIM = dt.timedelta(minutes=5)
@@ -77,15 +77,9 @@ def check_links() -> int:
     One worker at a time does this, so that slow servers of other people hold up none of the archive's own work.
     """
     until, n_checked = time.monotonic() + BUDGET_S, 0
-    with connection.cursor() as cursor:
-        cursor.execute("select pg_try_advisory_lock(%s)", [ALONE])
-        if not cursor.fetchone()[0]:
-            return 0
-        try:
-            while time.monotonic() < until and (link := Link.objects.due(timezone.now()).order_by("due_at").first()):
-                n_checked += _check(link)
-        finally:
-            cursor.execute("select pg_advisory_unlock(%s)", [ALONE])
+    with one_worker(ALONE) as is_alone:
+        while is_alone and time.monotonic() < until and (link := Link.objects.due(timezone.now()).order_by("due_at").first()):
+            n_checked += _check(link)
     return n_checked
 
 

@@ -32,6 +32,7 @@ from datasets.errors import (
 from datasets.importing import Outcome, Wrong, bounded, gathering
 from datasets.models import Cadence, Dataset, Harvest, HarvestedRecord
 from datasets.models.harvest import HarvestAct
+from datasets.models.moving import one_worker
 from datasets.preservation.watching import PERIODS
 from datasets.states import HARVEST_WORKING, HarvestStatus
 
@@ -230,15 +231,9 @@ def harvest() -> int:
     One worker at a time does this, so that slow servers of other people hold up none of the archive's own work.
     """
     until, n_pages = time.monotonic() + BUDGET_S, 0
-    with connection.cursor() as cursor:
-        cursor.execute("select pg_try_advisory_lock(%s)", [ALONE])
-        if not cursor.fetchone()[0]:
-            return 0
-        try:
-            while time.monotonic() < until and (run := Harvest.objects.working().due(timezone.now()).first()):
-                n_pages += go_on(run.pk)
-        finally:
-            cursor.execute("select pg_advisory_unlock(%s)", [ALONE])
+    with one_worker(ALONE) as is_alone:
+        while is_alone and time.monotonic() < until and (run := Harvest.objects.working().due(timezone.now()).first()):
+            n_pages += go_on(run.pk)
     return n_pages
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -20,6 +20,19 @@ from datasets.errors import IllegalMoveError, NotClaimedError, StaleStateError
 from datasets.states import Moves
 
 log = logging.getLogger(__name__)
+
+
+@contextmanager
+def one_worker(key: int) -> Iterator[bool]:
+    """Whether this worker is alone at the work of this key, until the block ends or its connection does (a session's advisory lock)."""
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_try_advisory_lock(%s)", [key])
+        is_alone = bool(cursor.fetchone()[0])
+        try:
+            yield is_alone
+        finally:
+            if is_alone:
+                cursor.execute("select pg_advisory_unlock(%s)", [key])
 
 
 class Event(models.Model):

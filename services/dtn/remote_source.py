@@ -44,7 +44,7 @@ class _Connection(http.client.HTTPConnection):
         super().connect()
         try:
             self.sock = self.stream = TlsStream(self.sock, self._context, server_hostname=self.host)
-        except BaseException:
+        except BaseException:  # whatever ends it, no socket stays open
             self.close()
             raise
 

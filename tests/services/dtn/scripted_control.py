@@ -63,6 +63,34 @@ class LocalCA:
         return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
+OPTIONS = {
+    "sync_level": None,
+    "verify_checksum": True,
+    "preserve_timestamp": False,
+    "skip_source_errors": False,
+    "delete_destination_extra": False,
+    "filter_rules": [],
+    "recursive": True,
+    "ignore_missing": False,
+}
+
+
+def rows_of(items, *, kind, checksums, is_recursive):
+    """The items of an order as control lists them."""
+    if kind == "delete":
+        return [{"index": index, "path": path, "recursive": is_recursive} for index, path in enumerate(items)]
+    return [
+        {
+            "index": index,
+            "source_path": item[0],
+            "destination_path": item[1],
+            "recursive": len(item) > 2,
+            "checksum": checksums.get(item[0]),
+        }
+        for index, item in enumerate(items)
+    ]
+
+
 class ScriptedControl:
     """What tests set: `grants[(collection, token)]`, `tickets[ticket]`, `deadlines[order]`;
     what they read: `batches`, `heartbeats`, `finished`."""
@@ -138,13 +166,7 @@ class ScriptedControl:
         order_id = str(uuid.uuid4())
         self.actions[order_id] = action
         ticket = f"ticket-{order_id}"
-        rows = []
-        for index, item in enumerate(items):
-            if kind == "delete":
-                rows.append({"index": index, "path": item, "recursive": options.get("recursive", True)})
-            else:
-                row = {"index": index, "source_path": item[0], "destination_path": item[1], "recursive": len(item) > 2}
-                rows.append({**row, "checksum": (checksums or {}).get(item[0])})
+        rows = rows_of(items, kind=kind, checksums=checksums or {}, is_recursive=options.get("recursive", True))
         node_url, source_collection = ("", "")
         if kind == "copy":
             node_url, source_collection = source
@@ -173,18 +195,7 @@ class ScriptedControl:
                 if kind == "copy"
                 else None,
                 "destination": {"collection": destination},
-                "options": {
-                    "sync_level": None,
-                    "verify_checksum": True,
-                    "preserve_timestamp": False,
-                    "skip_source_errors": False,
-                    "delete_destination_extra": False,
-                    "filter_rules": [],
-                    "deadline": (datetime.now(UTC) + timedelta(minutes=5)).isoformat(),
-                    "recursive": True,
-                    "ignore_missing": False,
-                    **options,
-                },
+                "options": {**OPTIONS, "deadline": (datetime.now(UTC) + timedelta(minutes=5)).isoformat(), **options},
                 "n_items": len(rows),
                 "last_sequence": 0,
             },
