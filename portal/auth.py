@@ -21,6 +21,7 @@ from datasets.errors import InvalidError
 from transfers.errors import GlobusRefusedError, GlobusUnavailableError
 
 TIMEOUT_S = 10.0
+MOST_SCOPES, LONGEST_SCOPES = 30, 4_000  # of one consent: that many collections, and their characters
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,9 @@ def introspect(token: str) -> Introspection:
 
 
 def read_scopes(asked: str) -> list[str]:
-    """Scopes as Globus writes them, `all[*dependent]` in one piece. Raises InvalidError for what is not a list of scopes."""
+    """Scopes as Globus writes them, `all[*dependent]` in one piece. Raises InvalidError for what is not a list of scopes, or too long."""
+    if len(asked) > LONGEST_SCOPES or asked.count("[") > MOST_SCOPES or len(asked.split()) > MOST_SCOPES:
+        raise InvalidError("These are more scopes than anything here needs.", fields={"scope": [f"At most {MOST_SCOPES}."]})
     try:
         scopes = ScopeParser.parse(asked)
     except globus_sdk.scopes.ScopeParseError as error:

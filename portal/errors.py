@@ -85,7 +85,9 @@ def answer(
 def answer_refusal(request: HttpRequest, error: RefusedError) -> HttpResponse:
     more: dict[str, Any] = {}
     if isinstance(error, ConsentNeededError):
-        asked = requirements.document(code=error.code, scopes=error.required_scopes, session=error.session, next_url="/")
+        asked = requirements.document(
+            code=error.code, scopes=error.required_scopes, session=error.session, next_url="/", user_id=whose(request)
+        )
         more = {"required_scopes": error.required_scopes, **asked}
         del more["code"]
     if isinstance(error, AssuranceNeededError):  # in the words of Globus, which its SDK understands
@@ -98,6 +100,11 @@ def answer_refusal(request: HttpRequest, error: RefusedError) -> HttpResponse:
     if getattr(error, "retry_after_s", 0):
         response["Retry-After"] = str(getattr(error, "retry_after_s", 0))
     return response
+
+
+def whose(request: HttpRequest) -> str:
+    """The id of who is signed in; of nobody before that is known."""
+    return str(request.user.pk) if hasattr(request, "user") else ""
 
 
 def lead_to(request: HttpRequest, route: str, **query: Any) -> HttpResponse:
@@ -158,7 +165,8 @@ class RefusalMiddleware:
             return None
         if not wants_problem(request):
             if isinstance(error, ConsentNeededError):
-                return lead_to(request, "portal:consent", scope=error.required_scopes, session=requirements.seal(error.session))
+                sealed = requirements.seal(error.session, user_id=whose(request))
+                return lead_to(request, "portal:consent", scope=error.required_scopes, session=sealed)
             if isinstance(error, SignInNeededError):
                 return lead_to(request, "portal:signin")
             if isinstance(error, AssuranceNeededError):

@@ -66,12 +66,13 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 def consent(request: HttpRequest) -> HttpResponse:
     """`pages/consent.html`: what is asked for, in words; only the POST goes to Globus. Query `scope` (repeats), `session`, `next`.
 
-    `session` is what the sign-in must show, sealed by `transfers.requirements`.
+    `session` is what the sign-in must show, sealed for this person by `transfers.requirements`.
     """
     asked = request.POST if request.method == "POST" else request.GET
     scopes = auth.read_scopes(" ".join(asked.getlist("scope")))
     sealed = asked.get("session", "")
-    session, next_url, person = requirements.unseal(sealed), local_or_home(asked.get("next")), signin.person_of(request)
+    next_url, person = local_or_home(asked.get("next")), signin.person_of(request)
+    session = requirements.unseal(sealed, user_id=person.pk)
     if request.method == "POST":
         return signin.begin_consent(request, scopes=scopes, next_url=next_url, session=session)
     context = {

@@ -304,7 +304,7 @@ def _request_context(request: HttpRequest, asked: DataRequest) -> dict[str, Any]
         "tasks": [(task, globus.activity_link(task.task_id)) for task in asked.tasks.filter(kind=TaskKind.COPY) if task.task_id],
         "acts": acts.possible_acts(asked, user=request.user),
         "needs_second_factor": is_closed,
-        "sign_in_page": requirements.page(scopes=asked.required_scopes, session=asked.required_session, next_url=asked.get_absolute_url()),
+        "sign_in_page": _sign_in_page(asked) if asked.user_id == request.user.pk else "",
         "links": {} if is_closed else _share_links(asked),
         "snippets": [] if is_closed else _share_snippets(asked),
         "failed": list(failed[:100]),
@@ -317,6 +317,12 @@ def _request_context(request: HttpRequest, asked: DataRequest) -> dict[str, Any]
         "deletion": getattr(asked, "deletion", None),
         "idempotency_key": uuid.uuid4(),
     }
+
+
+def _sign_in_page(asked: DataRequest) -> str:
+    """Where its owner signs in as a collection wants it."""
+    next_url = asked.get_absolute_url()
+    return requirements.page(scopes=asked.required_scopes, session=asked.required_session, next_url=next_url, user_id=asked.user_id)
 
 
 @require_safe

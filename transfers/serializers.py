@@ -119,7 +119,11 @@ class DataRequestSerializer(serializers.ModelSerializer[DataRequest]):
             return None
         error = ReauthenticationNeededError if request.required_session else ConsentNeededError
         return requirements.document(
-            code=error.code, scopes=request.required_scopes, session=request.required_session, next_url=request.get_absolute_url()
+            code=error.code,
+            scopes=request.required_scopes,
+            session=request.required_session,
+            next_url=request.get_absolute_url(),
+            user_id=request.user_id,
         )
 
     def get_acts(self, request: DataRequest) -> list[str]:

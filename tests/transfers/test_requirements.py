@@ -22,12 +22,49 @@ SESSION = {"session_required_mfa": True, "session_required_identities": ["a", "b
 
 
 def test_what_a_session_must_show_travels_sealed():
-    sealed = requirements.seal(SESSION | {"extra": "x"})
-    assert requirements.unseal(sealed) == SESSION
-    assert (requirements.seal({}), requirements.unseal("")) == ("", {})
+    sealed = requirements.seal(SESSION | {"extra": "x"}, user_id="ada")
+    assert requirements.unseal(sealed, user_id="ada") == SESSION
+    assert (requirements.seal({}, user_id="ada"), requirements.unseal("", user_id="ada")) == ("", {})
     for forged in (sealed[:-1], signing.dumps(SESSION), "made-up"):  # another purpose's signature is none
         with pytest.raises(InvalidError):
-            requirements.unseal(forged)
+            requirements.unseal(forged, user_id="ada")
+
+
+def test_a_link_ends_after_a_day(monkeypatch):
+    now = time.time()
+    monkeypatch.setattr(signing.time, "time", lambda: now - requirements.SEAL_LASTS_S - 5)
+    sealed = requirements.seal(SESSION, user_id="ada")
+    monkeypatch.undo()
+    with pytest.raises(InvalidError, match="more than a day old"):
+        requirements.unseal(sealed, user_id="ada")
+
+
+def test_what_a_collection_says_at_length_is_bounded():
+    long = {"session_message": "word " * 10_000, "session_required_identities": [str(one) for one in range(9_000)] + ["x" * 9_000]}
+    page = requirements.page(scopes=[globus.TRANSFER_SCOPE], session=long, next_url="/", user_id="ada")
+    assert len(page) < 2_000
+    kept = requirements.bounded(long)
+    assert len(kept["session_message"]) == requirements.MOST_MESSAGE
+    assert kept["session_required_identities"] == [str(one) for one in range(requirements.MOST_NAMED)]
+    assert requirements.bounded({"session_required_mfa": "yes", "session_required_policies": 3, "prompt": ["login"]}) == {}
+
+
+def test_a_link_made_for_one_person_leads_nobody_else_to_a_sign_in(client, ada, cy):
+    page = requirements.page(scopes=[globus.TRANSFER_SCOPE], session=SESSION, next_url="/requests/", user_id=ada.pk)
+    client.force_login(cy)
+    refused = client.get(page)
+    assert (refused.status_code, "made for another identity" in refused.content.decode()) == (400, True)
+    assert client.post("/consent/", parse_qs(urlsplit(page).query)).status_code == 400
+    client.force_login(ada)
+    assert client.get(page).status_code == 200
+
+
+def test_scopes_that_nothing_here_needs_are_refused(client, ada):
+    client.force_login(ada)
+    deep = "".join(f"a{number}[" for number in range(2_000)) + "z" + "]" * 2_000
+    collections = [f"https://auth.globus.org/scopes/{uuid.UUID(int=number)}/data_access" for number in range(200)]
+    assert client.post("/consent/", {"scope": deep}).status_code == 400
+    assert client.post("/consent/", {"scope": collections}).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -69,7 +106,9 @@ def test_nobody_is_led_to_a_sign_in_that_globus_did_not_ask_for(client, ada):
 )
 def test_the_page_says_what_is_asked_for(client, ada, session, words):
     client.force_login(ada)
-    page = client.get(requirements.page(scopes=[globus.TRANSFER_SCOPE], session=session, next_url="/requests/")).content.decode()
+    page = client.get(
+        requirements.page(scopes=[globus.TRANSFER_SCOPE], session=session, next_url="/requests/", user_id=ada.pk)
+    ).content.decode()
     assert "A fresh sign-in is needed" in page
     for one in words:
         assert one in page

@@ -117,7 +117,7 @@ def _sign_in_page(job: AnalysisJob) -> str:
     """Where the person signs in as a collection wants it that refused to be read; empty where none did."""
     session = next((failure["authorization_parameters"] for failure in job.failures if "authorization_parameters" in failure), None)
     scopes = [graph.scope_to_read(source.collection_id for source in job.sources.all())]
-    return requirements.page(scopes=scopes, session=session, next_url=job.get_absolute_url()) if session else ""
+    return requirements.page(scopes=scopes, session=session, next_url=job.get_absolute_url(), user_id=job.user_id) if session else ""
 
 
 @require_safe

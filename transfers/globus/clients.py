@@ -14,7 +14,7 @@ from globus_sdk.scopes import GCSCollectionScopes, GCSEndpointScopes
 from globus_sdk.transport import RequestsTransport, RetryConfig
 
 from transfers.errors import ConsentNeededError, GlobusRefusedError, GlobusUnavailableError, ReauthenticationNeededError
-from transfers.requirements import SESSION
+from transfers.requirements import MOST_NAMED, SESSION, bounded
 
 TRANSFER_SCOPE = "urn:globus:auth:scope:transfer.api.globus.org:all"
 TIMEOUT_S = 10.0
@@ -118,8 +118,8 @@ def _requirement(error: globus_sdk.GlobusAPIError) -> ConsentNeededError | None:
     if gare is None:
         return None
     asked = gare.authorization_parameters
-    scopes = asked.required_scopes or [TRANSFER_SCOPE]
-    session = {name: getattr(asked, name) for name in SESSION if getattr(asked, name)}
+    scopes = (asked.required_scopes or [TRANSFER_SCOPE])[:MOST_NAMED]
+    session = bounded({name: getattr(asked, name) for name in SESSION})
     if session:
         return ReauthenticationNeededError(required_scopes=scopes, session=session)
     return ConsentNeededError(required_scopes=scopes)
