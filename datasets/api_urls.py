@@ -29,7 +29,9 @@ urlpatterns = [
     re_path(r"^harvests/?$", harvest_api.HarvestsView.as_view(), name="harvests"),
     re_path(HARVEST + r"/?$", harvest_api.HarvestView.as_view(), name="harvest"),
     re_path(HARVEST + r"/records/?$", harvest_api.HarvestRecordsView.as_view(), name="harvest-records"),
-    re_path(HARVEST + r"/(?P<act>pause|resume|cancel|retry|again|anew)/?$", harvest_api.HarvestActView.as_view(), name="harvest-act"),
+    re_path(
+        HARVEST + r"/(?P<act>pause|resume|cancel|retry|again|anew|look|import)/?$", harvest_api.HarvestActView.as_view(), name="harvest-act"
+    ),
     re_path(r"^series/?$", series_api.SeriesListView.as_view(), name="series-list"),
     re_path(SERIES + r"/?$", series_api.SeriesView.as_view(), name="series"),
     re_path(SERIES + r"/stewards/?$", series_api.SeriesStewardsView.as_view(), name="series-stewards"),

@@ -289,8 +289,9 @@ class HarvestSerializer(serializers.ModelSerializer[Harvest]):
 
     class Meta:
         model = Harvest
-        fields = ["id", "base_url", "prefix", "set", "since", "until", "every", "next_at", "status", "repository", "asked_at", "started_at",
-                  "finished_at", "asked_from", "harvested_until", "n_pages", "n_announced", "n_attempts", "error"]  # fmt: skip
+        fields = ["id", "base_url", "prefix", "set", "since", "until", "every", "next_at", "status", "repository", "is_dry_run",
+                  "asked_at", "started_at", "finished_at", "asked_from", "harvested_until", "n_pages", "n_announced", "n_attempts",
+                  "error"]  # fmt: skip
 
 
 class HarvestWriteSerializer(serializers.Serializer[Any]):
@@ -302,6 +303,7 @@ class HarvestWriteSerializer(serializers.Serializer[Any]):
     since = serializers.CharField(default="", allow_blank=True, max_length=20)
     until = serializers.CharField(default="", allow_blank=True, max_length=20)
     every = serializers.CharField(default="never", max_length=8)
+    dry_run = serializers.BooleanField(default=False)
 
 
 class HarvestCalendarSerializer(serializers.Serializer[Any]):

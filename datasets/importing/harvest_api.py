@@ -25,6 +25,8 @@ ACTS: dict[str, Callable[..., Harvest]] = {
     "retry": harvests.retry,
     "again": harvests.again,
     "anew": harvests.anew,
+    "look": harvests.look,
+    "import": harvests.import_seen,
 }
 
 
@@ -42,16 +44,17 @@ class HarvestsView(APIView):
         return Response(body, headers={"Link": f'<{next_url}>; rel="next"'} if next_url else {})
 
     def post(self, request: Request) -> Response:
-        """Harvest another archive by OAI-PMH: `base_url`, `prefix`, `set`, `since`, `until`, `every` (never, daily, weekly, monthly).
+        """Harvest another archive by OAI-PMH: `base_url`, `prefix`, `set`, `since`, `until`, `every` (never, daily, weekly, monthly),
+        `dry_run`.
 
         202 with the harvest, which goes on by itself; an open one of the same records is answered as it is. Each record makes a draft of
-        yours, or brings up to date the one that it made before.
+        yours, or brings up to date the one that it made before; with `dry_run` the report says what would come, and nothing is made.
         """
         check_staff(request.user)
         asked = HarvestWriteSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         given = dict(asked.validated_data)
-        run = harvests.order(user=request.user, set_spec=given.pop("set"), **given)
+        run = harvests.order(user=request.user, set_spec=given.pop("set"), is_dry_run=given.pop("dry_run"), **given)
         return Response(_as_read(run), status=202, headers={"Location": f"/api/v1/harvests/{run.pk}"})
 
 
@@ -89,7 +92,10 @@ class HarvestActView(APIView):
     permission_classes = [IsAuthenticated]
 
     def post(self, request: Request, harvest_id: str, act: str) -> Response:
-        """`pause`, `resume` or `cancel` an open one; `retry` a failed one; `again` what changed since, `anew` all of one that ended."""
+        """`pause`, `resume` or `cancel` an open one; `retry` a failed one; `again` what changed since, `anew` all of one that ended.
+
+        `look` only reports what `again` would do; `import` makes what such a run, or an order with `dry_run`, saw.
+        """
         run = harvests.find_harvest(request.user, int(harvest_id))
         return Response(_as_read(ACTS[act](run, user=request.user)), status=202)
 

@@ -31,6 +31,8 @@ ACTS: dict[str, tuple[Callable[..., Harvest], str]] = {
     "retry": (harvests.retry, "The harvest goes on at the page where it failed."),
     "again": (harvests.again, "What changed since is harvested."),
     "anew": (harvests.anew, "All of it is harvested again."),
+    "look": (harvests.look, "What changed since is looked at. Nothing is made."),
+    "import": (harvests.import_seen, "The drafts are being made."),
 }
 
 
@@ -38,7 +40,8 @@ ACTS: dict[str, tuple[Callable[..., Harvest], str]] = {
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def show_harvests(request: HttpRequest) -> HttpResponse:
-    """`pages/steward_harvests.html`: `rows`, `next_url`; POST orders one: `base_url`, `prefix`, `set`, `since`, `until`, `every`.
+    """`pages/steward_harvests.html`: `rows`, `next_url`; POST orders one: `base_url`, `prefix`, `set`, `since`, `until`, `every`, `act`
+    (look: a dry run).
 
     Query: `before` (the number of a harvest).
     """
@@ -49,11 +52,12 @@ def show_harvests(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         given = {name: typed[name] for name in ("base_url", "prefix", "since", "until", "every")}
         try:
-            run = harvests.order(user=request.user, set_spec=typed["set"], **given)
+            run = harvests.order(user=request.user, set_spec=typed["set"], is_dry_run=request.POST.get("act") == "look", **given)
         except (InvalidError, ConflictError) as error:
             errors, detail, status = error.fields, error.detail, error.http_status
         else:
-            messages.success(request, "The harvest is queued. It goes on when you leave this page.")
+            words = "What would come is being looked at; nothing is made." if run.is_dry_run else "The harvest is queued."
+            messages.success(request, f"{words} It goes on when you leave this page.")
             return redirect(run)
     found = Harvest.objects.visible_to(request.user).select_related("asked_by").order_by("-pk")
     before = whole_number(request.GET.get("before", ""))
@@ -109,6 +113,7 @@ def _show(request: HttpRequest, run: Harvest) -> HttpResponse:
         "run": run,
         "counts": [(one, HarvestAct(one).label, n) for one, n in counts.items()],
         "n_records": sum(counts.values()),
+        "n_to_make": counts[HarvestAct.NEW] + counts[HarvestAct.CHANGED],
         "unplaced": [] if run.is_working else harvests.unplaced(run),  # it reads the whole report, and a page of a working one is polled
         "lines": lines[:RECORDS_ON_A_PAGE],
         "act": act,

@@ -71,9 +71,11 @@ def order(
     since: str = "",
     until: str = "",
     every: str = Cadence.NEVER,
+    is_dry_run: bool = False,
 ) -> Harvest:
     """Ask for a harvest; a worker picks it up. Safe to repeat: an open one of the same records is answered as it is.
 
+    A dry run reports what would come of each record and makes nothing; `import_seen` then makes it.
     `since` and `until` are days or moments as OAI-PMH writes them; `every` repeats it, from when it last ended well. Raises ForbiddenError
     unless she is a steward or an operator, InvalidError naming every wrong field, ConflictError where an open one asks for another period,
     or too many are open.
@@ -92,7 +94,7 @@ def order(
         raise InvalidError(fields=wrong)
     mine = Harvest.objects.filter(asked_by_id=user.pk)
     present = mine.open().filter(base_url=base_url, prefix=prefix, set_spec=set_spec).first()
-    if present is not None and (present.since, present.until) == (since, until):
+    if present is not None and (present.since, present.until, present.is_dry_run) == (since, until, is_dry_run):
         return present
     if present is not None:
         raise ConflictError(f"Harvest {present.pk} of the same records is open. Wait for its end, or cancel it.")
@@ -100,7 +102,7 @@ def order(
         raise ConflictError(f"{MOST_OPEN} harvests of yours are open. Wait for their end, or cancel one.")
     actor: Any = user
     made = Harvest(base_url=base_url, prefix=prefix, set_spec=set_spec, since=since, until=until, asked_from=since, asked_by=actor)
-    made.every = every
+    made.every, made.is_dry_run = every, is_dry_run
     try:
         with transaction.atomic():
             made.save()
@@ -111,7 +113,8 @@ def order(
 
 
 def _words_of_order(run: Harvest) -> str:
-    parts = [run.prefix, f"set {run.set_spec}" if run.set_spec else "", f"from {run.asked_from}" if run.asked_from else ""]
+    parts = ["only to look" if run.is_dry_run else "", run.prefix, f"set {run.set_spec}" if run.set_spec else ""]
+    parts += [f"from {run.asked_from}" if run.asked_from else ""]
     parts += [f"until {run.until}" if run.until else "", run.get_every_display().lower() if run.every != Cadence.NEVER else ""]
     return ", ".join(filter(None, parts))
 
@@ -154,7 +157,7 @@ def retry(run: Harvest, *, user: Visitor) -> Harvest:
 
 def again(run: Harvest, *, user: Visitor) -> Harvest:
     """Harvest what changed since the last run that ended well; all of it where none did, or where the order names its end."""
-    return _begin(run, user, run.since if run.until else run.harvested_until or run.since)
+    return _begin(run, user, _changed_since(run))
 
 
 def anew(run: Harvest, *, user: Visitor) -> Harvest:
@@ -162,16 +165,34 @@ def anew(run: Harvest, *, user: Visitor) -> Harvest:
     return _begin(run, user, run.since)
 
 
+def look(run: Harvest, *, user: Visitor) -> Harvest:
+    """Report what `again` would do, record by record, and make nothing. Records are judged one by one: two of the same work are two."""
+    return _begin(run, user, _changed_since(run), is_dry_run=True)
+
+
+def import_seen(run: Harvest, *, user: Visitor) -> Harvest:
+    """Make what a dry run saw. The archive is asked anew, so what changed there meanwhile comes too. Raises IllegalMoveError."""
+    if not run.is_dry_run:
+        raise IllegalMoveError(run.status, "imported")
+    return _begin(run, user, run.asked_from)
+
+
+def _changed_since(run: Harvest) -> str:
+    return run.since if run.until else run.harvested_until or run.since
+
+
 @transaction.atomic
-def _begin(run: Harvest, user: Visitor | None, asked_from: str) -> Harvest:
+def _begin(run: Harvest, user: Visitor | None, asked_from: str, *, is_dry_run: bool = False) -> Harvest:
     if run.is_open:
         raise IllegalMoveError(run.status, "begun again")
     facts = {
         "asked_from": asked_from, "token": "", "began": "", "n_pages": 0, "n_announced": None, "n_attempts": 0, "n_restarts": 0,
         "error": "", "due_at": timezone.now(), "started_at": None, "finished_at": None, "next_at": None, "granularity": "",
+        "is_dry_run": is_dry_run,
     }  # fmt: skip
     run.records.all().delete()
-    return _queue(run, user, f"from {asked_from}" if asked_from else "all of it", facts)
+    note = f"from {asked_from}" if asked_from else "all of it"
+    return _queue(run, user, f"only to look, {note}" if is_dry_run else note, facts)
 
 
 def _queue(run: Harvest, user: Visitor | None, note: str, facts: dict[str, Any]) -> Harvest:
@@ -191,7 +212,7 @@ def change_calendar(run: Harvest, *, user: Visitor, every: str) -> Harvest:
     if row.until and every != Cadence.NEVER:
         raise InvalidError(fields={"every": ["It was asked for until a day. Order one without an end to repeat it."]})
     row.every = every
-    row.next_at = None if row.is_open else _next(every)
+    row.next_at = None if row.is_open else _next_of(row)
     row.save(update_fields=["every", "next_at"])
     row.events.create(actor_id=user.pk, note=f"repeated: {Cadence(every).label.lower()}")
     return row
@@ -199,6 +220,11 @@ def change_calendar(run: Harvest, *, user: Visitor, every: str) -> Harvest:
 
 def _next(every: str) -> dt.datetime | None:
     return None if every == Cadence.NEVER else timezone.now() + PERIODS[Cadence(every)]
+
+
+def _next_of(run: Harvest) -> dt.datetime | None:
+    """When the calendar begins it again: not before somebody imported it once, as a dry run asks what to do and is not the answer."""
+    return None if run.is_dry_run and not run.harvested_until else _next(run.every)
 
 
 def queue_recurring() -> int:
@@ -302,7 +328,7 @@ def _take_record(run: Harvest, user: Visitor, record: Element) -> None:
         return
     try:
         with transaction.atomic():
-            outcome = gathering.take(record, 0, run.prefix, user)
+            outcome = gathering.take(record, 0, run.prefix, user, is_dry_run=run.is_dry_run)
             _write_line(run, identifier, datestamp, outcome)
     except SoftTimeLimitExceeded:
         raise
@@ -332,7 +358,8 @@ def _write_line(run: Harvest, identifier: str, datestamp: str, outcome: Outcome)
 def _finish(run: Harvest) -> None:
     told = ", ".join(f"{n:,} {HarvestAct(act).label.lower()}" for act, n in counts(run).items() if n) or "nothing new"
     run.refresh_from_db(fields=["every"])  # the calendar may have changed while the page was read
-    facts = {"finished_at": timezone.now(), "token": "", "harvested_until": run.began, "next_at": _next(run.every), "error": ""}
+    until = run.harvested_until if run.is_dry_run else run.began
+    facts = {"finished_at": timezone.now(), "token": "", "harvested_until": until, "next_at": _next_of(run), "error": ""}
     run.move_to(HarvestStatus.DONE, note=told, **facts)
 
 
@@ -350,7 +377,7 @@ def _fail(run: Harvest, words: str) -> None:
     row = Harvest.objects.filter(pk=run.pk, claim_id=run.held).first()
     if row is None:
         raise NotClaimedError(str(run.pk))
-    facts = {"finished_at": timezone.now(), "error": words[:1_000], "next_at": _next(row.every)}
+    facts = {"finished_at": timezone.now(), "error": words[:1_000], "next_at": _next_of(row)}
     row.move_to(HarvestStatus.FAILED, note=words[:1_000], **facts)
 
 

@@ -50,6 +50,9 @@ class Harvest(Claimed):
     repository = models.CharField(max_length=300, blank=True, help_text="How the provider calls itself")
     granularity = models.CharField(max_length=20, blank=True, help_text="How fine its moments are; blank before it was asked")
 
+    is_dry_run = models.BooleanField(
+        default=False, db_default=False, help_text="The present run only looks: its report says what would come, and no draft is touched"
+    )
     status = models.CharField(max_length=10, choices=HarvestStatus.choices, default=HarvestStatus.QUEUED)
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     asked_at = models.DateTimeField(auto_now_add=True)

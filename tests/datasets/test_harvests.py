@@ -330,6 +330,46 @@ def test_the_pages_order_show_and_act(db, ben, archive, browser):
     assert run.status == "queued"
 
 
+def test_a_dry_run_reports_what_would_come_and_makes_nothing_until_it_is_imported(order, ben, archive):
+    run = to_the_end(order(is_dry_run=True, every="daily"))
+    assert (run.status, run.is_dry_run, told(run), run.next_at, run.harvested_until) == ("done", True, {"new": 4, "refused": 1}, None, "")
+    seen = harvests.lines(run, act="new", limit=10)[0]
+    assert (seen.title, seen.dataset, Dataset.with_bin.count()) == ("One", None, 0)
+    assert harvests.unplaced(run)[0].n_records == 5
+    harvests.import_seen(run, user=ben)
+    to_the_end(run)
+    assert (run.is_dry_run, told(run), Dataset.objects.count()) == (False, {"new": 4, "refused": 1}, 4)
+    assert run.next_at is not None
+    with pytest.raises(IllegalMoveError):
+        harvests.import_seen(run, user=ben)
+
+    archive.records[0].title, archive.records[0].stamp, archive.mood.now = "One, mended", "2026-07-01", "2026-08-01T00:00:00Z"
+    archive.seen.clear()
+    to_the_end(harvests.look(run, user=ben))
+    run.refresh_from_db()
+    assert (archive.seen[1]["from"], told(run), run.harvested_until) == ("2026-06-01", {"changed": 1}, "2026-06-01T00:00:00Z")
+    assert harvests.lines(run, limit=1)[0].changed
+    assert (Dataset.objects.filter(title="One, mended").count(), run.next_at is not None) == (0, True)
+    harvests.import_seen(run, user=ben)
+    to_the_end(run)
+    assert (told(run), Dataset.objects.filter(title="One, mended").count()) == ({"changed": 1}, 1)
+
+
+def test_the_pages_preview_then_import(db, ben, archive, browser):
+    client = browser(ben)
+    asked = {"base_url": archive.url, "prefix": "oai_dc", "every": "never"}
+    assert client.post("/steward/harvests/", {**asked, "act": "look"}).status_code == 302
+    run = Harvest.objects.get()
+    assert client.post("/steward/harvests/", asked).status_code == 409  # the same as a harvest, while the preview is open
+    to_the_end(run)
+    shown = client.get(run.get_absolute_url()).content.decode()
+    assert ("Nothing was made yet" in shown, "Would be a draft" in shown, "Import 4 records as drafts" in shown) == (True, True, True)
+    assert "Preview" in client.get("/steward/harvests/").content.decode()
+    client.post(f"{run.get_absolute_url()}import/")
+    to_the_end(run)
+    assert (Dataset.objects.count(), "Nothing was made" in client.get(run.get_absolute_url()).content.decode()) == (4, False)
+
+
 def test_the_api_orders_shows_and_acts(db, ben, archive, browser):
     client = browser(ben)
     asked = {"base_url": archive.url, "set": "seas", "every": "daily"}
@@ -347,3 +387,5 @@ def test_the_api_orders_shows_and_acts(db, ben, archive, browser):
     assert client.post(f"{where}/retry").status_code == 409
     assert client.get(f"{where}/records?act=odd").status_code == 400
     assert len(client.get("/api/v1/harvests").json()["results"]) == 1
+    seen = client.post("/api/v1/harvests", {"base_url": archive.url, "dry_run": True}, content_type="application/json")
+    assert (seen.status_code, seen.json()["is_dry_run"]) == (202, True)
