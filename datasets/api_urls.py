@@ -29,6 +29,7 @@ urlpatterns = [
     re_path(r"^harvests/?$", harvest_api.HarvestsView.as_view(), name="harvests"),
     re_path(HARVEST + r"/?$", harvest_api.HarvestView.as_view(), name="harvest"),
     re_path(HARVEST + r"/records/?$", harvest_api.HarvestRecordsView.as_view(), name="harvest-records"),
+    re_path(HARVEST + r"/unmapped/?$", harvest_api.HarvestPartsView.as_view(), name="harvest-parts"),
     re_path(
         HARVEST + r"/(?P<act>pause|resume|cancel|retry|again|anew|look|import)/?$", harvest_api.HarvestActView.as_view(), name="harvest-act"
     ),

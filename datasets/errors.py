@@ -2,6 +2,7 @@
 
     RefusedError                 400 refused
     |- InvalidError              400 invalid           the fields that are wrong, in `fields`
+    |  `- ClosedAddressError     400 closed-address    an address that is not called, now or later
     |- ForbiddenError            403 forbidden         you may see it, but not do this
     |  |- SignInFirstError       401 sign-in-first     nobody is signed in
     |  `- AssuranceNeededError   403 assurance-needed  sign in with a second factor, lately
@@ -38,6 +39,11 @@ class InvalidError(RefusedError):
     code = "invalid"
     http_status = 400
     message = "Something in the request is not valid."
+
+
+class ClosedAddressError(InvalidError):
+    code = "closed-address"
+    message = "This address is not called from here."
 
 
 class ForbiddenError(RefusedError):

@@ -12,6 +12,7 @@ from datasets.models import (
     Dataset,
     Grant,
     Harvest,
+    HarvestedPart,
     HarvestedRecord,
     Location,
     PrincipalType,
@@ -308,6 +309,14 @@ class HarvestWriteSerializer(serializers.Serializer[Any]):
 
 class HarvestCalendarSerializer(serializers.Serializer[Any]):
     every = serializers.CharField(max_length=8)
+
+
+class HarvestedPartSerializer(serializers.ModelSerializer[HarvestedPart]):
+    """A part of records without a place here."""
+
+    class Meta:
+        model = HarvestedPart
+        fields = ["path", "n_records", "words"]
 
 
 class HarvestedRecordSerializer(serializers.ModelSerializer[HarvestedRecord]):

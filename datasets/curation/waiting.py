@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db.models import DateTimeField, Exists, OuterRef, QuerySet, Subquery
+from django.db.models import DateTimeField, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
@@ -98,8 +98,9 @@ def _refused_dois(user: Visitor) -> Iterable[Item]:
 
 
 def _failed_harvests(user: Visitor) -> Iterable[Item]:
-    found = Harvest.objects.filter(asked_by_id=getattr(user, "id", None), status=HarvestStatus.FAILED).order_by("finished_at")
-    for one in found[: MOST + 1]:
+    mine = Harvest.objects.filter(asked_by_id=getattr(user, "id", None))
+    stopped = Q(status=HarvestStatus.FAILED) | Q(status=HarvestStatus.PAUSED) & ~Q(error="")  # the limit of one go
+    for one in mine.filter(stopped).order_by("finished_at")[: MOST + 1]:
         yield Item(one.repository or one.base_url, None, one.finished_at or one.asked_at, one.error[:200], one.get_absolute_url())
 
 
@@ -134,7 +135,7 @@ QUEUES: tuple[tuple[str, str, Callable[[Visitor], Iterable[Item]]], ...] = (
     ("scan-report", "Scan reports to accept or discard", _reports),
     ("scan-failed", "Scans that failed", _failed_scans),
     ("doi-refused", "DOIs that DataCite refused", _refused_dois),
-    ("harvest-failed", "Harvests that failed", _failed_harvests),
+    ("harvest-failed", "Harvests that stopped", _failed_harvests),
     ("unsaved", "You typed and did not save", _unsaved),
     ("bin", "Leaves the bin within a week", _ending),
 )

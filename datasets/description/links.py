@@ -17,13 +17,18 @@ import certifi
 import urllib3
 from django.conf import settings
 
-from datasets.errors import UnavailableError
+from datasets.errors import ClosedAddressError, UnavailableError
 from datasets.identifiers import WEB
 
 TIMEOUT = urllib3.Timeout(connect=4, read=6)
 MOST_REDIRECTS = 5
 LONGEST_FETCH_S = 60
 # Refusals that say nothing about whether the page is there: sign-in, rate, bots.
+# Numbers of IPv6 that end in one of IPv4: NAT64 (RFC 6052, RFC 8215), compatible and translated ones (RFC 4291, RFC 2765).
+CARRIERS = [ipaddress.ip_network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96")]
+PRIVATE = "leads into a private network, which is not looked into"
+REMEDY = "If it is your own, an operator names its network in CAUSEWAY_LINK_NETWORKS; then try again."
+Number = ipaddress.IPv4Address | ipaddress.IPv6Address
 CLOSED = frozenset({401, 402, 403, 405, 406, 407, 408, 421, 425, 429, 451})
 
 
@@ -39,6 +44,20 @@ class _NotAskedError(Exception):
     """No server could be asked; its words say why, and for how long it wants to be left alone."""
 
     retry_after_s = 0
+
+
+class _NeverAskedError(_NotAskedError):
+    """An address that will not be called later either."""
+
+
+def check_host(url: str) -> None:
+    """Raise ClosedAddressError where an address names a host by a number that is not called; names are looked up when they are called."""
+    try:
+        number = ipaddress.ip_address((urlsplit(url).hostname or "").partition("%")[0])
+    except ValueError:
+        return
+    if not _may_be_called(number):
+        raise ClosedAddressError(f"{url[:200]} {PRIVATE}. {REMEDY}")
 
 
 def look(url: str) -> Looked:
@@ -73,9 +92,14 @@ def _ask(method: str, url: str) -> tuple[int, str]:
 
 
 def fetch(url: str, *, most_bytes: int) -> bytes:
-    """What an address says, at most so much within a minute. Raises UnavailableError in words where it says nothing, or too much."""
+    """What an address says, at most so much within a minute.
+
+    Raises UnavailableError in words where it says nothing, or too much; ClosedAddressError where it will not be asked later either.
+    """
     try:
         return _fetch(url, most_bytes, time.monotonic() + LONGEST_FETCH_S)
+    except _NeverAskedError as error:
+        raise ClosedAddressError(f"{url[:200]} {error}.{f' {REMEDY}' if str(error) == PRIVATE else ''}") from error
     except _NotAskedError as error:
         refused = UnavailableError(f"{url[:200]} {error}.")
         refused.retry_after_s = error.retry_after_s
@@ -115,9 +139,9 @@ def _asked(method: str, url: str) -> Iterator[urllib3.BaseHTTPResponse]:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").encode("idna").decode(), parts.port or (443 if parts.scheme == "https" else 80)
     except (ValueError, UnicodeError) as error:
-        raise _NotAskedError("leads to an address that cannot be read") from error
+        raise _NeverAskedError("leads to an address that cannot be read") from error
     if not WEB.fullmatch(url) or not host:
-        raise _NotAskedError("leads to an address that is none of the web")
+        raise _NeverAskedError("leads to an address that is none of the web")
     address = _address_of(host, port)
     headers = {"Host": parts.netloc.rpartition("@")[2], "User-Agent": f"Causeway (+{settings.BASE_URL})", "Accept": "*/*"}
     pool: urllib3.HTTPConnectionPool
@@ -145,9 +169,21 @@ def _address_of(host: str, port: int) -> str:
         found = {entry[4][0] for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
     except (OSError, UnicodeError) as error:
         raise _NotAskedError("the name of its host is not known") from error
-    allowed = [ipaddress.ip_network(one) for one in settings.LINK_NETWORKS]
-    for one in found:
-        address = ipaddress.ip_address(str(one).partition("%")[0])
-        if not address.is_global and not any(address in network for network in allowed if network.version == address.version):
-            raise _NotAskedError("leads into a private network, which is not looked into")
+    if not all(_may_be_called(ipaddress.ip_address(str(one).partition("%")[0])) for one in found):
+        raise _NeverAskedError(PRIVATE)
     return min(map(str, found), key=lambda one: (":" in one, one))
+
+
+def _may_be_called(number: Number) -> bool:
+    """Whether it is public, or of the networks that an operator named; a number that carries another is looked at as that one."""
+    if any(number in network for network in map(ipaddress.ip_network, settings.LINK_NETWORKS) if network.version == number.version):
+        return True
+    if isinstance(number, ipaddress.IPv6Address):
+        carried = number.ipv4_mapped or number.sixtofour
+        if carried is None and any(number in network for network in CARRIERS):
+            carried = ipaddress.IPv4Address(int(number) & 0xFFFFFFFF)
+        if carried is not None:
+            return _may_be_called(carried)
+        if number.is_site_local:
+            return False
+    return number.is_global and not number.is_multicast

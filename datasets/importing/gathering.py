@@ -18,7 +18,7 @@ from datasets import importing
 from datasets.access import Visitor
 from datasets.curation import registering
 from datasets.description import links
-from datasets.errors import InvalidError, UnavailableError
+from datasets.errors import ClosedAddressError, InvalidError, UnavailableError
 from datasets.identifiers import WEB
 from datasets.importing import Outcome, Wrong
 from datasets.readers import READ, Described, text_of
@@ -71,6 +71,11 @@ def check_order(base_url: str, prefix: str, since: str = "", until: str = "") ->
     wrong: dict[str, list[str]] = {}
     if not WEB.fullmatch(base_url) or "?" in base_url or len(base_url) > 500:
         wrong["base_url"] = ["The address of an OAI-PMH provider: https://, without a question mark."]
+    else:
+        try:
+            links.check_host(base_url)
+        except ClosedAddressError as error:
+            wrong["base_url"] = [error.detail]
     if prefix not in PREFIXES:
         wrong["prefix"] = [f"One of {', '.join(PREFIXES)}."]
     wrong |= {
@@ -93,7 +98,10 @@ def identify(base_url: str) -> Identity:
 
 
 def list_records(base_url: str, *, prefix: str, set_spec: str = "", since: str = "", until: str = "", token: str = "") -> Page:
-    """One page; a token stands alone (section 3.5). InvalidError where the provider refuses, UnavailableError where it is not there."""
+    """One page; a token stands alone (section 3.5).
+
+    InvalidError where the provider refuses, ClosedAddressError where it is never asked, UnavailableError where it is not there.
+    """
     asked = {"verb": "ListRecords", "metadataPrefix": prefix, "set": set_spec, "from": since, "until": until}
     root = _ask(base_url, {"verb": "ListRecords", "resumptionToken": token} if token else asked)
     answered_at = next((_moment(one.text or "") for one in root if local_name(one) == "responseDate"), "")

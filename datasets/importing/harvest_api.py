@@ -1,7 +1,6 @@
 """Harvests of other archives over REST."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,7 +13,13 @@ from datasets.access import check_staff
 from datasets.finding import whole_number
 from datasets.importing import harvests
 from datasets.models import Harvest
-from datasets.serializers import HarvestCalendarSerializer, HarvestedRecordSerializer, HarvestSerializer, HarvestWriteSerializer
+from datasets.serializers import (
+    HarvestCalendarSerializer,
+    HarvestedPartSerializer,
+    HarvestedRecordSerializer,
+    HarvestSerializer,
+    HarvestWriteSerializer,
+)
 
 PAGE = 100
 
@@ -49,6 +54,7 @@ class HarvestsView(APIView):
 
         202 with the harvest, which goes on by itself; an open one of the same records is answered as it is. Each record makes a draft of
         yours, or brings up to date the one that it made before; with `dry_run` the report says what would come, and nothing is made.
+        After 200,000 records, or 20,000 pages, it waits for you to go on.
         """
         check_staff(request.user)
         asked = HarvestWriteSerializer(data=request.data)
@@ -62,9 +68,9 @@ class HarvestView(APIView):
     permission_classes = [IsAuthenticated]
 
     def get(self, request: Request, harvest_id: str) -> Response:
-        """One harvest: how far it is, what came of its records, and which parts of them have no place here."""
+        """One harvest: how far it is, what came of its records, and the 30 most frequent parts of them without a place here."""
         run = harvests.find_harvest(request.user, int(harvest_id))
-        return Response({**_as_read(run), "unmapped": [asdict(one) for one in harvests.unplaced(run)]})
+        return Response({**_as_read(run), "unmapped": HarvestedPartSerializer(harvests.unplaced(run), many=True).data})
 
     def patch(self, request: Request, harvest_id: str) -> Response:
         """Repeat it by another calendar: `every`."""
@@ -88,6 +94,19 @@ class HarvestRecordsView(APIView):
         return Response(body, headers={"Link": f'<{next_url}>; rel="next"'} if next_url else {})
 
 
+class HarvestPartsView(APIView):
+    permission_classes = [IsAuthenticated]
+
+    def get(self, request: Request, harvest_id: str) -> Response:
+        """Every part of the records that has no place here, in how many of them, in the order of their paths; `cursor`."""
+        run = harvests.find_harvest(request.user, int(harvest_id))
+        rows = harvests.parts(run, after=request.query_params.get("cursor", "")[:300], limit=PAGE + 1)
+        query = urlencode({"cursor": rows[PAGE - 1].path}) if len(rows) > PAGE else ""
+        next_url = request.build_absolute_uri(f"{request.path}?{query}") if query else None
+        body = {"next": next_url, "results": HarvestedPartSerializer(rows[:PAGE], many=True).data}
+        return Response(body, headers={"Link": f'<{next_url}>; rel="next"'} if next_url else {})
+
+
 class HarvestActView(APIView):
     permission_classes = [IsAuthenticated]
 
@@ -95,6 +114,7 @@ class HarvestActView(APIView):
         """`pause`, `resume` or `cancel` an open one; `retry` a failed one; `again` what changed since, `anew` all of one that ended.
 
         `look` only reports what `again` would do; `import` makes what such a run, or an order with `dry_run`, saw.
+        One that reached the limit of a go is paused with words in `error`; `resume` takes as many records again, from there.
         """
         run = harvests.find_harvest(request.user, int(harvest_id))
         return Response(_as_read(ACTS[act](run, user=request.user)), status=202)

@@ -74,7 +74,7 @@ def show_harvests(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def show_harvest(request: HttpRequest, pk: int) -> HttpResponse:
-    """`pages/steward_harvest.html`: `run`, `counts` by act, `unplaced` parts once it does not work, `lines` of one act.
+    """`pages/steward_harvest.html`: `run`, `counts` by act, `unplaced` parts, `lines` of one act.
 
     Query: `act`, `after`.
     """
@@ -114,7 +114,7 @@ def _show(request: HttpRequest, run: Harvest) -> HttpResponse:
         "counts": [(one, HarvestAct(one).label, n) for one, n in counts.items()],
         "n_records": sum(counts.values()),
         "n_to_make": counts[HarvestAct.NEW] + counts[HarvestAct.CHANGED],
-        "unplaced": [] if run.is_working else harvests.unplaced(run),  # it reads the whole report, and a page of a working one is polled
+        "unplaced": harvests.unplaced(run),
         "lines": lines[:RECORDS_ON_A_PAGE],
         "act": act,
         "next_url": f"?{urlencode(chosen | {'after': lines[RECORDS_ON_A_PAGE - 1].pk})}" if more else None,

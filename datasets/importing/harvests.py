@@ -7,7 +7,7 @@ transaction, and the provider's resumption token is kept after each page: a work
 import datetime as dt
 import logging
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -30,7 +30,7 @@ from datasets.errors import (
     UnavailableError,
 )
 from datasets.importing import Outcome, Wrong, bounded, gathering
-from datasets.models import Cadence, Dataset, Harvest, HarvestedRecord
+from datasets.models import Cadence, Dataset, Harvest, HarvestedPart, HarvestedRecord
 from datasets.models.harvest import HarvestAct
 from datasets.models.moving import one_worker
 from datasets.preservation.watching import PERIODS
@@ -39,7 +39,7 @@ from datasets.states import HARVEST_WORKING, HarvestStatus
 logger = logging.getLogger(__name__)
 
 MOST_OPEN = 20
-MOST_PAGES = 20_000
+MOST_PAGES, MOST_RECORDS = 20_000, 200_000  # of one go; then a person says whether it goes on
 MOST_ATTEMPTS = 8
 MOST_RESTARTS = 3
 MOST_UNMAPPED = 100  # kept of one record
@@ -48,17 +48,18 @@ BUDGET_S = 40  # of one message; then other work of the queue has its turn
 RECORDS_A_CLAIM = 10
 MOST_DUE = 20
 ALONE = 0x68617276  # the key of the advisory lock
+SUM_UP = r"""
+with came as (
+  select regexp_replace(part ->> 'path', '\.\d+', '', 'g') as path, record.id, part ->> 'words' as words
+  from datasets_harvestedrecord record, jsonb_array_elements(record.unmapped) part where record.harvest_id = %s and record.id > %s
+), summed as (
+  insert into datasets_harvestedpart (harvest_id, path, n_records, words)
+  select %s, left(path, 300), count(distinct id), left(min(words), 500) from came group by left(path, 300)
+  on conflict (harvest_id, path) do update set n_records = datasets_harvestedpart.n_records + excluded.n_records
+)
+select coalesce(max(id), 0) from (select id from datasets_harvestedrecord where harvest_id = %s and id > %s) new"""
 # Classes of PostgreSQL's SQLSTATE: connection, rollback, resources, locks, shutdown (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 PASSING = ("08", "40", "53", "55", "57P")
-
-
-@dataclass(frozen=True)
-class Unplaced:
-    """A part of records that has no place here: its path, in how many records, what was said of it in one."""
-
-    path: str
-    n_records: int
-    words: str
 
 
 @transaction.atomic
@@ -130,14 +131,15 @@ def find_harvest(user: Visitor, pk: int) -> Harvest:
 
 def pause(run: Harvest, *, user: Visitor) -> Harvest:
     """Let it wait; its worker stops within seconds."""
-    return run.move_to(HarvestStatus.PAUSED, actor=user, claimed_until=None, claim_id=None)
+    return run.move_to(HarvestStatus.PAUSED, actor=user, claimed_until=None, claim_id=None, error="")
 
 
 def resume(run: Harvest, *, user: Visitor) -> Harvest:
-    """Go on with a paused harvest where it stopped."""
+    """Go on with a paused harvest where it stopped; with one that reached the limit of a go, for another."""
     if run.status != HarvestStatus.PAUSED:
         raise IllegalMoveError(run.status, "resumed")
-    return run.move_to(HarvestStatus.QUEUED, actor=user, due_at=timezone.now(), n_attempts=0, error="")
+    n_goes = run.n_goes + 1 if _is_at_limit(run) else run.n_goes
+    return run.move_to(HarvestStatus.QUEUED, actor=user, due_at=timezone.now(), n_attempts=0, n_goes=n_goes, error="")
 
 
 def cancel(run: Harvest, *, user: Visitor) -> Harvest:
@@ -187,10 +189,11 @@ def _begin(run: Harvest, user: Visitor | None, asked_from: str, *, is_dry_run: b
         raise IllegalMoveError(run.status, "begun again")
     facts = {
         "asked_from": asked_from, "token": "", "began": "", "n_pages": 0, "n_announced": None, "n_attempts": 0, "n_restarts": 0,
-        "error": "", "due_at": timezone.now(), "started_at": None, "finished_at": None, "next_at": None, "granularity": "",
-        "is_dry_run": is_dry_run,
+        "n_listed": 0, "n_goes": 1, "summed_to": 0, "error": "", "due_at": timezone.now(), "started_at": None, "finished_at": None,
+        "next_at": None, "granularity": "", "is_dry_run": is_dry_run,
     }  # fmt: skip
     run.records.all().delete()
+    run.parts.all().delete()
     note = f"from {asked_from}" if asked_from else "all of it"
     return _queue(run, user, f"only to look, {note}" if is_dry_run else note, facts)
 
@@ -303,21 +306,37 @@ def _take_page(run: Harvest) -> None:
             raise InvalidError("The provider forgets again and again where the list was. Ask for a set, or for a shorter period.")
         run.keep_claim(token="", n_restarts=run.n_restarts + 1, due_at=timezone.now())
         return
-    if run.n_pages >= MOST_PAGES or (page.token and page.token == run.token):
-        raise InvalidError("The provider repeats itself, or has too many pages. Ask for a set, or for a shorter period.")
+    if page.token and page.token == run.token:
+        raise InvalidError("The provider repeats itself. Ask for a set, or for a shorter period.")
     for at, record in enumerate(page.records):
         if at % RECORDS_A_CLAIM == 0:
             run.keep_claim()
         _take_record(run, run.asked_by, record)
     facts = {
-        "n_pages": run.n_pages + 1, "n_announced": run.n_announced if page.n_announced is None else page.n_announced, "n_attempts": 0,
+        "n_pages": run.n_pages + 1, "n_listed": run.n_listed + len(page.records), "n_attempts": 0,
+        "n_announced": run.n_announced if page.n_announced is None else page.n_announced,
         "error": "", "due_at": timezone.now(), "began": run.began or page.answered_at,
     }  # fmt: skip
-    run.keep_claim(**facts)
     if page.token:
-        run.keep_claim(token=page.token)
-    else:
+        facts["token"] = page.token
+    with transaction.atomic():
+        run.keep_claim(**facts, summed_to=_sum_up(run))
+    if not page.token:
         _finish(run)
+    elif _is_at_limit(run):
+        words = f"{run.n_listed:,} records in {run.n_pages:,} pages are as many as one go takes. Go on for as many again, from here."
+        run.move_to(HarvestStatus.PAUSED, note=words, error=words)
+
+
+def _is_at_limit(run: Harvest) -> bool:
+    return run.n_listed >= MOST_RECORDS * run.n_goes or run.n_pages >= MOST_PAGES * run.n_goes
+
+
+def _sum_up(run: Harvest) -> int:
+    """Add what has no place of the records that came since to the sums of the run; up to which record they go then. One statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(SUM_UP, [run.pk, run.summed_to, run.pk, run.pk, run.summed_to])
+        return max(run.summed_to, int(cursor.fetchone()[0]))
 
 
 def _take_record(run: Harvest, user: Visitor, record: Element) -> None:
@@ -387,16 +406,14 @@ def counts(run: Harvest) -> dict[str, int]:
     return {act: found.get(act, 0) for act in HarvestAct.values}
 
 
-def unplaced(run: Harvest, most: int = 30) -> list[Unplaced]:
-    """The parts of records that have no place here, the most frequent first. One statement."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select regexp_replace(part ->> 'path', '\\.\\d+', '', 'g'), count(distinct record.id), min(part ->> 'words')"
-            " from datasets_harvestedrecord record, jsonb_array_elements(record.unmapped) part where record.harvest_id = %s"
-            " group by 1 order by 2 desc, 1 limit %s",
-            [run.pk, most],
-        )
-        return [Unplaced(*row) for row in cursor.fetchall()]
+def unplaced(run: Harvest, *, most: int = 30) -> list[HarvestedPart]:
+    """The parts of records that have no place here, the most frequent first."""
+    return list(run.parts.order_by("-n_records", "path")[:most])
+
+
+def parts(run: Harvest, *, after: str = "", limit: int) -> list[HarvestedPart]:
+    """Up to `limit` of them in the order of their paths, after one."""
+    return list(run.parts.filter(path__gt=after).order_by("path")[:limit])
 
 
 def lines(run: Harvest, *, act: str = "", after: int = 0, limit: int) -> list[HarvestedRecord]:

@@ -12,7 +12,7 @@ from datasets.models.event import DatasetEvent
 from datasets.models.facetvalue import FacetValue
 from datasets.models.globuscollection import GlobusCollection
 from datasets.models.grant import Grant
-from datasets.models.harvest import Harvest, HarvestedRecord, HarvestEvent
+from datasets.models.harvest import Harvest, HarvestedPart, HarvestedRecord, HarvestEvent
 from datasets.models.inventory import File, Folder, FolderState
 from datasets.models.items import ColumnKind, Item, ItemColumn, ItemFile
 from datasets.models.link import Link
@@ -55,6 +55,7 @@ __all__ = [
     "Grant",
     "Harvest",
     "HarvestEvent",
+    "HarvestedPart",
     "HarvestedRecord",
     "Item",
     "ItemColumn",

@@ -63,6 +63,9 @@ class Harvest(Claimed):
     began = models.CharField(max_length=20, blank=True, help_text="The provider's clock when the present run began")
     token = models.TextField(blank=True, help_text="Where the present run goes on: the provider's resumption token")
     n_pages = models.PositiveIntegerField(default=0)
+    n_listed = models.PositiveIntegerField(default=0, db_default=0, help_text="Records that the present run was given")
+    n_goes = models.PositiveIntegerField(default=1, db_default=1, help_text="How often the present run was let go on past its limit")
+    summed_to = models.BigIntegerField(default=0, db_default=0, help_text="Up to which record the parts are summed up")
     n_announced = models.BigIntegerField(null=True, blank=True, help_text="How many records the provider says there are")
     n_attempts = models.PositiveIntegerField(default=0, help_text="In a row that failed")
     n_restarts = models.PositiveIntegerField(default=0, help_text="How often the provider forgot where the present run was")
@@ -127,10 +130,30 @@ class HarvestedRecord(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [models.UniqueConstraint(fields=["harvest", "identifier"], name="harvestedrecord_once")]
-        indexes = [models.Index(fields=["harvest", "act", "id"], name="harvestedrecord_act")]
+        indexes = [
+            models.Index(fields=["harvest", "act", "id"], name="harvestedrecord_act"),
+            models.Index(fields=["harvest", "id"], name="harvestedrecord_line"),
+        ]
 
     def __str__(self) -> str:
         return self.identifier
+
+
+class HarvestedPart(models.Model):
+    """A part of records that has no place here, summed up over the present run, or the last."""
+
+    harvest = models.ForeignKey(Harvest, on_delete=models.CASCADE, related_name="parts", db_index=False)
+    path = models.CharField(max_length=300, help_text="Without the numbers of repeated parts")
+    n_records = models.PositiveIntegerField()
+    words = models.CharField(max_length=500, help_text="What was said of it in one of them")
+
+    class Meta:
+        ordering = ["path"]
+        constraints = [models.UniqueConstraint(fields=["harvest", "path"], name="harvestedpart_once")]
+        indexes = [models.Index(models.F("harvest"), models.F("n_records").desc(), models.F("path"), name="harvestedpart_most")]
+
+    def __str__(self) -> str:
+        return self.path
 
 
 class HarvestEvent(Event):

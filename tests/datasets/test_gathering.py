@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.core.management import CommandError, call_command
 
-from datasets.errors import ForbiddenError, InvalidError, UnavailableError
+from datasets.errors import ClosedAddressError, ForbiddenError, InvalidError, UnavailableError
 from datasets.importing import gathering
 from datasets.models import Dataset
 
@@ -110,8 +110,11 @@ def test_nothing_new_is_no_error_and_a_private_network_is_not_asked(db, ben, ada
         next(gathering.gather(f"{provider.url}/oai", user=ada))
     settings.LINK_NETWORKS = []
     provider.seen.clear()
-    with pytest.raises(UnavailableError, match="private network"):
+    with pytest.raises(ClosedAddressError, match="private network"):
+        next(gathering.gather(f"{provider.url.replace('127.0.0.1', 'localhost')}/oai", user=ben))
+    with pytest.raises(InvalidError) as refused:
         next(gathering.gather(f"{provider.url}/oai", user=ben))
+    assert "private network" in refused.value.fields["base_url"][0]
     assert provider.seen == []
 
 

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from datasets.curation import waiting
 from datasets.errors import ConflictError, ForbiddenError, IllegalMoveError, InvalidError, NotFoundError
-from datasets.importing import harvests
-from datasets.models import Dataset, Harvest
+from datasets.importing import harvest_api, harvests
+from datasets.models import Dataset, Harvest, HarvestedPart
 from datasets.sweeping import sweep
 from portal.models import RoleGrant
 from tests.datasets.oai_provider import Archive, Kept, Mood
@@ -275,15 +275,58 @@ def test_a_private_network_is_not_asked_and_who_lost_the_role_harvests_no_more(o
     settings.LINK_NETWORKS = []
     harvests.go_on(run.pk)
     run.refresh_from_db()
+    assert run.status == "failed", "it will not change by waiting"
     assert "private network" in run.error
+    assert "CAUSEWAY_LINK_NETWORKS" in run.error
+    with pytest.raises(InvalidError) as refused:  # said at once where no name has to be looked up
+        order(set_spec="other")
+    assert set(refused.value.fields) == {"base_url"}
     assert archive.seen == []
     settings.LINK_NETWORKS = ["127.0.0.0/8"]
+    harvests.retry(run, user=ben)
     RoleGrant.objects.filter(principal=ben.pk).delete()
-    Harvest.objects.filter(pk=run.pk).update(due_at=timezone.now())
     harvests.go_on(run.pk)
     run.refresh_from_db()
     assert (run.status, run.error) == ("failed", "Only stewards and operators register datasets.")
     assert archive.seen == []
+
+
+def test_a_go_has_a_limit_and_another_goes_on_from_there(order, ben, archive, browser, monkeypatch):
+    monkeypatch.setattr(harvests, "MOST_RECORDS", 2)
+    run = to_the_end(order())
+    assert (run.status, run.n_listed, run.token) == ("paused", 2, "|2")
+    words = "2 records in 1 pages are as many as one go takes"
+    assert words in run.error
+    assert words in browser(ben).get(run.get_absolute_url()).content.decode()
+    assert [one.note for queue in waiting.queues_of(ben) for one in queue.items if queue.kind == "harvest-failed"] == [run.error]
+    archive.seen.clear()
+    harvests.resume(run, user=ben)
+    assert to_the_end(run).status == "paused"
+    assert [one.get("resumptionToken") for one in archive.seen] == ["|2"]
+    harvests.resume(run, user=ben)
+    assert (to_the_end(run).status, told(run)) == ("done", {"new": 4, "refused": 1})
+
+
+def test_parts_without_a_place_are_summed_up_page_by_page_and_listed_in_pages(order, ben, browser, monkeypatch, archive):
+    monkeypatch.setattr(harvest_api, "PAGE", 1)
+    run = order()
+    sums = []
+    while harvests.go_on(run.pk) and Harvest.objects.get(pk=run.pk).is_working:
+        sums.append(harvests.unplaced(run)[0].n_records)
+    assert sums == [2, 4]
+    run.refresh_from_db()
+    assert harvests.unplaced(run)[0].n_records == 5
+    HarvestedPart.objects.create(harvest=run, path="a", n_records=1, words="x")
+    client, url, paths = browser(ben), f"/api/v1/harvests/{run.pk}/unmapped", []
+    while url:
+        answer = client.get(url).json()
+        paths += [one["path"] for one in answer["results"]]
+        url = answer["next"]
+    assert paths == sorted(one.path for one in run.parts.all())
+    assert len(paths) > 1
+    harvests.anew(run, user=ben)
+    assert not harvests.unplaced(run)
+    assert harvests.unplaced(to_the_end(run))[0].n_records == 5
 
 
 def test_what_is_wrong_with_an_order_is_told_at_once_and_a_repeat_makes_no_second(order, ada, ben, dee, archive):

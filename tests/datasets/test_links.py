@@ -99,6 +99,12 @@ def test_get_is_asked_only_where_head_was_refused_and_redirects_are_bounded(site
         "http://169.254.169.254/latest/",
         "http://0.0.0.0/",
         "http://[::ffff:10.0.0.1]/",
+        "http://[64:ff9b::7f00:1]/",
+        "http://[2002:7f00:1::]/",
+        "http://[::127.0.0.1]/",
+        "http://[fec0::1]/",
+        "http://[ff02::1]/",
+        "http://224.0.0.1/",
     ],
 )
 def test_a_private_network_is_not_looked_into(settings, url):

@@ -323,6 +323,7 @@ TABLE: list[tuple[str, str, str, tuple[int, int, int, int, int]]] = [
     (HARVEST + "/?$", "GET", "/api/v1/harvests/{harvest}/", (401, 403, 403, 404, 200)),
     (HARVEST + "/?$", "PATCH", "/api/v1/harvests/{harvest}/", (401, 403, 403, 404, 400)),
     (HARVEST + "/records/?$", "GET", "/api/v1/harvests/{harvest}/records/", (401, 403, 403, 404, 200)),
+    (HARVEST + "/unmapped/?$", "GET", "/api/v1/harvests/{harvest}/unmapped/", (401, 403, 403, 404, 200)),
     (HARVEST_ACT, "POST", "/api/v1/harvests/{harvest}/resume/", (401, 403, 403, 404, 409)),
     ("api/v1/^imports/?$", "POST", "/api/v1/imports/", (401, 403, 403, 400, 400)),
     ("steward/table.csv", "GET", "/steward/table.csv", (302, 403, 403, 200, 200)),
