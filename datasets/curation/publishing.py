@@ -20,7 +20,7 @@ from datasets.description.snapshots import snapshot
 from datasets.errors import ConflictError, InvalidError, NotFoundError, NotReadyError
 from datasets.files.recounting import recount, root_state
 from datasets.metadata import pushing
-from datasets.models import Dataset, DatasetEvent, File, FolderState, Location, Version
+from datasets.models import Dataset, DatasetEvent, File, FolderState, ListedPart, Location, Version
 from datasets.preservation import damaging
 from datasets.search.indexing import index_dataset
 from datasets.states import ScanStatus, VersionStatus
@@ -181,6 +181,8 @@ def discard_draft(version: Version, *, user: Visitor) -> Version:
     for run in version.scans.open():
         end = ScanStatus.DISCARDED if run.is_reported else ScanStatus.CANCELLED
         run.move_to(end, actor=user, finished_at=now, claimed_until=None, claim_id=None)
+    ListedPart.objects.filter(scan__version=version).delete()
+    version.scans.exclude(listed_at=None).update(listed_at=None, listed_from="")
     note = f"draft {version.number}, can be restored until {now + KEPT:%Y-%m-%d}"
     return version.move_to(VersionStatus.DISCARDED, actor=user, note=note, discarded_at=now, discarded_by=user)
 

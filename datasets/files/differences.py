@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 
 from datasets.errors import InvalidError
+from datasets.files.bounding import TOO_DIFFERENT, bounded
 from datasets.models import Version
 
 # Rows that hold in both versions are the same file; only those that hold in one of them are looked at. A row that was there from the first
@@ -57,13 +58,16 @@ class Count:
 
 
 def count_changes(old: Version, new: Version) -> dict[str, Count]:
-    """The files that were added, changed and removed, by these words."""
+    """The files that were added, changed and removed, by these words. Raises InvalidError where that takes too long."""
     counted = {kind: Count(int(n), int(before), int(after)) for kind, n, before, after in _rows(COUNTS, old, new)}
     return {kind: counted.get(kind, Count()) for kind in ("added", "changed", "removed")}
 
 
 def changes(old: Version, new: Version, *, after: str = "", limit: int = 1_000) -> list[Change]:
-    """Files that differ between two versions of one dataset, in order of (folder path, name), from the one after path `after` on."""
+    """Files that differ between two versions of one dataset, in order of (folder path, name), from the one after path `after` on.
+
+    Raises InvalidError where that takes too long.
+    """
     folder, _, file_name = after.rpartition("/")
     rows = _rows(CHANGES, old, new, after_path=f"{folder}/" if after else "", after_name=file_name, limit=limit)
     return [Change(*row) for row in rows]
@@ -73,7 +77,7 @@ def _rows(sql: str, old: Version, new: Version, **parameters: Any) -> list[tuple
     if old.dataset_id != new.dataset_id:
         raise InvalidError("These are versions of two datasets.")
     sides = {f"holds_in_{name}": _holds(name) for name in ("old", "new")}
-    with connection.cursor() as cursor:
+    with bounded(field="since", advice=TOO_DIFFERENT), connection.cursor() as cursor:
         keys: dict[str, Any] = {"dataset": old.dataset_id, "old": old.number, "new": new.number}
         cursor.execute(sql.format(in_one=IN_ONE.format(**sides)), keys | parameters)
         return list(cursor.fetchall())

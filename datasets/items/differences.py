@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection
 
 from datasets.errors import InvalidError
+from datasets.files.bounding import TOO_DIFFERENT, bounded
 from datasets.items import ItemRow, rows_of
 from datasets.items.filters import columns_of
 from datasets.models import ItemColumn, Version
@@ -74,7 +75,10 @@ class ItemChanges:
 
 
 def item_changes(old: Version, new: Version, *, after: str = "", limit: int = 100) -> ItemChanges | None:
-    """The items that differ between two versions of one dataset, by name from the one after `after` on; None where neither has items."""
+    """The items that differ between two versions of one dataset, by name from the one after `after` on; None where neither has items.
+
+    Raises InvalidError where that takes too long.
+    """
     if old.dataset_id != new.dataset_id:
         raise InvalidError("These are versions of two datasets.")
     before, now = columns_of(old), columns_of(new)
@@ -110,6 +114,6 @@ def _columns_changed(before: ItemRow, now: ItemRow) -> list[str]:
 
 
 def _rows(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
+    with bounded(field="since", advice=TOO_DIFFERENT), connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return list(cursor.fetchall())

@@ -140,11 +140,14 @@ class ClaimedQuerySet(models.QuerySet[Row]):
     def claim(self, key: Any, *, expected: Iterable[str], **facts: Any) -> Iterator[Row]:
         """Hold one row of these for a step; `keep_claim` holds it longer, and it lapses by itself if the worker dies.
 
-        Raises NotClaimedError when another worker holds it or its status is not one of `expected`: then there is nothing to do.
+        Raises NotClaimedError when another worker holds it or its status is not one of `expected`: then there is nothing to do. It does not
+        wait for who writes the row just now: a step may do so for minutes, and each hint of the sweep would keep a worker waiting.
         """
         claim_id, rows = uuid4(), self.filter(pk=key, status__in=list(expected))
-        if not rows.unclaimed(timezone.now()).update(claimed_until=claim_end(), claim_id=claim_id, **facts):
-            raise NotClaimedError(str(key))
+        with transaction.atomic():
+            free = rows.unclaimed(timezone.now()).order_by().select_for_update(skip_locked=True, no_key=True, of=("self",))
+            if not rows.filter(pk__in=free.values("pk")).order_by().update(claimed_until=claim_end(), claim_id=claim_id, **facts):
+                raise NotClaimedError(str(key))
         claimed = type(self)(self.model).filter(pk=key, claim_id=claim_id)
         row = claimed.get()
         row.held = claim_id

@@ -29,10 +29,11 @@ FOLDERS = """
 """
 
 ENTRIES = "unnest(l.names, l.sizes, l.modified, l.formats) as e(name, size_bytes, modified_at, format)"
+FORMAT = "coalesce(e.format, l.formats[1])"  # one for all files of a part that are of one
 FILES = f"""
     create temporary table scan_file as
     select distinct on (folder_id, name) * from (
-        select f.id as folder_id, e.name collate "C" as name, e.size_bytes, e.modified_at, e.format
+        select f.id as folder_id, e.name collate "C" as name, e.size_bytes, e.modified_at, {FORMAT} as format
         from datasets_listedpart l join datasets_folder f on f.dataset_id = %(dataset)s and f.path = l.path cross join lateral {ENTRIES}
         where l.scan_id = %(scan)s
     ) listed order by folder_id, name
@@ -79,7 +80,7 @@ HAS_FILES = """
 FILL = f"""
     insert into datasets_file (folder_id, name, first_version, last_version, size_bytes, sha256, modified_at, format, collection_path,
         inspected_at, inspection_error)
-    select f.id, e.name, %(version)s, null, e.size_bytes, null, e.modified_at, e.format, '', null, ''
+    select f.id, e.name, %(version)s, null, e.size_bytes, null, e.modified_at, {FORMAT}, '', null, ''
     from (select id, path from datasets_folder where dataset_id = %(dataset)s order by id) f
     cross join lateral (
         select * from datasets_listedpart l where l.scan_id = %(scan)s and l.path = f.path order by l.part offset 0

@@ -6,8 +6,9 @@ nothing is compared (`check_whole`), or what was lost would look like files that
 """
 
 import datetime as dt
-import io
-from collections.abc import Iterable, Sequence
+import itertools
+import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Self
@@ -21,9 +22,15 @@ from datasets.models import ListedPart, Location, ScanRun
 from datasets.scans.listing import Chunk
 
 KEPT = dt.timedelta(days=7)
-"""How long a listing is gone on with: what was listed before that is listed again."""
+"""How long the listing of a draft is gone on with: what was listed before that is listed again."""
+LIKE_NOW = dt.timedelta(hours=12)
+"""The same for what published files are held against: what is not there, or is other, is damage."""
 ROWS_AT_ONCE = 10_000
 
+BINARY, END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
+INT8, TEXT, TIMESTAMPTZ = 20, 25, 1184
+EPOCH, MICROSECOND = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.timedelta(microseconds=1)
+# The formats of a part are one where all its files are of one.
 COLUMNS = "scan_id, path, part, depth, is_last, folders, names, sizes, modified, formats"
 # What is below a folder that was not listed to its end would be listed a second time with it.
 UNFINISHED = """
@@ -56,6 +63,16 @@ class ListingLostError(UnavailableError):
     message = "What was listed is not there any more. It is listed anew."
 
 
+class Rows:
+    """A file for COPY whose next piece is made when it is read: the database takes one in meanwhile."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+
+    def read(self, _size: int = -1) -> bytes:
+        return next(self._pieces, b"")
+
+
 @dataclass
 class Staging:
     """The listing of one scan: what is there, what is still to be listed, and the pieces that are held until they are written."""
@@ -76,7 +93,8 @@ class Staging:
         keys: dict[str, Any] = {"scan": run.pk}
         with transaction.atomic(), connection.cursor() as cursor:
             run.keep_claim()
-            is_late = run.listed_at is None or run.listed_at <= timezone.now() - KEPT
+            oldest = timezone.now() - (KEPT if run.version.is_draft and not run.is_check else LIKE_NOW)
+            is_late = run.listed_at is None or run.listed_at <= oldest
             is_kept = run.listed_from == where and not is_late and _is_whole(cursor, run.pk)
             if is_kept:
                 cursor.execute(UNFINISHED, keys)
@@ -106,10 +124,10 @@ class Staging:
 
     def write(self, step: str = "listing") -> None:
         """Write what is held. Raises NotClaimedError when another worker took over: nothing of this one's is kept then."""
-        text = "".join(_line(self.run.pk, chunk, part) for chunk, part in self._held)
+        rows = Rows(itertools.chain([BINARY], (_row(self.run.pk, chunk, part) for chunk, part in self._held), [END]))
         with transaction.atomic(), connection.cursor() as cursor:
             self.run.keep_claim(step=step, n_folders=self.n_folders, n_files=self.n_files, size_bytes=self.size_bytes)
-            cursor.copy_expert(f"copy datasets_listedpart ({COLUMNS}) from stdin", io.StringIO(text))
+            cursor.copy_expert(f"copy datasets_listedpart ({COLUMNS}) from stdin (format binary)", rows)
         self._held.clear()
         self._n_held = 0
 
@@ -148,41 +166,49 @@ def forget_old() -> None:
                 forget(run)
 
 
-def _line(scan_id: int, chunk: Chunk, part: int) -> str:
-    """A row in COPY's text format; names in order, so that indexes grow at their end."""
+def _row(scan_id: int, chunk: Chunk, part: int) -> bytes:
+    """A row in COPY's binary format, which takes the client a third of what text takes; names in order, so that indexes grow at their end.
+
+    Source: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
+    """
     files = sorted((entry for entry in chunk.entries if not entry.is_folder), key=attrgetter("name"))
-    arrays = (
+    names = [entry.name for entry in files]
+    formats = [format_of(name) for name in names]
+    cells = (
+        _whole(scan_id, 8),
+        chunk.path.encode(),
+        _whole(part),
+        _whole(chunk.path.count("/") - 1),
+        _whole(chunk.is_last, 1),
         _texts([entry.name for entry in chunk.entries if entry.is_folder]),
-        _texts([entry.name for entry in files]),
-        _plain([str(entry.size_bytes) for entry in files]),
-        _plain([_moment(entry.modified_at) for entry in files]),
-        _texts([format_of(entry.name) for entry in files]),
+        _texts(names),
+        _numbers(INT8, [entry.size_bytes for entry in files]),
+        _numbers(TIMESTAMPTZ, [None if entry.modified_at is None else (entry.modified_at - EPOCH) // MICROSECOND for entry in files]),
+        _texts(formats[:1] if len(set(formats)) == 1 else formats),
     )
-    cells = (str(scan_id), chunk.path, str(part), str(chunk.path.count("/") - 1), "t" if chunk.is_last else "f", *arrays)
-    return "\t".join(map(_cell, cells)) + "\n"
+    return _whole(len(cells), 2) + b"".join([_whole(len(cell)) + cell for cell in cells])
 
 
-def _texts(values: Sequence[str]) -> str:
-    """An array of texts. Source: https://www.postgresql.org/docs/current/arrays.html, "Array Input and Output Syntax"."""
-    joined = '","'.join(values)
-    if "\\" in joined or joined.count('"') > 2 * (len(values) - 1):
-        joined = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return f'{{"{joined}"}}' if values else "{}"
+def _whole(number: int, n_bytes: int = 4) -> bytes:
+    return number.to_bytes(n_bytes, "big", signed=True)
 
 
-def _moment(at: dt.datetime | None) -> str:
-    """As PostgreSQL reads it; of UTC by its fields, for `isoformat` asks the zone each time, which was most of a listing's text."""
-    if at is None:
-        return "NULL"
-    if at.tzinfo is not dt.UTC:
-        return at.isoformat()
-    return f"{at.year:04}-{at.month}-{at.day} {at.hour}:{at.minute}:{at.second}.{at.microsecond:06}Z"
+def _texts(values: Sequence[str]) -> bytes:
+    encoded = [value.encode() for value in values]
+    return _array(TEXT, len(encoded), b"".join([len(value).to_bytes(4, "big") + value for value in encoded]))
 
 
-def _plain(values: Iterable[str]) -> str:
-    return "{" + ",".join(values) + "}"
+def _numbers(kind: int, values: Sequence[int | None]) -> bytes:
+    """Eight bytes each, after their length; nothing after the length -1 of a null."""
+    if None in values:
+        packed = b"".join([_whole(-1) if value is None else _whole(8) + _whole(value, 8) for value in values])
+    else:
+        lengths_and_values: list[int | None] = [8] * (2 * len(values))
+        lengths_and_values[1::2] = values
+        packed = struct.pack(">" + "iq" * len(values), *lengths_and_values)
+    return _array(kind, len(values), packed)
 
 
-def _cell(value: str) -> str:
-    """One value in COPY's text format. Source: https://www.postgresql.org/docs/current/sql-copy.html, "Text Format"."""
-    return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+def _array(kind: int, n_values: int, packed: bytes) -> bytes:
+    """Dimensions, a flag that is not looked at, type; length and first subscript of the dimension; values. Source: `array_recv`."""
+    return struct.pack(">iiiii", 1, 0, kind, n_values, 1) + packed if n_values else struct.pack(">iii", 0, 0, kind)

@@ -38,7 +38,7 @@ def read_arguments() -> argparse.Namespace:
     catalogue.add_argument("--queries", type=int, default=200, metavar="N", help="searches of mixed words (default 200)")
     catalogue.add_argument("--framework", default="", metavar="PYTHON", help="interpreter that has django-globus-portal-framework")
     files = benches.add_parser("files", help="folders, ingest, manifest, versions and items of a dataset with very many files")
-    files.add_argument("--files", type=int, default=2_000_000, metavar="N", help="how many (default 2,000,000)")
+    files.add_argument("--files", type=int, default=2_000_000, metavar="N", help="how many (default 2,000,000; more lie in other datasets)")
     for bench in (catalogue, files):
         bench.add_argument("--data", type=Path, help="folder that is kept, with what was loaded (default: one that is removed)")
     return parser.parse_args()

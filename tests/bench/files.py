@@ -6,7 +6,7 @@ import statistics
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -29,9 +29,9 @@ from tests.bench.site import Site
 
 COLLECTION = uuid.UUID("7d5a4f1e-0000-4000-8000-000000000002")
 FLAT_SHARE, PER_FOLDER, FAN = 0.1, 36, 37  # a tenth lies in one folder, the others in fifty thousand
-WRITTEN = datetime(2026, 1, 1, tzinfo=UTC)
+WRITTEN, SECOND = datetime(2026, 1, 1, tzinfo=UTC), timedelta(seconds=1)
 N_CHANGED = 1_000
-FEW, MANY = 10_000, 1_000_000
+FEW, MANY, LARGE = 10_000, 1_000_000, 2_000_000
 CHANGE = """
     with changed as (
         update datasets_file set last_version = 1 where id in (
@@ -67,18 +67,23 @@ class Tree:
             yield Entry("flat", is_folder=True)
             yield from (Entry(f"d{at:05}", is_folder=True) for at in range(self.n_upper))
         elif parts == ["flat"]:
-            yield from (Entry(f"f{at:07}.nc", is_folder=False, size_bytes=at % 10**6, modified_at=WRITTEN) for at in range(self.n_flat))
+            yield from (_file(f"f{at:07}.nc", at) for at in range(self.n_flat))
         elif len(parts) < 3:
             most = self.n_inner if len(parts) == 1 else self.n_leaves
             first = int(parts[-1][1:]) * FAN
             yield from (Entry(f"d{at:05}", is_folder=True) for at in range(first, min(first + FAN, most)))
         else:
-            yield from (Entry(f"f{at:02}.nc", is_folder=False, size_bytes=at, modified_at=WRITTEN) for at in range(PER_FOLDER))
+            yield from (_file(f"f{at:02}.nc", at) for at in range(PER_FOLDER))
+
+
+def _file(name: str, at: int) -> Entry:
+    return Entry(name, is_folder=False, size_bytes=at % 10**6, modified_at=WRITTEN + at * SECOND)
 
 
 def measure(site: Site, *, n_files: int) -> Iterator[Row]:
     user = make_steward()
-    version, ingest_s = load("large", n_files, user)
+    load_others(n_files - LARGE, user)
+    version, ingest_s = load("large", min(n_files, LARGE), user)
     size = f"{version.dataset.n_files:,} files"
     with httpx.Client(base_url=site.url, trust_env=False, timeout=300) as client:
         yield from ingest(ingest_s, version.dataset.n_files, user)
@@ -93,6 +98,13 @@ def make_steward() -> User:
     user, _ = User.objects.get_or_create(id=uuid.uuid4(), username=f"{uuid.uuid4().hex}@archive.example", name="Ben")
     RoleGrant.objects.create(role="steward", principal_type="identity", principal=user.id)
     return user
+
+
+def load_others(n_files: int, user: User) -> None:
+    """Datasets of a million files each beside the large one, for as many as there are not yet."""
+    present = Version.objects.filter(dataset__slug__startswith="other-", number=1).exclude(published_at=None).count()
+    for n_missing in range(n_files - present * MANY, 0, -MANY):
+        load("other", min(n_missing, MANY), user)
 
 
 def load(name: str, n_files: int, user: User) -> tuple[Version, float]:

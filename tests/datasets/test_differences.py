@@ -1,9 +1,11 @@
 import pytest
+from django.db import connection
 
 from datasets.curation import publishing
 from datasets.errors import InvalidError
+from datasets.files import bounding
 from datasets.files.differences import changes
-from datasets.models import Location
+from datasets.models import ItemColumn, Location
 from tests.datasets.conftest import scan
 
 
@@ -55,3 +57,20 @@ def test_changes_over_the_api(versions, browser):
     assert browser().get(f"{path}?since=9").status_code == 404
     for number in ("x", "9" * 5000):
         assert browser().get(f"{path}?since={number}").status_code == 400
+
+
+@pytest.mark.parametrize("table", ["datasets_file", "datasets_item"])
+def test_versions_that_differ_in_too_much_are_not_compared_for_ever(versions, browser, monkeypatch, table):
+    monkeypatch.setattr(bounding, "LONGEST_S", 0.05)
+    ItemColumn.objects.create(dataset=versions[0].dataset, position=0, name="depth", kind="number", slot="number_1", first_version=1)
+
+    def endless(execute, sql, parameters, *rest):
+        if "one_sided" in sql and table in sql:
+            return execute("select pg_sleep(600)", None, *rest)
+        return execute(sql, parameters, *rest)
+
+    for address in ("/api/v1/datasets/ice/versions/2/changes", "/datasets/ice/changes/?from=1&to=2"):
+        with connection.execute_wrapper(endless):
+            answer = browser().get(address)
+        assert answer.status_code == 400, address
+        assert "Compare their manifests" in answer.content.decode()

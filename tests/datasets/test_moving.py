@@ -1,6 +1,9 @@
+import contextlib
 import uuid
 
+import psycopg2
 import pytest
+from django.db import connection, transaction
 
 from datasets.errors import NotClaimedError
 from datasets.models import ScanRun
@@ -41,3 +44,17 @@ def test_who_lost_a_claim_neither_keeps_it_nor_gives_it_back_even_having_read_th
 def test_what_is_in_another_state_is_not_claimed(run):
     with pytest.raises(NotClaimedError), ScanRun.objects.claim(run.pk, expected={ScanStatus.RUNNING}):
         pass
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_is_being_written_is_left_to_who_writes_it_without_waiting(run):
+    with contextlib.closing(psycopg2.connect(**connection.get_connection_params())) as another:
+        another.cursor().execute("update datasets_scanrun set n_files = 5 where id = %s", [run.pk])
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("set local lock_timeout = '20s'")  # a claim that waits fails, and does not hang
+            with pytest.raises(NotClaimedError), ScanRun.objects.claim(run.pk, expected=SCAN_OPEN):
+                pass
+        another.commit()
+    with ScanRun.objects.claim(run.pk, expected=SCAN_OPEN) as held:
+        assert held.n_files == 5

@@ -12,6 +12,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
+from datasets.curation import publishing
 from datasets.errors import InvalidError, NotClaimedError, RefusedError, UnavailableError
 from datasets.files import FileQuery, iterate, measure
 from datasets.models import Damage, File, Folder, ListedPart, ScanRun
@@ -97,19 +98,24 @@ def address_of_the_test_database() -> str:
     return f"postgres://{given['USER']}:{given['PASSWORD']}@/{given['NAME']}?host={given['HOST']}"
 
 
+def all_but(disk, unavailable):
+    """Lists as the disk does, but for one folder."""
+
+    def list_folder(path):
+        if path == unavailable:
+            raise UnavailableError("The collection does not answer.")
+        return disk.list_folder(path)
+
+    return list_folder
+
+
 @pytest.fixture
 def half_listed(draft, disk, ben):
     """A scan that an outage ended in the second of three folders; it is to be tried again."""
     version = draft(files={})
     for n in range(3):
         disk.write(f"/sea/{n}/a.nc", str(n))
-
-    def list_folder(path):
-        if path == "/sea/1/":
-            raise UnavailableError("The collection does not answer.")
-        return disk.list_folder(path)
-
-    run = ingesting.run_scan(ingesting.request_scan(version, user=ben).pk, list_folder)
+    run = ingesting.run_scan(ingesting.request_scan(version, user=ben).pk, all_but(disk, "/sea/1/"))
     assert run.status == ScanStatus.RUNNING
     assert "/" in parts_of(run)
     return run
@@ -137,6 +143,40 @@ def test_a_listing_of_long_ago_or_of_another_place_is_not_gone_on_with(half_list
     changed = {"old": {"listed_at": timezone.now() - staging.KEPT}, "moved": {"listed_from": "elsewhere"}}[reason]
     ScanRun.objects.filter(pk=half_listed.pk).update(**changed)
     assert set(go_on(half_listed, disk)) == {"/sea/", "/sea/0/", "/sea/1/", "/sea/2/"}
+
+
+@pytest.mark.parametrize(("hours", "is_kept"), [(11, True), (13, False)])
+def test_published_files_are_held_against_no_listing_of_yesterday(published, disk, ben, hours, is_kept):
+    version = published(files={"/a": "1", "/below/b": "2"})
+    run = ingesting.run_scan(ingesting.request_scan(version, user=ben).pk, all_but(disk, "/sea/below/"))
+    paused = scanning.pause_scan(run, user=ben)
+    ScanRun.objects.filter(pk=run.pk).update(listed_at=timezone.now() - dt.timedelta(hours=hours))
+    scanning.resume_scan(paused, user=ben)
+    listed: list[str] = []
+    assert ingesting.run_scan(run.pk, told(disk, listed), disk.inspect).status == "done"
+    assert listed == (["/sea/below/"] if is_kept else ["/sea/", "/sea/below/"])
+
+
+def test_a_discarded_draft_keeps_no_listing(published, disk, ben):
+    version = publishing.open_draft(published(files={"/a": "1"}).dataset, user=ben)
+
+    disk.write("/sea/below/b")
+    run = ingesting.run_scan(ingesting.request_scan(version, user=ben).pk, all_but(disk, "/sea/below/"))
+    assert parts_of(run)
+    publishing.discard_draft(version, user=ben)
+    run.refresh_from_db()
+    assert (parts_of(run), run.listed_at) == (set(), None)
+
+
+def test_formats_of_a_folder_are_of_its_files(draft, disk, ben):
+    one, many = ["a.nc", "b.NC", "c.nc4"], ["a.nc", "b.csv", "c", "d.odd", "e.nc"]
+    version = draft(files={**{f"/one/{name}": "1" for name in one}, **{f"/many/{name}": "1" for name in many}})
+    names = ["NetCDF"] * 3, ["NetCDF", "CSV", "", "", "NetCDF"]
+    for _ in range(2):
+        found = [row.format for row in iterate(version, FileQuery())]
+        assert found == [*names[1], *names[0]], "those of many come before those of one"
+        File.objects.filter(folder__dataset=version.dataset, name="e.nc").delete()
+        ingesting.scan(version, disk.list_folder, user=ben)
 
 
 def test_listings_that_nobody_went_on_with_are_taken_away(half_listed):
