@@ -11,6 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from OpenSSL import SSL
+
+from services.dtn.tls_contexts import serving_context, trusting_context
 
 RENEW_BEFORE = timedelta(days=2)
 
@@ -23,7 +26,9 @@ class Credentials:
         self.certificate = certificate or state / "node.pem"
         self.key = key or state / "node.key"
         self.ca = state / "ca.pem"
+        self._serving: SSL.Context | None = None
         self._client: tuple[int | None, ssl.SSLContext] | None = None
+        self._trusting: tuple[int | None, SSL.Context] | None = None
 
     def make_key(self) -> None:
         """Make the private key (P-256, mode 0600) unless there is one."""
@@ -57,21 +62,38 @@ class Credentials:
         return certificate.not_valid_after_utc - datetime.now(UTC) < RENEW_BEFORE
 
     def load_into(self, context: ssl.SSLContext) -> None:
-        """Use the present certificate for new connections; those that are open keep theirs."""
+        """Use the present certificate for new connections, also those of the data port; those that are open keep theirs."""
         context.load_cert_chain(self.certificate, self.key)
+        self._serving = serving_context(self.certificate, self.key)
 
-    def client_context(self) -> ssl.SSLContext:
+    def serving_context(self) -> SSL.Context:
+        """Return the context by which the data port shows the certificate that was loaded last."""
+        if self._serving is None:
+            self._serving = serving_context(self.certificate, self.key)
+        return self._serving
+
+    def trusting_context(self) -> SSL.Context:
         """Return the context that trusts other nodes: control's CA beside the host's own, host names checked.
 
         Made once for each state of the CA's file: reading all that the host trusts takes longer than a small copy.
         """
-        changed = self.ca.stat().st_mtime_ns if self.ca.exists() else None
+        changed = self._ca_changed()
+        if self._trusting is None or self._trusting[0] != changed:
+            self._trusting = (changed, trusting_context(self.ca if changed is not None else None))
+        return self._trusting[1]
+
+    def client_context(self) -> ssl.SSLContext:
+        """Return the same for the standard library's own connections."""
+        changed = self._ca_changed()
         if self._client is None or self._client[0] != changed:
             context = ssl.create_default_context()
             if changed is not None:
                 context.load_verify_locations(self.ca)
             self._client = (changed, context)
         return self._client[1]
+
+    def _ca_changed(self) -> int | None:
+        return self.ca.stat().st_mtime_ns if self.ca.exists() else None
 
 
 def _host_name(host: str) -> x509.GeneralName:

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Coroutine
@@ -54,9 +53,8 @@ class DataPort:
         """The field by which every answer of the node tells the port (RFC 7838)."""
         return "Alt-Svc", f'causeway-data=":{self.port}"'
 
-    def start(self, context: ssl.SSLContext) -> None:
+    def start(self) -> None:
         """Take connections from now on. Called on the event loop, which answers for rights and keeps the ledger."""
-        self._context = context
         self._loop = asyncio.get_running_loop()
         self._answers = Answers(self._node, self.ask)
         self._thread = threading.Thread(target=self._accept, name="data-port", daemon=True)
@@ -86,7 +84,7 @@ class DataPort:
         try:
             peer.settimeout(HANDSHAKE_S)
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            stream = TlsStream(peer, self._context)
+            stream = TlsStream(peer, self._node.credentials.serving_context())
             suit_path(stream)
             self._converse(stream)
         except (OSError, DropError, TimeoutError):

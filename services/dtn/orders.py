@@ -208,7 +208,7 @@ class OrderRun:
         if local is not None:
             return LocalSource(asked, self._node, local)
         settings = self._node.settings
-        context = self._node.credentials.client_context()
+        context = self._node.credentials.trusting_context()
         return RemoteSource(asked, context, workers=settings.workers, near_streams=settings.near_streams)
 
     # --- telling control ---------------------------------------------------------------------------------------------------------

@@ -7,13 +7,14 @@ import contextlib
 import http.client
 import json
 import re
-import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
+
+from OpenSSL import SSL
 
 from services.dtn.digests import from_field
 from services.dtn.entries import Entry
@@ -36,7 +37,7 @@ class _Connection(http.client.HTTPConnection):
 
     default_port = http.client.HTTPS_PORT
 
-    def __init__(self, host: str, port: int, *, timeout_s: float, context: ssl.SSLContext) -> None:
+    def __init__(self, host: str, port: int, *, timeout_s: float, context: SSL.Context) -> None:
         super().__init__(host, port, timeout=timeout_s)
         self._context = context
 
@@ -54,7 +55,7 @@ class RemoteSource:
 
     is_apart = True
 
-    def __init__(self, order_source: dict[str, Any], context: ssl.SSLContext, *, workers: int, near_streams: int) -> None:
+    def __init__(self, order_source: dict[str, Any], context: SSL.Context, *, workers: int, near_streams: int) -> None:
         self._collection = str(order_source["collection"])
         self._ticket = str(order_source["ticket"])
         self._files = urlsplit(str(order_source["url"]))

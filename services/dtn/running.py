@@ -58,7 +58,7 @@ async def serve(settings: Settings, credentials: Credentials, listener: socket.s
     )  # fmt: skip
     orders = Orders(node)
     server = _Server(config, orders)
-    bytes_for_nodes.start(context)
+    bytes_for_nodes.start()
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, server.stop)

@@ -11,6 +11,7 @@ import pytest
 
 from services.dtn.certificates import Credentials
 from services.dtn.remote_source import RemoteSource
+from services.dtn.tls_contexts import trusting_context
 from tests.services.dtn.conftest import HOSTS, OTHER_HOST, NodeProcess, new_collection
 
 pytestmark = pytest.mark.long
@@ -210,12 +211,14 @@ def test_a_copy_asks_for_its_bytes_there_and_what_a_ticket_opens_is_told_once(co
     assert f"ticket-{order}" in control.unchanged_tickets
 
 
-def test_bytes_come_by_the_port_for_everybody_where_the_data_port_cannot_be_reached(control, archive, files):
+def test_bytes_come_by_the_port_for_everybody_where_the_data_port_cannot_be_reached(control, archive, files, tmp_path):
     collection, folder = files
     (folder / "a").write_bytes(b"x" * 3 * MIB)
     control.tickets["blocked"] = {"collection": collection, "paths": ["/"], "active": True, "task_id": "t"}
     asked = {"collection": collection, "url": f"{archive.url}/{collection}", "node_url": archive.url, "ticket": "blocked"}
-    source = RemoteSource(asked, archive.trust(), workers=8, near_streams=1)
+    ca = tmp_path / "ca.pem"
+    ca.write_text(control.ca.pem)
+    source = RemoteSource(asked, trusting_context(ca), workers=8, near_streams=1)
     with socket.socket() as silent:
         silent.bind((HOSTS["archive"], 0))  # nobody listens
         source.note_data_port(silent.getsockname()[1])
