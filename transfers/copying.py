@@ -87,11 +87,12 @@ def follow_tasks(request: DataRequest, *, token: str | None = None) -> bool:
 
 def ask_what_is_lacking(request: DataRequest, *, token: str) -> None:
     """Raises ConsentNeededError for what one of the request's collections wants of the person: a held task names no more than a word."""
-    sources = {
-        (location.collection_id, location.base_path)
-        for location in (manifests.location_of(one.version) for one in manifests.selections_of(request))
-    }
-    for collection_id, path in sorted(sources | {(request.destination_collection_id, request.destination_path)}, key=str):
+    places = {(request.destination_collection_id, request.destination_path)}
+    for one in manifests.selections_of(request):
+        with suppress(ConflictError):  # what is not on line now asks for nothing; the others may
+            location = manifests.location_of(one.version)
+            places.add((location.collection_id, location.base_path))
+    for collection_id, path in sorted(places, key=str):
         with suppress(GlobusRefusedError, GlobusUnavailableError):
             next(globus.list_folder(collection_id or "", path, token=token), None)
 

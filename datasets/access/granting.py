@@ -88,7 +88,7 @@ def check_group(group_id: uuid.UUID) -> None:
 
 @transaction.atomic
 def _write(dataset: Dataset, principal_type: str, principal: uuid.UUID, facts: dict[str, Any]) -> Grant:
-    Dataset.objects.select_for_update().get(pk=dataset.pk)
+    Dataset.objects.held().get(pk=dataset.pk)
     now = timezone.now()
     held = Grant.objects.unended().filter(dataset=dataset, principal_type=principal_type, principal=principal)
     last = held.first()

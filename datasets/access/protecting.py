@@ -78,7 +78,7 @@ def _value_at(dataset: Dataset, name: str, events: list[DatasetEvent], moment: d
 def lift_embargo(dataset: Dataset, *, user: Visitor) -> None:
     """End an embargo now. Safe to repeat. Raises ForbiddenError unless she is a steward of the dataset or an operator."""
     check_curator(user, dataset)
-    row = Dataset.objects.select_for_update().get(pk=dataset.pk)
+    row = Dataset.objects.held().get(pk=dataset.pk)
     if row.is_embargoed:
         before = protection_of(row)
         row.embargo_ends_at, row.embargo_lifted_at = None, timezone.now()

@@ -25,7 +25,7 @@ def publish_terms(dataset: Dataset, *, user: Visitor, text: str) -> Terms:
     text = text.replace("\r\n", "\n").strip()
     if not text or len(text) > LONGEST:
         raise InvalidError(fields={"text": [f"Write 1 to {LONGEST:,} characters."]})
-    Dataset.objects.select_for_update().get(pk=dataset.pk)
+    Dataset.objects.held().get(pk=dataset.pk)
     current = dataset.terms.current().first()
     if current is not None and current.text == text:
         return current

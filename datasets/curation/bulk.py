@@ -18,7 +18,7 @@ from datasets.access import Visitor
 from datasets.curation import registering
 from datasets.curation.publishing import open_draft
 from datasets.description import entries, stating
-from datasets.errors import ForbiddenError, InvalidError, RefusedError
+from datasets.errors import ConflictError, ForbiddenError, InvalidError, RefusedError
 from datasets.models import Dataset, Series
 
 MOST_ROWS = 2_000
@@ -74,7 +74,7 @@ def load(text: str, *, user: Visitor, is_dry_run: bool) -> Loaded:
 
 def _lock(slugs: list[str], user: Visitor) -> None:
     """Hold all datasets that the table may change before the first is indexed: later, somebody who waits for the index might hold one."""
-    list(Dataset.objects.curated_by(user).filter(slug__in=slugs).order_by("pk").select_for_update(of=("self",)).values_list("pk"))
+    list(Dataset.objects.curated_by(user).filter(slug__in=slugs).order_by("pk").held().values_list("pk"))
 
 
 def read_rows(text: str) -> list[tuple[int, dict[str, str]]]:
@@ -156,7 +156,13 @@ def _place(dataset: Dataset, row: Mapping[str, str], user: Visitor) -> None:
     except ValueError as error:
         raise InvalidError(fields={"collection_id": ["The id of a Globus collection."]}) from error
     draft = open_draft(dataset, user=user, reason="another location")
-    registering.place(draft, user=user, collection_id=collection_id, base_path=row.get("base_path", ""))
+    try:
+        registering.place(draft, user=user, collection_id=collection_id, base_path=row.get("base_path", ""))
+    except ConflictError as error:
+        if "closes_others" not in error.fields:
+            raise
+        meant = "Name a folder beside; or, if it is meant, place this one dataset on its own page, where you can say so."
+        raise ConflictError(error.detail, fields={"base_path": [*error.fields["base_path"], meant]}) from error
 
 
 def _by_column(path: str, words: list[str]) -> tuple[str, str]:

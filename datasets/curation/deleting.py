@@ -22,7 +22,7 @@ from datasets.states import VersionStatus
 
 log = logging.getLogger(__name__)
 
-MOST_DUE = 5
+MOST_DUE, MOST_TRIED = 5, 50  # of one sweep; in no order, so that those which fail hold up no others
 
 # Rows without number go by sets; what is left goes with the dataset itself.
 REMOVE = (
@@ -40,7 +40,7 @@ def delete(dataset: Dataset, *, user: Visitor, name: str) -> Dataset:
     in review or is being scanned, BeingEditedError, and ForbiddenError unless she is a steward of the dataset or an operator.
     """
     check_curator(user, dataset)
-    row = Dataset.objects.select_for_update().filter(pk=dataset.pk).first()
+    row = Dataset.objects.held().filter(pk=dataset.pk).first()
     if row is None:
         raise NotFoundError
     if row.is_published:
@@ -70,7 +70,7 @@ def bin_of(user: Visitor, *, after: str = "", limit: int) -> list[Dataset]:
 @transaction.atomic
 def restore(slug: str, *, user: Visitor) -> Dataset:
     """Take a dataset out of the bin, whole. Raises NotFoundError for one that is not there, or that she did not curate."""
-    row = Dataset.with_bin.curated_by(user).select_for_update(of=("self",)).filter(slug=slug, deleted_at__isnull=False).first()
+    row = Dataset.with_bin.curated_by(user).held().filter(slug=slug, deleted_at__isnull=False).first()
     if row is None:
         raise NotFoundError("There is nothing of this name in the bin: it was restored already, or removed after 30 days.")
     row.deleted_at = row.deleted_by = None
@@ -94,9 +94,11 @@ def ends_at(one: Dataset | Version) -> dt.datetime:
 
 def remove_due() -> int:
     """The sweep: remove what has been in the bin for 30 days; how many. Safe to repeat. One that fails does not stop the others."""
-    over = Dataset.with_bin.filter(deleted_at__lte=timezone.now() - KEPT).order_by("deleted_at")
+    over = Dataset.with_bin.filter(deleted_at__lte=timezone.now() - KEPT)
     n_removed = 0
-    for pk, slug in list(over.values_list("pk", "slug")[:MOST_DUE]):
+    for pk, slug in list(over.order_by("?").values_list("pk", "slug")[:MOST_TRIED]):
+        if n_removed == MOST_DUE:
+            break
         try:
             with transaction.atomic():
                 n_removed += _remove(pk)
@@ -108,10 +110,12 @@ def remove_due() -> int:
 def _remove_due_drafts() -> int:
     over = Version.with_bin.filter(status=VersionStatus.DISCARDED, discarded_at__lte=timezone.now() - KEPT)
     n_removed = 0
-    for pk, dataset_id in list(over.order_by("discarded_at").values_list("pk", "dataset_id")[:MOST_DUE]):
+    for pk, dataset_id in list(over.order_by("?").values_list("pk", "dataset_id")[:MOST_TRIED]):
+        if n_removed == MOST_DUE:
+            break
         try:
             with transaction.atomic():
-                Dataset.objects.select_for_update().get(pk=dataset_id)
+                Dataset.with_bin.held().get(pk=dataset_id)
                 version = over.filter(pk=pk).first()  # it may have been restored while this waited
                 if version is not None:
                     take_back(version)

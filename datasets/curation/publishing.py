@@ -37,7 +37,7 @@ def submit(version: Version, *, user: Visitor, note: str = "") -> Version:
     BeingEditedError while somebody else edits the description.
     """
     check_curator(user, version.dataset)
-    Dataset.objects.select_for_update().get(pk=version.dataset_id)
+    Dataset.objects.held().get(pk=version.dataset_id)
     version.refresh_from_db(fields=["status"])  # it may have been published while this waited
     check_free(version.dataset, user)
     recount(version)
@@ -70,7 +70,7 @@ def publish(version: Version, *, user: Visitor, note: str = "") -> Version:
     Raises NotReadyError with all that is missing at once, ForbiddenError unless asked by a steward of the dataset or an operator,
     IllegalMoveError when it is not a draft; where two persons are needed, ConflictError before the review and for who asked for it.
     """
-    dataset = Dataset.objects.select_for_update().get(pk=version.dataset_id)
+    dataset = Dataset.objects.held().get(pk=version.dataset_id)
     check_curator(user, dataset)
     check_free(dataset, user)
     version.refresh_from_db()
@@ -102,7 +102,7 @@ def withdraw(version: Version, *, user: Visitor, reason: str, forward_url: str =
     With the current version the dataset leaves search, feeds and harvests until another version is published.
     Raises InvalidError without a reason, ForbiddenError unless asked by a steward of the dataset or an operator.
     """
-    dataset = Dataset.objects.select_for_update().get(pk=version.dataset_id)
+    dataset = Dataset.objects.held().get(pk=version.dataset_id)
     check_curator(user, dataset)
     if not reason.strip():
         raise InvalidError(fields={"reason": ["Say why: its page will tell it to whoever follows a citation."]})
@@ -138,7 +138,7 @@ def open_draft(dataset: Dataset, *, user: Visitor, reason: str = "") -> Version:
 
     Raises ConflictError while a discarded draft lies in the bin: it could not be restored beside another.
     """
-    dataset = Dataset.objects.select_for_update().get(pk=dataset.pk)
+    dataset = Dataset.objects.held().get(pk=dataset.pk)
     check_curator(user, dataset)
     latest = dataset.versions.first()
     if latest is not None and latest.is_draft:
@@ -160,6 +160,8 @@ def open_draft(dataset: Dataset, *, user: Visitor, reason: str = "") -> Version:
             wait_minutes=location.wait_minutes,
         )
     DatasetEvent.objects.create(dataset=dataset, version=draft, act="version", new=VersionStatus.DRAFT, actor=user, note=reason)
+    if latest is not None:
+        _index_unpublished(dataset)
     return draft
 
 
@@ -169,7 +171,7 @@ def discard_draft(version: Version, *, user: Visitor) -> Version:
 
     Raises ConflictError for what is no draft, is in review, or is the only version: a dataset that was never published is deleted instead.
     """
-    dataset = Dataset.objects.select_for_update().get(pk=version.dataset_id)
+    dataset = Dataset.objects.held().get(pk=version.dataset_id)
     check_curator(user, dataset)
     version = Version.with_bin.get(pk=version.pk)
     if not version.is_draft or version.is_discarded:
@@ -184,18 +186,28 @@ def discard_draft(version: Version, *, user: Visitor) -> Version:
     ListedPart.objects.filter(scan__version=version).delete()
     version.scans.exclude(listed_at=None).update(listed_at=None, listed_from="")
     note = f"draft {version.number}, can be restored until {now + KEPT:%Y-%m-%d}"
-    return version.move_to(VersionStatus.DISCARDED, actor=user, note=note, discarded_at=now, discarded_by=user)
+    version.move_to(VersionStatus.DISCARDED, actor=user, note=note, discarded_at=now, discarded_by=user)
+    _index_unpublished(dataset)
+    return version
 
 
 @transaction.atomic
 def restore_draft(dataset: Dataset, *, user: Visitor) -> Version:
     """Take the discarded draft of a dataset out of the bin, as it was. Raises NotFoundError where there is none."""
     check_curator(user, dataset)
-    Dataset.objects.select_for_update().get(pk=dataset.pk)
+    row = Dataset.objects.held().get(pk=dataset.pk)
     version = discarded_draft(dataset)
     if version is None:
         raise NotFoundError("No discarded draft lies in the bin: it was restored already, or removed.")
-    return version.move_to(VersionStatus.DRAFT, actor=user, note="restored", discarded_at=None, discarded_by=None)
+    version.move_to(VersionStatus.DRAFT, actor=user, note="restored", discarded_at=None, discarded_by=None)
+    _index_unpublished(row)
+    return version
+
+
+def _index_unpublished(dataset: Dataset) -> None:
+    """Its draft came or went: where no version is published, as after a withdrawal, the catalogue shows its stewards the newest."""
+    if not dataset.versions.filter(status=VersionStatus.PUBLISHED).exists():
+        index_dataset(dataset)
 
 
 def discarded_draft(dataset: Dataset) -> Version | None:
@@ -206,7 +218,7 @@ def discarded_draft(dataset: Dataset) -> Version | None:
 @transaction.atomic
 def remove_draft(version: Version, *, user: Visitor) -> None:
     """Take a draft back for good, open or discarded: its rows go, what it ended is open again. Raises as `discard_draft`."""
-    dataset = Dataset.objects.select_for_update().get(pk=version.dataset_id)
+    dataset = Dataset.objects.held().get(pk=version.dataset_id)
     check_curator(user, dataset)
     row = Version.with_bin.filter(pk=version.pk).first()
     if row is None:
@@ -221,7 +233,7 @@ def remove_draft(version: Version, *, user: Visitor) -> None:
 def remove_discarded(dataset: Dataset, *, user: Visitor) -> Version:
     """Remove the discarded draft of a dataset for good, so that another can be opened. Raises NotFoundError where none lies in the bin."""
     check_curator(user, dataset)
-    Dataset.objects.select_for_update().get(pk=dataset.pk)
+    Dataset.objects.held().get(pk=dataset.pk)
     version = discarded_draft(dataset)
     if version is None:
         raise NotFoundError("No discarded draft lies in the bin: it was restored already, or removed.")

@@ -75,7 +75,7 @@ def describe(
     BeingEditedError while somebody else edits it, ChangedMeanwhileError where the description has no more the `revision` that she read.
     """
     check_curator(user, dataset)
-    row = Dataset.objects.select_for_update().get(pk=dataset.pk)  # not the caller's copy: a stale one would take a publication back
+    row = Dataset.objects.held().get(pk=dataset.pk)  # not the caller's copy: a stale one would take a publication back
     for version in dataset.versions.drafts():
         check_not_in_review(version)
     check_free(row, user)
@@ -128,7 +128,7 @@ def place(
     says that this is meant: no folder is read in place that holds, or lies in, files which are not as open.
     """
     check_curator(user, version.dataset)
-    Dataset.objects.select_for_update().get(pk=version.dataset_id)
+    Dataset.objects.held().get(pk=version.dataset_id)
     version.refresh_from_db(fields=["status"])  # it may have been published while this waited
     if not version.is_draft:
         raise ConflictError("A published version stays where it is. Open a draft.")

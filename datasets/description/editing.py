@@ -54,7 +54,7 @@ def save(dataset: Dataset, *, user: Visitor, form: Form, fields: Mapping[str, An
     if is_take_over:  # for good: she goes on with what is refused for another reason
         locking.take(dataset, user=user, key=form.key, is_take_over=True)
     with transaction.atomic():
-        row = Dataset.objects.select_for_update().get(pk=dataset.pk)
+        row = Dataset.objects.held().get(pk=dataset.pk)
         registering.describe(dataset, user=user, revision=_base(row, user, form), **fields)
         locking.release(dataset, user=user)
         discard(dataset, user=user)
@@ -74,7 +74,7 @@ def autosave(dataset: Dataset, *, user: Visitor, form: Form, fields: Mapping[str
     try:
         with transaction.atomic():
             locking.take(dataset, user=user, key=form.key)
-            row = Dataset.objects.select_for_update().get(pk=dataset.pk)
+            row = Dataset.objects.held().get(pk=dataset.pk)
             is_public = row.is_published  # it may have been published while this waited
             base = _base(row, user, form)
             if base is not None:

@@ -152,7 +152,7 @@ def doubt_about(dataset: Dataset, typed: Typed, name: str) -> str:
         pairs = spelling.doubtful(dataset, {name: typed.fields.get(name, "")}).get(name, [])
         return f"{spelling.in_words(pairs)}." if pairs else ""
     numbers = typed.numbers.get("variables", [])
-    if (found := re.fullmatch(r"variables\.(\d+)\.(standard_name|units)", name)) and int(found[1]) in numbers:
+    if (found := re.fullmatch(r"variables\.(\d{1,4})\.(standard_name|units)", name)) and int(found[1]) in numbers:
         row = typed.rows["variables"][numbers.index(int(found[1]))]
         return " ".join(check_units({"units": (row.get("standard_name", ""), row.get("units", ""))}).get("units", []))
     return ""
@@ -164,7 +164,7 @@ def _note(typed: Typed, name: str) -> str:
         return licence_words(value)
     if name == "temporal_resolution":
         return resolution_words(value.upper()) if value else ""
-    if found := re.fullmatch(r"variables\.(\d+)\.standard_name", name):
+    if found := re.fullmatch(r"variables\.(\d{1,4})\.standard_name", name):
         at = typed.numbers.get("variables", []).index(int(found[1])) if int(found[1]) in typed.numbers.get("variables", []) else -1
         units = units_of(typed.rows["variables"][at]["standard_name"]) if at >= 0 else ""
         return f"Canonical unit: {units}" if units else ""

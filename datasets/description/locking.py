@@ -33,7 +33,7 @@ def take(dataset: Dataset, *, user: Visitor, key: uuid.UUID | None = None, is_ta
     """
     check_curator(user, dataset)
     actor: Any = user
-    Dataset.objects.select_for_update().get(pk=dataset.pk)
+    Dataset.objects.held().get(pk=dataset.pk)
     now = timezone.now()
     held = holder_of(dataset)
     if held is not None and held.editor_id != user.id:

@@ -119,7 +119,7 @@ def load(
 
     `table` are the lines of a CSV. Raises ForbiddenError, ConflictError for a version that is no draft, InvalidError for what is no table.
     """
-    Dataset.objects.select_for_update().get(pk=version.dataset_id)
+    Dataset.objects.held().get(pk=version.dataset_id)
     version.refresh_from_db(fields=["status"])  # it may have been published while this waited
     check_draft(version, user)
     columns = columns_of(version)

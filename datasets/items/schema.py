@@ -76,7 +76,7 @@ def define_columns(version: Version, columns: Sequence[Column], *, user: Visitor
 
     Raises ConflictError for what is not a draft, InvalidError when a choice that items have is left out, or no place is left for a column.
     """
-    Dataset.objects.select_for_update().get(pk=version.dataset_id)
+    Dataset.objects.held().get(pk=version.dataset_id)
     version.refresh_from_db(fields=["status"])  # it may have been published while this waited
     check_draft(version, user)
     present = {column.name: column for column in columns_of(version)}

@@ -33,6 +33,16 @@ class ShareVariant(models.TextChoices):
 
 
 class DatasetQuerySet(models.QuerySet["Dataset"]):
+    def held(self) -> Self:
+        """The rows, held against every other verb until the transaction ends.
+
+        The one order of locks, for whoever takes several: the tree of series (an advisory lock), datasets by their keys, then versions,
+        scans, DOIs and records of one, then series (which count their datasets), then the counters of words. A worker that holds the row
+        of a scan and needs its dataset, or who writes an event of it, would else wait for a person who holds the dataset and ends the scan.
+        No key of the row changes, so rows that name it, such as events, are written beside this lock and wait for nobody.
+        """
+        return self.select_for_update(of=("self",), no_key=True)
+
     def published(self) -> Self:
         return self.filter(published_at__isnull=False)
 

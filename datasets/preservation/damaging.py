@@ -169,7 +169,7 @@ def assess(dataset: Dataset) -> None:
 
 def _lock(dataset_id: Any) -> None:
     """One who learns at a time: findings of two would count without each other. Before anything is written, or two would wait for ever."""
-    Dataset.objects.select_for_update().get(pk=dataset_id)
+    Dataset.objects.held().get(pk=dataset_id)
 
 
 def in_words(n_gone: int, n_changed: int) -> str:

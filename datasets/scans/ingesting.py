@@ -173,7 +173,7 @@ def _take(run: ScanRun) -> bool:
     elif run.accepted_at is None and not is_empty(version):
         _report(run)
     with transaction.atomic():
-        run.keep_claim()  # holds the row: who pauses or cancels now waits for the end of this
+        _hold(run)  # who pauses or cancels now waits for the end of this
         found = merge(version, run.pk, is_accepted=run.accepted_at is not None)
         if run.accepted_at is None:
             counts = {
@@ -186,11 +186,17 @@ def _take(run: ScanRun) -> bool:
     return True
 
 
+def _hold(run: ScanRun) -> None:
+    """Hold the dataset, then the scan, until the transaction ends. Raises NotClaimedError when the scan is no more this worker's."""
+    Dataset.objects.held().get(pk=run.version.dataset_id)
+    run.keep_claim()
+
+
 def _report(run: ScanRun) -> Differences:
     """Write down what differs, and what that says of published files, whatever becomes of the report."""
     with transaction.atomic():
         found = report(run.version, run.pk, is_anew=not run.is_automatic)
-        run.keep_claim()  # nothing is learned for a scan that was cancelled meanwhile
+        _hold(run)  # nothing is learned for a scan that was cancelled meanwhile
         if _shares_location_with_published(run.version):
             damaging.learn_from_report(run.version, run.pk, is_whole=False)
     return found
@@ -213,7 +219,7 @@ def _compare(run: ScanRun, inspect: Inspect | None) -> None:
     numbers = locating.needed_versions(run)
     with transaction.atomic():
         found = report(version, run.pk, numbers=numbers)
-        run.keep_claim()  # nothing is learned for a scan that was cancelled meanwhile
+        _hold(run)  # nothing is learned for a scan that was cancelled meanwhile
         if not run.is_check:
             damaging.learn_from_report(version, run.pk, is_whole=True)
     n_proven = n_rewritten = 0
@@ -254,7 +260,7 @@ def _inspect(run: ScanRun, inspect: Inspect) -> None:
 def _finish(run: ScanRun) -> None:
     """Settle what was touched without a change, count folders again, state coverage, and end the scan."""
     version = run.version
-    Dataset.objects.select_for_update().get(pk=version.dataset_id)
+    Dataset.objects.held().get(pk=version.dataset_id)
     facts: dict[str, Any] = {}
     if run.is_check:
         locating.settle(run)

@@ -161,7 +161,7 @@ def gather(found: dict[str, Any], answers: Mapping[str, Inspected]) -> dict[str,
 @transaction.atomic
 def complete_description(dataset: Dataset, found: Mapping[str, Any]) -> None:
     """State what the headers say where the dataset states nothing: time range, box, variables by name. What a steward wrote stays."""
-    dataset = Dataset.objects.select_for_update().get(pk=dataset.pk)
+    dataset = Dataset.objects.held().get(pk=dataset.pk)
     start, end = _as_date(found.get("time_start", "")), _as_date(found.get("time_end", ""))
     if dataset.temporal_start is None and dataset.temporal_end is None and start and end and start <= end:
         dataset.temporal_start, dataset.temporal_end = start, end

@@ -193,7 +193,7 @@ def index_datasets(ids: Sequence[uuid.UUID]) -> None:
     """Write the catalogue rows of some datasets, in as many statements as for one. Safe to repeat."""
     keys = {"ids": list(ids)}
     with connection.cursor() as cursor:
-        cursor.execute("select from datasets_dataset where id = any(%(ids)s::uuid[]) order by id for update", keys)
+        cursor.execute("select from datasets_dataset where id = any(%(ids)s::uuid[]) order by id for no key update", keys)
         cursor.execute("select pg_advisory_xact_lock(%s)", [COUNTERS])
         cursor.execute(WRITE, keys)
         if changed := cursor.fetchall():

@@ -1,6 +1,6 @@
 """The tree of series: making, describing, moving and deleting them, appointing their stewards, putting datasets in. Read `create` first.
 
-Every verb that changes the tree holds one lock on the table: two moves at once could close a circle that neither of them sees. What is
+Every verb that changes the tree holds one lock on it: two moves at once could close a circle that neither of them sees. What is
 moved is told to harvesters anew, as it is in other sets then.
 """
 
@@ -24,7 +24,7 @@ from datasets.search.indexing import index_dataset
 log = logging.getLogger(__name__)
 
 DEEPEST = 8
-LOCK = "lock table datasets_series in share row exclusive mode"
+LOCK = 0x73657269  # the key of the advisory lock on the tree; it comes before every row, see `DatasetQuerySet.held`
 
 MOVE = """
     update datasets_series set lineage = %(above)s::bigint[] || lineage[array_position(lineage, %(id)s):]
@@ -165,10 +165,12 @@ def move(series: Series, *, user: Visitor, parent: Series | None) -> Series:
     deepest = Series.objects.below(row).aggregate(most=Max("lineage__len"))["most"] or 1
     _check_depth(len(above) + 1 + deepest - row.depth)
     old = row.parent
+    moved = Dataset.objects.listed().filter(series__in=Series.objects.below(row))
+    list(moved.order_by("pk").held().values_list("pk"))  # before any series, as who puts one of them elsewhere does
+    moved.update(updated_at=timezone.now())
     Series.objects.filter(pk=row.pk).update(parent=parent, updated_at=timezone.now())
     with connection.cursor() as cursor:
         cursor.execute(MOVE, {"above": above, "id": row.pk})
-    Dataset.objects.listed().filter(series__in=Series.objects.below(row)).update(updated_at=timezone.now())
     _write(row, "moved", user, note=f"from {_name(old)} to {_name(parent)}")
     row.refresh_from_db()
     return row
@@ -229,7 +231,7 @@ def put(dataset: Dataset, *, user: Visitor, series: Series | None) -> Dataset:
     Its stewards change with it, so she must be a steward of the dataset, of the series that it leaves and of the one that it comes to, and
     must not lock herself out. Raises ForbiddenError, ConflictError.
     """
-    row = Dataset.objects.select_for_update(of=("self",)).select_related("series").get(pk=dataset.pk)
+    row = Dataset.objects.held().select_related("series").get(pk=dataset.pk)
     check_curator(user, row)
     old = row.series
     if (old.pk if old else None) == (series.pk if series else None):
@@ -248,7 +250,7 @@ def put(dataset: Dataset, *, user: Visitor, series: Series | None) -> Dataset:
 
 def _lock() -> None:
     with connection.cursor() as cursor:
-        cursor.execute(LOCK)
+        cursor.execute("select pg_advisory_xact_lock(%s)", [LOCK])
 
 
 def _lineage_now(parent: Series | None) -> list[int]:

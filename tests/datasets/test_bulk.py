@@ -154,3 +154,11 @@ def test_rows_put_datasets_in_series_and_take_them_out(published, ben, dee):
     assert {(one.line, one.column) for one in told} >= {(2, "series"), (2, "west"), (3, "series")}
     assert load("slug,series\nsea,-\n", ben).is_done
     assert list(Dataset.objects.filter(series=seas).values_list("slug", flat=True)) == ["new"]
+
+
+def test_a_place_that_would_close_others_names_a_column_of_the_table_and_the_remedy(published, ben):
+    published(title="The open sea")
+    (wrong,) = load(f"slug,title,collection_id,base_path\nclosing,Closing,{COLLECTION},/sea/\n", ben).wrong
+    assert (wrong.line, wrong.column) == (2, "base_path")
+    assert "The open sea (sea)" in wrong.words
+    assert "Name a folder beside" in wrong.words

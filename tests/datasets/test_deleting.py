@@ -4,6 +4,7 @@ import datetime as dt
 from html import unescape
 
 import pytest
+from django.db import DatabaseError
 from django.utils import timezone
 
 from datasets import series
@@ -204,3 +205,41 @@ def test_a_discarded_draft_lies_in_the_bin_is_restored_by_page_and_api_and_remov
     publishing.discard_draft(publishing.open_draft(version.dataset, user=ben), user=ben)
     assert client.delete(where).status_code == 204
     assert client.delete(where).status_code == 404
+
+
+def test_drafts_that_cannot_be_removed_hold_up_no_others(published, ben, monkeypatch):
+    long_ago = timezone.now() - dt.timedelta(days=40)
+    gone = []
+    for number in range(deleting.MOST_DUE + 1):
+        draft = publishing.open_draft(published(f"sea-{number}").dataset, user=ben)
+        publishing.discard_draft(draft, user=ben)
+        Version.with_bin.filter(pk=draft.pk).update(discarded_at=long_ago + dt.timedelta(hours=number))
+        gone.append(draft.pk)
+    take_back = deleting.take_back
+
+    def fail(version):
+        if version.pk != gone[-1]:
+            raise DatabaseError
+        take_back(version)
+
+    monkeypatch.setattr(deleting, "take_back", fail)
+    assert deleting.remove_due() == 1
+    assert not Version.with_bin.filter(pk=gone[-1]).exists()
+
+
+def test_the_catalogue_follows_the_draft_of_a_withdrawn_dataset_into_the_bin_and_back(published, disk, ben):
+    version = published(files={"/a.nc": "a"})
+    publishing.withdraw(version, user=ben, reason="Wrong.")
+    draft = publishing.open_draft(version.dataset, user=ben)
+    disk.write("/sea/b.csv", "b")
+    ingesting.scan(draft, disk.list_folder, disk.inspect, user=ben)
+
+    def shown():
+        return Dataset.objects.values_list("n_files", "format_facet").get(slug="sea")
+
+    before = shown()
+    assert before[0] == 2
+    publishing.discard_draft(draft, user=ben)
+    assert (shown()[0], "CSV" in shown()[1]) == (1, False)
+    publishing.restore_draft(version.dataset, user=ben)
+    assert shown() == before

@@ -69,3 +69,10 @@ def test_a_unit_of_another_quantity_warns_beside_the_field_and_among_the_checks(
     right = form | {"variables.0.units": "degC"}
     told = browser(ben).post("/steward/datasets/sea/describe/check/", right, headers={"HX-Trigger-Name": "variables.0.units"})
     assert "converted" not in told.content.decode()
+
+
+@pytest.mark.parametrize("part", ["units", "standard_name"])
+def test_a_field_with_a_number_beyond_all_rows_is_no_failure(draft, ben, browser, part):
+    draft(variables=[{"name": "t"}])
+    name = f"variables.{'1' * 5_000}.{part}"
+    assert browser(ben).post("/steward/datasets/sea/describe/check/", {}, headers={"HX-Trigger-Name": name}).status_code < 500

@@ -13,7 +13,7 @@ from globus_sdk.gare import to_gare
 from datasets.errors import InvalidError
 from tests.transfers.conftest import everything, run_until
 from tests.transfers.guarded import DEE, guarded, guarded_folder, real_dee, sign_in_at
-from transfers import globus, opening, requirements, sending, tokens
+from transfers import copying, globus, opening, requirements, sending, tokens
 from transfers.errors import ReauthenticationNeededError
 from transfers.states import Status, TaskStatus
 
@@ -160,6 +160,15 @@ def test_a_transfer_waits_for_the_sign_in_that_its_collection_wants_and_goes_on(
     run_until(request, Status.SENT)
     assert request.required_session == {}
     assert client.get(f"/api/v1/data-requests/{request.pk}").json()["requirement"] is None
+
+
+def test_what_is_lacking_is_asked_for_though_a_source_is_off_line_meanwhile(world, publish_real, real_dee, guarded):
+    version = publish_real()
+    opening.open_dataset(version.dataset)
+    request = sending.request_transfer(user=real_dee, wanted=everything(version), collection_id=guarded, path="/", name="Guarded data")
+    version.locations.update(is_online=False)
+    with pytest.raises(ReauthenticationNeededError):
+        copying.ask_what_is_lacking(request, token=sending.token_of(real_dee))
 
 
 def withdraw_data_access(world, person):

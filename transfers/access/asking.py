@@ -168,7 +168,7 @@ def give_back(request: AccessRequest, *, user: Any) -> AccessRequest:
     if not request.is_in_force:
         raise ConflictError("There is no access to give back.")
     request.move_to(AccessStatus.ENDED, actor=user, last_act=Act.GIVEN_BACK)
-    Dataset.objects.select_for_update().get(pk=request.dataset_id)  # a steward who changes the end at this moment is before or after
+    Dataset.objects.held().get(pk=request.dataset_id)  # a steward who changes the end at this moment is before or after
     for given in request.held_grants(timezone.now()):
         granting.give_back(given, user=user)
     following.hint(request)
