@@ -2,27 +2,22 @@
 
 `DATABASE_URL` and `REDIS_URL` given from outside are used instead. What needs the whole product asks for `stack`."""
 
-import atexit
 import base64
 import os
 import random
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import httpx
 import hypothesis
 import pytest
 
 from services.embedded.addresses import free_port
-from services.embedded.groups import Watchdog
-from services.embedded.postgres import Postgres
-from services.embedded.sockets import make_socket_folder
 from services.embedded.stack import Stack
-from services.embedded.valkey import Valkey
+from tests import order
+from tests.databases import PROCESS, drop_template, make_passable_folder, migrated_template, start_databases
 
 SETTINGS_OF_TESTS = {
     "CAUSEWAY_SECRET_KEY": "only-for-tests",
@@ -36,34 +31,6 @@ SETTINGS_OF_TESTS = {
     "CAUSEWAY_STORAGE_COLLECTION": "7d5a4f1e-0000-4000-8000-000000000004",
     "CAUSEWAY_RESULTS_COLLECTION": "7d5a4f1e-0000-4000-8000-000000000005",
 }
-
-
-def start_databases() -> None:
-    """Start what is not given, and end it with this process, however that ends."""
-    watchdog = Watchdog()
-    atexit.register(watchdog.close)
-    sockets, folder = make_socket_folder(), make_passable_folder()
-    for removed in (sockets, folder):
-        watchdog.remove_at_end(removed)
-    servers: dict[str, Postgres | Valkey] = {
-        "DATABASE_URL": Postgres(folder / "postgres", sockets=sockets, durable=False),
-        "REDIS_URL": Valkey(folder / "valkey", sockets=sockets, durable=False),
-    }
-    for name, server in servers.items():
-        if name not in os.environ:
-            os.environ[name] = server.start()
-            assert server.process is not None
-            watchdog.watch(server.process, number=server.stop_signal)
-            atexit.register(server.stop)
-    os.environ.setdefault("CAUSEWAY_MAIL_DIR", str(folder / "mail"))
-
-
-def make_passable_folder() -> Path:
-    """A temporary folder that PostgreSQL's user may pass through when we are root (pytest's own are closed to it)."""
-    folder = Path(tempfile.mkdtemp(prefix="causeway-tests-"))
-    if os.geteuid() == 0:
-        folder.chmod(0o711)
-    return folder
 
 
 def set_django_up() -> None:
@@ -100,10 +67,21 @@ wait_long_for_answers()
 sys.addaudithook(refuse_the_network)
 
 
+@pytest.hookimpl(trylast=True)  # after the order was shuffled
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "stack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.timeout(900))  # the first one waits for the whole product to start
+    order.put_longest_first(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> order.Scheduler:
+    return order.Scheduler(config, log)
+
+
+def pytest_unconfigure() -> None:
+    if not PROCESS:
+        drop_template()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -134,6 +112,16 @@ def seed(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> 
     with capsys.disabled():
         print(f"\nCAUSEWAY_SEED={chosen} repeats {request.node.nodeid}", flush=True)
     return chosen
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: Any) -> None:
+    """Migrations run once, whatever number of processes tests run in (pytest-django's fixture of that name)."""
+    if PROCESS:
+        from django.conf import settings
+
+        with django_db_blocker.unblock():
+            settings.DATABASES["default"]["TEST"]["TEMPLATE"] = migrated_template()
 
 
 @pytest.fixture(scope="session")
