@@ -10,7 +10,7 @@ WITH_A_PRODUCT_OF_ITS_OWN = "tests/journeys/test_fresh_clone.py"
 MINUTES_FIRST = ("journey", "browser", "long")
 
 
-class Scheduler(LoadScopeScheduling):
+class Scheduler(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist is not typed
     """A file at a time; all journeys in one process: they wait more than they work, and the product that they share is started once."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -330,12 +330,14 @@ def test_a_hundred_tasks_wait_and_no_more(sites, folder):
 
 
 def test_owner_puts_off_the_deadline_of_a_copy_under_way(sites, portal, folder):
-    share, late = sites.collection("share"), datetime.now(UTC) + timedelta(seconds=20)
-    asked = TransferData(share, share, deadline=late)
+    share = sites.collection("share")
+    asked = TransferData(share, share)
     asked.add_item(f"/{folder.name}/comes-later", f"/{folder.name}/copied")
     task_id = portal.submit_transfer(asked)["task_id"]
     wait_until(lambda: portal.get_task(task_id)["nice_status"] == "FILE_NOT_FOUND")
-    portal.update_task(task_id, {"DATA_TYPE": "task", "deadline": (late + timedelta(days=1)).isoformat(timespec="seconds")})
+    late = datetime.now(UTC) + timedelta(seconds=10)
+    for deadline in (late, late + timedelta(days=1)):
+        portal.update_task(task_id, {"DATA_TYPE": "task", "deadline": deadline.isoformat(timespec="seconds")})
     wait_until(lambda: datetime.now(UTC) > late + timedelta(seconds=2))
     assert portal.get_task(task_id)["status"] == "ACTIVE"
     (folder / "comes-later").write_text("here")
