@@ -6,7 +6,8 @@ same bytes that are sent (`small_files.py`), and judged by the ticket's rights o
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +20,10 @@ from services.dtn.faults import DropError, Faults
 from services.dtn.node import Node
 from services.dtn.operations import read_json, require_ticket
 from services.dtn.rights import FRESH_S
-from services.dtn.small_files import Answered, Had, without_same
+from services.dtn.small_files import Answered, Had, encoded_together, in_groups, without_same
 from services.dtn.storage import Storage
 
 MOST_PATHS = 1000
-CHUNK_BYTES = 256 << 10
-CHUNK_S = 0.1  # what is read is not kept back longer than this
-MOST_PIECES = 300
 Chunk = tuple[bytes, int]
 
 
@@ -36,6 +34,7 @@ class Wanted:
     paths: list[str]
     had: list[Had | None]
     sync_level: int | None
+    is_grouped: bool = False
 
     @classmethod
     def read(cls, asked: dict[str, Any]) -> "Wanted":
@@ -43,20 +42,28 @@ class Wanted:
         paths, level, had = asked.get("paths"), asked.get("sync_level"), asked.get("had") or []
         if not isinstance(paths, list) or len(paths) > MOST_PATHS or not all(isinstance(path, str) for path in paths):
             raise BadRequestError(f"'paths' is a list of at most {MOST_PATHS} paths.")
+        is_grouped = asked.get("is_grouped") is True
         if level is None:
-            return cls(paths, [], None)
+            return cls(paths, [], None, is_grouped)
         try:
             present = [None if one is None else Had(int(one["size"]), int(one["mtime_ns"]), one.get("sha256")) for one in had]
         except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
             raise BadRequestError("'had' tells size and mtime_ns of each path, or null.") from error
         if not isinstance(level, int) or level not in {0, 1, 2, 3} or len(present) != len(paths):
             raise BadRequestError("A 'sync_level' (0 to 3) needs 'had' for each path.")
-        return cls(paths, present, level)
+        return cls(paths, present, level, is_grouped)
 
-    def answers(self, storage: Storage, may_read: Callable[[str], bool], faults: Faults) -> Iterator[Answered]:
-        """Read the files from the disk, as they are taken."""
+    def chunks(self, storage: Storage, may_read: Callable[[str], bool], faults: Faults) -> Generator[Chunk, None, None]:
+        """Read the files from the disk, as they are taken; yield pieces to send, each with the number of bytes in it that are files'."""
         answers = storage.read_small(self.paths, may_read, faults)
-        return answers if self.sync_level is None else without_same(answers, self.had, self.sync_level)
+        wanted = answers if self.sync_level is None else without_same(answers, self.had, self.sync_level)
+        with closing(answers):
+            for group in in_groups(wanted):
+                yield b"".join(self._lines(group)), sum(len(one.body) for one in group)
+        yield b'{"end": true}\n', 0
+
+    def _lines(self, group: list[Answered]) -> list[bytes]:
+        return encoded_together(group) if self.is_grouped else [piece for one in group for piece in one.encoded()]
 
 
 async def send_bundle(request: Request, node: Node) -> Response:
@@ -71,7 +78,7 @@ async def send_bundle(request: Request, node: Node) -> Response:
     def may_read(path: str) -> bool:
         return rights[0].may_read(path)  # of this moment
 
-    chunks = chunks_of(wanted.answers(collection.storage, may_read, node.faults))
+    chunks = wanted.chunks(collection.storage, may_read, node.faults)
     connection: Connection = request.scope[SCOPE_KEY]
     nothing: Chunk = (b"", 0)
 
@@ -95,17 +102,3 @@ async def send_bundle(request: Request, node: Node) -> Response:
             await loop.run_in_executor(node.readers, chunks.close)
 
     return StreamingResponse(body(), media_type="application/vnd.causeway.bundle")
-
-
-def chunks_of(answers: Iterator[Answered]) -> Generator[Chunk, None, None]:
-    """Gather answers into pieces of a good size to send, each with the number of bytes in it that are files'."""
-    gathered: list[bytes] = []
-    n_data, began = 0, time.monotonic()
-    for answer in answers:
-        gathered += answer.encoded()
-        n_data += len(answer.body)
-        if n_data >= CHUNK_BYTES or len(gathered) >= MOST_PIECES or time.monotonic() - began > CHUNK_S:
-            yield b"".join(gathered), n_data
-            gathered, n_data, began = [], 0, time.monotonic()
-    gathered.append(b'{"end": true}\n')
-    yield b"".join(gathered), n_data

@@ -135,7 +135,7 @@ class Control:
         answer = self._post("/dtn/v1/orders/lease", {"instance": instance, "wait_s": wait_s, "most": most}, timeout=timeout)
         return list(answer["orders"])
 
-    def items(self, order_id: str, *, after: int, limit: int = 1000) -> list[dict[str, Any]]:
+    def items(self, order_id: str, *, after: int, limit: int) -> list[dict[str, Any]]:
         """Return the order's items with an index above `after`, in order; an empty list at the end."""
         try:
             answer = _read(self._sync.get(f"/dtn/v1/orders/{order_id}/items", params={"after": after, "limit": limit}))

@@ -7,6 +7,7 @@ what is there already. Used from every worker thread.
 import contextlib
 import sys
 import threading
+from collections.abc import Iterator
 
 from services.dtn.digests import READ_BYTES, asked_of, by
 from services.dtn.errors import NodeError
@@ -21,6 +22,7 @@ from services.dtn.sources import SOURCE_ERRORS, PullError, Source, StoppedError,
 from services.dtn.storage import MadeFolders, Storage, Unfinished
 
 PART_BYTES = 64 << 20  # read between looks at whether the order goes on
+TURN_S = 0.02  # a slow disk is better asked by several
 
 
 class CopyState:
@@ -36,6 +38,7 @@ class CopyState:
         self.schedule = Schedule(journal, lambda: self.stop.is_set() or options.is_late(), bundled_bytes=MOST_BYTES)
         self.pace = Pace(options.most_bytes_per_s)
         self.made_folders: MadeFolders = {}
+        self._turn = threading.Lock()
 
     def raise_if_stopped(self) -> None:
         if self.stop.is_set():
@@ -59,6 +62,16 @@ class CopyState:
         """Wait as long as the task's bandwidth cap asks for these bytes."""
         if self.options.most_bytes_per_s is not None and (wait_s := self.pace.take(n_bytes)) > 0:
             self.rest(wait_s)
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """One bundle at a time calls the system file by file: two would hand the interpreter to each other at every call."""
+        is_ours = self._turn.acquire(timeout=TURN_S)
+        try:
+            yield
+        finally:
+            if is_ours:
+                self._turn.release()
 
     def strike_fault(self, kind: str) -> None:
         fault = self.node.faults.take(kind)

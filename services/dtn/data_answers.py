@@ -17,7 +17,7 @@ from typing import Any
 from starlette.datastructures import Headers
 
 from services.dtn.accounting import Connection
-from services.dtn.bundles import Chunk, Wanted, chunks_of
+from services.dtn.bundles import Chunk, Wanted
 from services.dtn.conditions import RangeError, check_conditions, wanted_ranges
 from services.dtn.digests import Following, as_field
 from services.dtn.errors import BadRequestError, ForbiddenError, MissingError, NodeError, UnauthorizedError, from_os_error
@@ -196,7 +196,7 @@ class Answers:
         collection = self._node.collection(collection_id)
         ticket = HeldTicket(self._node, collection, self._ask, asked.headers)
         stream.sendall(_head(200, {"Content-Type": "application/vnd.causeway.bundle", "Transfer-Encoding": "chunked"}))
-        chunks = chunks_of(wanted.answers(collection.storage, ticket.may_read, self._node.faults))
+        chunks = wanted.chunks(collection.storage, ticket.may_read, self._node.faults)
         try:
             with closing(chunks):
                 for body, n_data in chunks:

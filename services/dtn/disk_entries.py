@@ -69,10 +69,10 @@ def list_folder(
     with root.folder_fd(path) as (fd, real_path):
         entries = []
         for name in os.listdir(fd):  # noqa: PTH208  # by descriptor
-            if is_part_name(name) or (name.startswith(".") and not show_hidden) or not _is_utf8(name):
+            if (name[0] == "." and (is_part_name(name) or not show_hidden)) or not (name.isascii() or _is_utf8(name)):
                 continue
             entry = _entry_at(root, fd, real_path, name, may_see, brief if is_brief else describe)
-            if entry is not None and may_see(real_path + name, is_folder=entry["type"] == "dir"):
+            if entry is not None and (may_see is everything or may_see(real_path + name, is_folder=entry["type"] == "dir")):
                 entries.append(entry)
     return real_path, entries
 

@@ -1,6 +1,7 @@
 """Folder entries in the shape of `PROTOCOL.md` (ENTRY), and walking a tree of any storage."""
 
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any, Protocol
 
 from services.dtn.errors import InvalidPathError, NodeError, from_os_error
@@ -59,22 +60,23 @@ def walk(
             continue
         folders = []
         way = (*above, real_path)
-        entries.sort(key=_name_of, reverse=True)
+        entries.sort(key=itemgetter("name"), reverse=True)
         while entries:
             found = entries.pop()  # there may be very many: what is told is let go
+            name, kind = found["name"], found["type"]
             is_link = found["link_target"] is not None
-            if keeps_links and (is_link or found["type"] == "invalid_symlink"):
-                if is_included(found["name"], "dir" if found["type"] == "dir" else "file", rules):
-                    yield _as_link(top, folder + found["name"], found["link_target"])
+            if keeps_links and (is_link or kind == "invalid_symlink"):
+                if is_included(name, "dir" if kind == "dir" else "file", rules):
+                    yield _as_link(top, folder + name, found["link_target"])
                 continue
-            is_step = found["name"] in STEPS
-            if (is_link and not follows_links) or (found["type"] not in {"file", "dir"} and not is_step):
+            is_step = name in STEPS
+            if (is_link and not follows_links) or (kind not in {"file", "dir"} and not is_step):
                 continue
-            if not is_included(found["name"], found["type"], rules):
+            if rules and not is_included(name, kind, rules):
                 continue
-            is_folder = found["type"] == "dir"
-            found_path = f"{folder}{found['name']}" + ("/" if is_folder or is_step else "")
-            if not can_be_asked_for(found["name"]):
+            is_folder = kind == "dir"
+            found_path = folder + name + ("/" if is_folder or is_step else "")
+            if not can_be_asked_for(name):
                 yield _unreadable(
                     found_path, InvalidPathError("A path holds no line feed, no step as a name, and no name above 255 bytes.")
                 )
@@ -108,10 +110,6 @@ def _as_link(top: str, path: str, target: str | None) -> Entry:
     if not can_be_asked_for(path.rsplit("/", 1)[-1]) or target is None or leads_out(top, path, target):
         return _unreadable(path, InvalidPathError("A symbolic link is kept where it leads to a place in the folder that is copied."))
     return {"path": path, "type": "link", "size": 0, "link_target": target}
-
-
-def _name_of(entry: Entry) -> str:
-    return str(entry["name"])
 
 
 def _unreadable(path: str, error: NodeError) -> Entry:

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from services.dtn.copy_state import CopyState
 from services.dtn.entries import Entry
 from services.dtn.errors import NodeError
-from services.dtn.journal import Item
+from services.dtn.journal import EntryRow, Item
 from services.dtn.scheduling import FIRST_WAIT_S, MOST_WAIT_S
 from services.dtn.sources import PullError, as_fault, mtime_of, source_fault
 
 ROWS_AT_ONCE = 1000
+FIRST_ROWS = 250  # so that the first bundle is soon on its way
 
 
 def expand(state: CopyState, after_first: Callable[[], None]) -> None:
@@ -75,35 +76,46 @@ def _target(item: Item, path: str) -> str:
 
 def _expand_folder(state: CopyState, item: Item) -> dict[str, PullError]:
     """Note what is below a folder; returns the folders, with their faults, that could not be read and are not passed over."""
-    rows: list[tuple[str, str, str, int | None, int | None, str | None]] = []
+    rows: list[EntryRow] = []
     unread: dict[str, PullError] = {}
+    most = FIRST_ROWS
     top, options = item.source_path.rstrip("/") + "/", state.options
     for entry in state.source.walk(top, options.filter_rules, follows_links=options.follows_links, keeps_links=options.keeps_links):
-        source_path = str(entry["path"])
-        path = _target(item, source_path)
-        if "error" in entry:
-            unread[source_path] = _fault_of(entry)
-        elif entry["type"] == "dir":
-            if state.storage.make_folder(path):
-                state.made_folders[path.rstrip("/")] = True
-            rows.append(("dir", source_path, path, None, None, None))
-        elif entry["type"] == "link":
-            unkept = _keep_link(state, item, path, str(entry["link_target"]))
-            if unkept is None:
-                rows.append(("link", source_path, path, None, None, None))
-            else:
-                unread[source_path] = unkept
+        if "files" in entry:
+            folder = str(entry["folder"])
+            target = _target(item, folder)
+            rows += [("file", folder + name, target + name, int(size), int(mtime), None) for name, size, mtime in entry["files"]]
         else:
-            rows.append(("file", source_path, path, int(entry["size"]), mtime_of(entry), None))
-        if len(rows) >= ROWS_AT_ONCE:
+            _take(state, item, entry, rows, unread)
+        if len(rows) >= most:
             state.raise_if_stopped()
             _note(state, item, rows)
-            rows = []
+            rows, most = [], ROWS_AT_ONCE
     _note(state, item, rows)
     ended = {path: fault for path, fault in unread.items() if state.passes_over(fault) or fault.is_final}
     for path, fault in ended.items():
         _end_folder(state, item, path, "skipped" if state.passes_over(fault) else "failed", fault)
     return {path: fault for path, fault in unread.items() if path not in ended}
+
+
+def _take(state: CopyState, item: Item, entry: Entry, rows: list[EntryRow], unread: dict[str, PullError]) -> None:
+    """Make a folder or a link that was found and note it among the rows, as a file; or among what could not be read."""
+    source_path = str(entry["path"])
+    path = _target(item, source_path)
+    if "error" in entry:
+        unread[source_path] = _fault_of(entry)
+    elif entry["type"] == "dir":
+        if state.storage.make_folder(path):
+            state.made_folders[path.rstrip("/")] = True
+        rows.append(("dir", source_path, path, None, None, None))
+    elif entry["type"] == "link":
+        unkept = _keep_link(state, item, path, str(entry["link_target"]))
+        if unkept is None:
+            rows.append(("link", source_path, path, None, None, None))
+        else:
+            unread[source_path] = unkept
+    else:
+        rows.append(("file", source_path, path, int(entry["size"]), mtime_of(entry), None))
 
 
 def _keep_link(state: CopyState, item: Item, path: str, target: str) -> PullError | None:
@@ -126,7 +138,7 @@ def _fault_of(entry: Entry) -> PullError:
     return source_fault(int(said["http_status"]), str(said["code"]), str(said["message"]), path=str(entry["path"]))
 
 
-def _note(state: CopyState, item: Item, rows: list[tuple[str, str, str, int | None, int | None, str | None]]) -> None:
+def _note(state: CopyState, item: Item, rows: list[EntryRow]) -> None:
     n_files, n_folders = state.journal.add_entries(item, rows)
     state.progress.add(files=n_files, directories=n_folders)
     state.schedule.wake()

@@ -89,4 +89,4 @@ def _settle(state: CopyState, one: Sent, raised: PullError | NodeError | OSError
 def _ask(state: CopyState, entries: Sequence[FileEntry]) -> list[Answered]:
     """What the source's node reads in the files, without the bytes: whatever the destination has is enough."""
     paths = [entry.source_path for entry in entries]
-    return list(state.source.fetch_many(paths, [ANYTHING] * len(paths), 0)) if paths else []
+    return [told for some in state.source.fetch_many(paths, [ANYTHING] * len(paths), 0) for told in some] if paths else []

@@ -17,6 +17,8 @@ from services.dtn.accounting import now_text
 
 BATCH_ROWS = 1000
 Row = tuple[Any, ...]
+EntryRow = tuple[str, str, str, int | None, int | None, str | None]
+"""What an item holds: kind, source path, destination path, size, time, checksum."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS item (
@@ -35,6 +37,15 @@ CREATE TABLE IF NOT EXISTS landing (id INTEGER PRIMARY KEY, files TEXT NOT NULL)
 _ADD_ENTRY = (
     "INSERT OR IGNORE INTO entry (item_idx, kind, source_path, destination_path, size, mtime_ns, checksum, status)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_ADD_ENTRIES = (
+    "INSERT OR IGNORE INTO entry (item_idx, kind, source_path, destination_path, size, mtime_ns, checksum, status)"
+    " SELECT ?, json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), json_extract(value, '$[3]'),"
+    " json_extract(value, '$[4]'), json_extract(value, '$[5]'), ? FROM json_each(?) ORDER BY key"
+)
+_END_ENTRIES = (
+    "UPDATE entry SET status = 'transferred', digest = ended.value, bytes = coalesce(size, 0), error_code = NULL, error_details = NULL,"
+    " sequence = ? FROM json_each(?) AS ended WHERE entry.id = CAST(ended.key AS INTEGER)"
 )
 _UNNUMBERED = "sequence IS NULL AND status <> 'pending' AND kind = 'file'"
 
@@ -60,6 +71,7 @@ class FileEntry:
     checksum: str | None
     etag: str | None
     is_recursive: bool = False
+    has_news: bool = False  # size or time are others than the journal has
 
 
 @dataclass
@@ -153,16 +165,20 @@ class Journal:
         )  # fmt: skip
         return [Item(row[0], row[1], row[2], bool(row[3]), row[4]) for row in rows]
 
-    def add_entries(self, item: Item, rows: Sequence[tuple[str, str, str, int | None, int | None, str | None]]) -> tuple[int, int]:
-        """Note what an item holds: (kind, source_path, destination_path, size, mtime_ns, checksum). Safe to repeat.
+    def add_entries(self, item: Item, rows: Sequence[EntryRow]) -> tuple[int, int]:
+        """Note what an item holds. Safe to repeat.
 
         Returns how many files and folders are new.
         """
         found = []
         with self._transaction() as db:
             for kind, status in (("file", "pending"), ("dir", "made"), ("link", "made")):
-                values = [(item.index, *row, status) for row in rows if row[0] == kind]
-                found.append(db.executemany(_ADD_ENTRY, values).rowcount if values else 0)
+                values = [row for row in rows if row[0] == kind]
+                text = json.dumps(values, ensure_ascii=False)
+                if "\\u0000" in text:  # where SQLite's JSON ends a text
+                    found.append(db.executemany(_ADD_ENTRY, [(item.index, *row, status) for row in values]).rowcount)
+                else:
+                    found.append(db.execute(_ADD_ENTRIES, (item.index, status, text)).rowcount if values else 0)
         return found[0], found[1]
 
     def add_single_entries(self, items: Sequence[Item]) -> None:
@@ -197,11 +213,12 @@ class Journal:
         return self._pending("e.id > ? ORDER BY e.id LIMIT ?", after, limit)
 
     def _pending(self, which: str, *values: int) -> list[FileEntry]:
-        rows = self._rows(
-            "SELECT e.id, e.source_path, e.destination_path, e.size, e.mtime_ns, e.checksum, e.etag, i.is_recursive FROM entry e"  # noqa: S608 (our own words)
-            f" JOIN item i ON i.idx = e.item_idx WHERE e.status = 'pending' AND {which}", *values,
+        ((found,),) = self._rows(
+            "SELECT json_group_array(json_array(id, source_path, destination_path, size, mtime_ns, checksum, etag, is_recursive)) FROM ("  # noqa: S608 (our own words)
+            "SELECT e.id, e.source_path, e.destination_path, e.size, e.mtime_ns, e.checksum, e.etag, i.is_recursive FROM entry e"
+            f" JOIN item i ON i.idx = e.item_idx WHERE e.status = 'pending' AND {which})", *values,
         )  # fmt: skip
-        return [FileEntry(row[0], row[1], row[2], row[3], row[4], row[5], row[6], is_recursive=bool(row[7])) for row in rows]
+        return [FileEntry(row[0], row[1], row[2], row[3], row[4], row[5], row[6], bool(row[7])) for row in json.loads(found)]
 
     def index_destinations(self) -> None:
         """Before the first `has_destination`: most orders never ask, and an index that is not there costs nothing."""
@@ -217,22 +234,30 @@ class Journal:
         """Note the latest fault of a file that is tried again."""
         self._run("UPDATE entry SET error_code = ?, error_details = ? WHERE id = ?", code, details, entry.id)
 
-    def begin_landing(self, files: Iterable[tuple[FileEntry, str, str]]) -> int:
-        """Note files (digest, etag) that are about to get their names; `end` and `end_many` strike the note off.
+    def begin_landing(self, files: Sequence[tuple[FileEntry, str, str]]) -> int:
+        """Note files (digest, etag, of which all or none are empty) that are about to get their names; `end` and `end_many` strike it off.
 
         A node that is killed in between finds in `interrupted` what may be in its place already, and need not be delivered twice.
         """
-        noted = json.dumps([(entry.id, entry.size, digest, etag) for entry, digest, etag in files])
+        if any(etag for _, _, etag in files):
+            noted = json.dumps([(entry.id, entry.size, digest, etag) for entry, digest, etag in files])
+        else:
+            noted = json.dumps({entry.id: digest for entry, digest, _ in files})
+        news = [(entry.size, entry.mtime_ns, entry.id) for entry, _, _ in files if entry.has_news]
         with self._transaction() as db:
+            db.executemany("UPDATE entry SET size = ?, mtime_ns = ? WHERE id = ?", news)
             return int(db.execute("INSERT INTO landing (files) VALUES (?)", (noted,)).lastrowid or 0)
 
     def interrupted(self) -> list[tuple[FileEntry, str, str]]:
         """Return the files (digest, etag) that a killed node was about to put into their places."""
         found = []
         for (noted,) in self._rows("SELECT files FROM landing"):
-            for entry_id, size, digest, etag in json.loads(noted):
-                for entry in self._pending("e.id = ?", entry_id):
-                    entry.size = size
+            files = json.loads(noted)
+            if isinstance(files, dict):
+                files = [(key, None, digest, "") for key, digest in files.items()]
+            for entry_id, size, digest, etag in files:
+                for entry in self._pending("e.id = ?", int(entry_id)):
+                    entry.size = entry.size if size is None else size
                     found.append((entry, digest, etag))
         return found
 
@@ -255,14 +280,11 @@ class Journal:
             db.execute("DELETE FROM landing WHERE id = ?", (landing,))
 
     def end_many(self, entries: Iterable[tuple[FileEntry, str]], *, landing: int) -> None:
-        """Record in one step that files (with their digests) were transferred whole."""
-        rows = [(digest, entry.size, entry.size, entry.mtime_ns, entry.id) for entry, digest in entries]
+        """Record in one step that files (with their digests) of a landing were transferred whole."""
+        rows = [(entry.id, digest) for entry, digest in entries]
         with self._transaction() as db:
             for number, some in self._in_batches(rows):
-                db.executemany(
-                    "UPDATE entry SET status = 'transferred', digest = ?, size = ?, bytes = ?, mtime_ns = ?, error_code = NULL,"  # noqa: S608 (a number)
-                    f" error_details = NULL, sequence = {number} WHERE id = ?", some,
-                )  # fmt: skip
+                db.execute(_END_ENTRIES, (number, json.dumps(dict(some))))
             db.execute("DELETE FROM landing WHERE id = ?", (landing,))
 
     def skip_many(self, entries: Iterable[tuple[FileEntry, str | None]]) -> None:
@@ -382,17 +404,19 @@ class Journal:
 
     def _results(self, number: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Return the results of a batch: those of files that arrived under their own names by folders, all others one by one."""
-        rows = self._rows(
-            "SELECT source_path, destination_path, size, digest, status, error_code, error_details FROM entry WHERE sequence = ?", number
-        )
+        ((told,),) = self._rows(
+            "SELECT json_group_array(json_array(source_path, destination_path, size, digest, status, error_code, error_details))"
+            " FROM entry WHERE sequence = ?", number,
+        )  # fmt: skip
         folders: dict[tuple[str, str], list[tuple[str, int, str]]] = {}
         others = []
         names = ("source_path", "destination_path", "size", "checksum", "status", "error_code", "error_details")
-        for row in rows:
-            source, name = _split(row[0])
-            destination, new_name = _split(row[1])
-            if row[4] == "transferred" and name == new_name and row[3] is not None:
-                folders.setdefault((source, destination), []).append((name, row[2], row[3]))
+        for row in json.loads(told):
+            source_path, destination_path, size, digest, status = row[:5]
+            source, name = source_path[: source_path.rfind("/") + 1], source_path[source_path.rfind("/") + 1 :]
+            destination = destination_path[: destination_path.rfind("/") + 1]
+            if status == "transferred" and digest is not None and destination_path == destination + name:
+                folders.setdefault((source, destination), []).append((name, size, digest))
             else:
                 others.append(dict(zip(names, row, strict=True)))
         arrived = [{"source_folder": one[0], "destination_folder": one[1], "files": files} for one, files in folders.items()]
@@ -410,9 +434,3 @@ class Journal:
         self.close()
         for suffix in ("", "-wal", "-shm"):
             self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
-
-
-def _split(path: str) -> tuple[str, str]:
-    """Return the folder, with its slash, and the name."""
-    at = path.rfind("/") + 1
-    return path[:at], path[at:]

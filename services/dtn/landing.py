@@ -1,6 +1,6 @@
 """Small files that arrive in bundles: written beside their names, made durable together, renamed, recorded in one step.
 
-A file costs five calls of the system here and no transaction of its own. What is unusual about a destination (a link, a folder in the
+A file costs four calls of the system here and no transaction of its own. What is unusual about a destination (a link, a folder in the
 way) is left to the way of a single file, `Copy._pull`.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from services.dtn.digests import Stamp
+from services.dtn.digests import WORTH_BYTES, Stamp
 from services.dtn.errors import NodeError
 from services.dtn.journal import FileEntry, Journal
 from services.dtn.partials import part_name_for, partial_key
@@ -33,7 +33,7 @@ class _Written:
     part: str
     name: str
     digest: str
-    stamp: Stamp
+    stamp: Stamp | None  # of one whose digest is worth keeping
 
 
 class Landing:
@@ -64,7 +64,7 @@ class Landing:
             _write_whole(fd, body)
             if self._keeps_times and entry.mtime_ns is not None:
                 os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
-            stamp = Stamp.of(os.fstat(fd))
+            stamp = Stamp.of(os.fstat(fd)) if len(body) >= WORTH_BYTES else None
         except OSError:
             os.unlink(part, dir_fd=folder_fd)
             raise
@@ -80,12 +80,12 @@ class Landing:
         os.unlink(last.part, dir_fd=last.folder_fd)
 
     def make_durable(self) -> list[tuple[FileEntry, str, str]]:
-        """Bring the bytes to the disk; returns whose they are, with digest and etag."""
+        """Bring the bytes to the disk; returns whose they are, with digest and no mark: `arrived_before` knows the unfinished names."""
         for folder_fd in {os.fstat(fd).st_dev: fd for fd in self._folders.values()}.values():
             if self._written and _LIBC.syncfs(folder_fd) != 0:
                 number = ctypes.get_errno()
                 raise OSError(number, os.strerror(number))
-        return [(one.entry, one.digest, one.stamp.etag) for one in self._written]
+        return [(one.entry, one.digest, "") for one in self._written]
 
     def put_in_place(self, failed: Callable[[FileEntry, Exception], None]) -> list[tuple[FileEntry, str, Stamp | None]]:
         """Give every file its name; returns who arrived, with digest and stamp."""
@@ -119,11 +119,12 @@ class Landing:
         return fd
 
 
-def arrived_before(journal: Journal, storage: Storage) -> Iterator[tuple[FileEntry, str]]:
+def arrived_before(journal: Journal, storage: Storage, *, order_id: str) -> Iterator[tuple[FileEntry, str]]:
     """What a node that was killed had put into its place and not recorded: files with digests. The same bytes still lie there."""
     for entry, digest, mark in journal.interrupted():
-        with suppress(NodeError):
-            if storage.is_in_place(entry.destination_path, mark=mark, digest=digest):
+        part = part_name_for(entry.destination_path.rpartition("/")[2], partial_key(order_id, entry.id))
+        with suppress(NodeError, OSError):  # who cannot read it brings it again
+            if storage.is_in_place(entry.destination_path, mark=mark or part, digest=digest):
                 yield entry, digest
     journal.forget_interrupted()
 
@@ -138,6 +139,6 @@ def _is_plain(folder_fd: int, name: str) -> bool:
 
 
 def _write_whole(fd: int, body: bytes) -> None:
-    left = memoryview(body)
-    while left:
-        left = left[os.write(fd, left) :]
+    n_bytes = os.write(fd, body)
+    while n_bytes < len(body):
+        n_bytes += os.write(fd, memoryview(body)[n_bytes:])

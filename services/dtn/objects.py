@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,7 +106,7 @@ class ObjectStorage:
             raise IsDirectoryError(f"{path} is a folder.")
         raise MissingError(f"Nothing is at {path}.")
 
-    def read_small(self, paths: Sequence[str], may_read: Callable[[str], bool], faults: Faults) -> Iterator[Answered]:
+    def read_small(self, paths: Sequence[str], may_read: Callable[[str], bool], faults: Faults) -> Generator[Answered, None, None]:
         def read(asked: tuple[int, str]) -> Answered:
             try:
                 return self._read_small(*asked, may_read, faults)

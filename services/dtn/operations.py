@@ -26,6 +26,7 @@ from services.dtn.storage import Judge, Storage
 
 Answer = dict[str, Any]
 DIGEST_WAIT_S = 5.0
+LINES_AT_ONCE = 500
 
 
 def require_secret(request: Request, node: Node) -> None:
@@ -177,14 +178,46 @@ def _walk_lines(storage: Storage, path: str, asked: Answer, access: Access) -> I
         storage, path, filters_from(asked.get("filter_rules")), follows_links=follows_links, may_see=may_see, is_brief=is_brief,
         keeps_links=keeps_links,
     )  # fmt: skip
+    n_told = 0
     with closing(found) as entries:  # type: ignore[type-var]  # a generator
-        for entry in entries:
-            batch.append(_brief_line(entry) if "mtime_ns" in entry else json.dumps(entry))
-            if len(batch) == 500:
+        for some in _together(entries, is_grouped=is_brief and asked.get("is_grouped") is True):
+            batch.append(_files_line(some) if len(some) > 1 else _line(some[0]))
+            n_told += len(some)
+            if n_told >= LINES_AT_ONCE:
                 yield ("\n".join(batch) + "\n").encode()
-                batch.clear()
+                batch, n_told = [], 0
     batch.append('{"end": true}')
     yield ("\n".join(batch) + "\n").encode()
+
+
+def _together(entries: Iterator[Entry], *, is_grouped: bool) -> Iterator[list[Entry]]:
+    """Yield what is told in one line: files of one folder that follow each other, where that is asked for."""
+    if not is_grouped:
+        yield from ([entry] for entry in entries)
+        return
+    group: list[Entry] = []
+    folder = ""
+    for entry in entries:
+        is_file = "mtime_ns" in entry and entry["type"] == "file"
+        if group and not (is_file and len(group) < LINES_AT_ONCE and entry["path"] == folder + entry["name"]):
+            yield group
+            group = []
+        if not is_file:
+            yield [entry]
+            continue
+        folder = folder if group else entry["path"][: -len(entry["name"])]
+        group.append(entry)
+    if group:
+        yield group
+
+
+def _files_line(files: list[Entry]) -> str:
+    folder = files[0]["path"][: -len(files[0]["name"])]
+    return json.dumps({"folder": folder, "files": [(one["name"], one["size"], one["mtime_ns"]) for one in files]}, separators=(",", ":"))
+
+
+def _line(entry: Entry) -> str:
+    return _brief_line(entry) if "mtime_ns" in entry else json.dumps(entry)
 
 
 def _brief_line(entry: Entry) -> str:

@@ -26,11 +26,14 @@ from services.dtn.storage import Storage
 
 logger = logging.getLogger("dtn.orders")
 MOST_ORDERS = 4
+MOST_ITEMS = 1000
 LEASE_WAIT_S = 20.0
 BEAT_S = 3.0
+LOOK_S = 0.2
 FIRST_WAIT_S = 0.1
 MOST_WAIT_S = 3.0
 STALE_S = 7 * 86_400.0
+FORGOTTEN = "Control lacks results that it had accepted: it was restored from an older state. Submit the task again with a sync level."
 
 
 class Orders:
@@ -118,6 +121,7 @@ class OrderRun:
         self._halted = threading.Event()
         self._options = Options.read({})
         self._action = "continue"
+        self._has_forgotten = False
         self._beat_at = 0.0
         self._beat_every_s = min(BEAT_S, float(order.get("lease_s", 15)) / 3)
 
@@ -156,17 +160,18 @@ class OrderRun:
         worker = threading.Thread(target=_run_job, args=(job, ended, outcome), name=f"work-{self._id}", daemon=True)
         worker.start()
         try:
-            while not ended.wait(0.1):
-                if self._halted.is_set() or self._action in {"cancel", "lost"}:
+            while not ended.is_set():
+                job.progress.stir.wait(LOOK_S)
+                job.progress.stir.clear()
+                if ended.is_set() or self._halted.is_set() or self._action in {"cancel", "lost"} or self._has_forgotten:
                     break
                 self._tell(journal, job)
-                job.progress.news.wait(0.1)
         finally:
             self._stop_job(job)
             worker.join()
         if self._halted.is_set() or self._action == "lost":
             return False
-        if self._action == "cancel":
+        if self._action == "cancel" or self._has_forgotten:
             job.remove_partials()
         elif outcome and not isinstance(outcome[0], StoppedError):
             raise outcome[0]
@@ -179,8 +184,11 @@ class OrderRun:
     def _take_items(self, journal: Journal) -> None:
         if journal.get("has_items"):
             return
-        while rows := self._node.control.items(self._id, after=journal.last_item()):
+        n_rows = MOST_ITEMS
+        while n_rows == MOST_ITEMS:
+            rows = self._node.control.items(self._id, after=journal.last_item(), limit=MOST_ITEMS)
             journal.add_items(_item_from(row) for row in rows)
+            n_rows = len(rows)
         journal.set("destination", str(self._order["destination"]["collection"]))
         journal.set("has_items", value=True)
 
@@ -242,13 +250,19 @@ class OrderRun:
         self._beat_at = time.monotonic()
 
     def _send_results(self, journal: Journal, progress: Progress) -> None:
-        while not self._halted.is_set():
+        """Send what is there. Control that was restored from an older state lacks batches that it had accepted: the order cannot go on."""
+        while not self._halted.is_set() and not self._has_forgotten:
             batch = journal.next_batch(last_accepted=int(self._order.get("last_sequence", 0)))
             if batch is None:
                 return
             told = {"instance": self._node.instance, "counters": progress.totals(), "sequence": batch.number}
             body = {**told, "transferred": batch.arrived, "results": batch.results, "events": batch.events}
-            journal.accept(self._node.control.results(self._id, body))
+            accepted = self._node.control.results(self._id, body)
+            if accepted < batch.number:
+                self._has_forgotten = True
+                logger.error("control has forgotten results", extra={"facts": {"order": self._id, "sent": batch.number, "known": accepted}})
+                return
+            journal.accept(accepted)
 
     def _finish(self, journal: Journal, progress: Progress, status: str, fatal: dict[str, str] | None) -> bool:
         """Tell the last results and the end, as often as it takes. False when control says that the order is another's."""
@@ -258,6 +272,7 @@ class OrderRun:
                 if progress.fault is not None:  # one that was overcome since the last heartbeat
                     self._tell_progress(progress)
                 self._send_results(journal, progress)
+                status, fatal = self._verdict(journal) if self._has_forgotten else (status, fatal)
                 totals = progress.totals()
                 self._node.control.finish(
                     self._id, {"instance": self._node.instance, "counters": totals, "status": status, "fatal_error": fatal}
@@ -276,6 +291,8 @@ class OrderRun:
     def _verdict(self, journal: Journal) -> tuple[str, dict[str, str] | None]:
         if self._action == "cancel":
             return "FAILED", {"code": "CANCELED", "description": "The task was cancelled."}
+        if self._has_forgotten:
+            return "FAILED", {"code": "INTERNAL_ERROR", "description": FORGOTTEN}
         failure = journal.first_failure()
         if failure is None:
             return "SUCCEEDED", None
@@ -289,7 +306,7 @@ def _run_job(job: Copy | Delete, ended: threading.Event, outcome: list[BaseExcep
         outcome.append(error)
     finally:
         ended.set()
-        job.progress.news.set()  # whoever waits for either looks now
+        job.progress.stir.set()
 
 
 def _item_from(row: dict[str, Any]) -> Item:

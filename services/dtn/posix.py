@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from services.dtn import disk_entries
@@ -16,8 +16,8 @@ from services.dtn.errors import ExistsError, ForbiddenError, InvalidPathError, I
 from services.dtn.faults import Faults
 from services.dtn.landing import Landing
 from services.dtn.partials import Partial
-from services.dtn.paths import Place, Root, part_name
-from services.dtn.small_files import Answered, SmallFiles
+from services.dtn.paths import Place, Root, is_part_name, open_entry, part_name
+from services.dtn.small_files import MOST_BYTES, Answered, SmallFiles
 from services.dtn.storage import Judge, MadeFolders, anywhere
 
 LEAST_PIECE_BYTES, MOST_PIECE_BYTES = 4 << 20, 16 << 20
@@ -76,7 +76,7 @@ class PosixStorage:
         fd, status, real_path = self.root.open_file(path)
         return PosixFile(fd, real_path, status)
 
-    def read_small(self, paths: Sequence[str], may_read: Callable[[str], bool], faults: Faults) -> Iterator[Answered]:
+    def read_small(self, paths: Sequence[str], may_read: Callable[[str], bool], faults: Faults) -> Generator[Answered, None, None]:
         return SmallFiles(self.root, may_read, faults).read(paths)
 
     def real_path(self, path: str) -> str:
@@ -101,7 +101,17 @@ class PosixStorage:
 
     def is_in_place(self, path: str, *, mark: str, digest: str) -> bool:
         with self.root.place(path, follows_last=False) as place:
-            return place.status is not None and Stamp.of(place.status).etag == mark
+            if place.status is None or not stat.S_ISREG(place.status.st_mode):
+                return False
+            if not is_part_name(mark):
+                return Stamp.of(place.status).etag == mark
+            if place.status.st_size > MOST_BYTES or os.access(mark, os.F_OK, dir_fd=place.folder_fd, follow_symlinks=False):
+                return False
+            fd = open_entry(place.folder_fd, place.name)
+        try:
+            return digest_of(PosixFile(fd, "")) == digest
+        finally:
+            os.close(fd)
 
     def make_folder(self, path: str) -> bool:
         return self.root.make_folder(path)

@@ -59,6 +59,7 @@ class Progress:
         self._highest = Counters(**(journal.get("counters") or {}))
         self.fault: dict[str, str] | None = None
         self.news = threading.Event()
+        self.stir = threading.Event()  # something is to be told to control: a fault, results of many files, the end
 
     def add(self, **amounts: int) -> None:
         with self._lock:
@@ -72,6 +73,7 @@ class Progress:
             n_faults = self._counters.faults
         self._journal.set("faults", n_faults)
         self.news.set()
+        self.stir.set()
 
     def forget_fault(self, told: dict[str, str] | None) -> None:
         """The fault was told; a newer one stays."""

@@ -41,7 +41,7 @@ class Copy:
     def run(self) -> None:
         """Copy everything that can be copied; what cannot is recorded as failed. Raises StoppedError when stopped before the end."""
         state = self._state
-        for entry, digest in arrived_before(state.journal, state.storage):
+        for entry, digest in arrived_before(state.journal, state.storage, order_id=state.order_id):
             state.note_arrival(entry, digest)
         workers = [threading.Thread(target=self._work, name=f"pull-{n}", daemon=True) for n in range(state.node.settings.workers)]
         if state.source.is_apart:

@@ -35,15 +35,17 @@ def pull_many(state: CopyState, entries: list[FileEntry]) -> None:
         try:
             landed_at = time.monotonic()
             answers = state.source.fetch_many([entry.source_path for entry in wanted], had, state.options.sync_level)
-            for answer in answers:
-                state.raise_if_stopped()
-                entry = unanswered.pop(answer.index)
-                if answer.is_same:
-                    entry.size = answer.size
-                    same.append((entry, answer.sha256 or None))
-                elif not _land(state, landing, entry, answer):
-                    alone.append(entry)
-                state.hold_to_pace(answer.size)
+            for group in answers:
+                with state.turn():
+                    for answer in group:
+                        state.raise_if_stopped()
+                        entry = unanswered.pop(answer.index)
+                        if answer.is_same:
+                            entry.size = answer.size
+                            same.append((entry, answer.sha256 or None))
+                        elif not _land(state, landing, entry, answer):
+                            alone.append(entry)
+                state.hold_to_pace(sum(len(answer.body) for answer in group))
                 if time.monotonic() - landed_at > LANDED_S:
                     _put_all_in_place(state, landing)
                     landed_at = time.monotonic()
@@ -98,8 +100,9 @@ def _land(state: CopyState, landing: Landing, entry: FileEntry, answer: Answered
             error = answer.error
             raise source_fault(error.http_status, error.code, error.message, path=entry.source_path)
         state.strike_fault("write")
-        entry.size = answer.size
-        entry.mtime_ns = entry.mtime_ns if entry.mtime_ns is not None else answer.mtime_ns
+        if entry.size != answer.size or entry.mtime_ns is None:
+            entry.size, entry.has_news = answer.size, True
+            entry.mtime_ns = entry.mtime_ns if entry.mtime_ns is not None else answer.mtime_ns
         digest = landing.write(entry, answer.body)
         own = None
         if entry.checksum is not None and (algorithm := asked_of(entry.checksum)[0]) != "sha256":
@@ -125,10 +128,12 @@ def _put_all_in_place(state: CopyState, landing: Landing) -> None:
     if not written:
         return
     note = state.journal.begin_landing(written)
-    arrived = landing.put_in_place(lambda entry, error: state.settle(entry, as_fault(error, entry.destination_path)))
+    with state.turn():
+        arrived = landing.put_in_place(lambda entry, error: state.settle(entry, as_fault(error, entry.destination_path)))
     state.strike_fault("unrecorded")
     state.journal.end_many(((entry, digest) for entry, digest, _ in arrived), landing=note)
     state.node.digests.keep_many((stamp, digest) for _, digest, stamp in arrived if stamp is not None)
     n_bytes = sum(entry.size or 0 for entry, _, _ in arrived)
     state.progress.add(files_transferred=len(arrived), bytes_checksummed=n_bytes, bytes_transferred=n_bytes)
     state.schedule.note_success()
+    state.progress.stir.set()

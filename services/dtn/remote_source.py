@@ -87,6 +87,7 @@ class RemoteSource:
             "follows_links": follows_links,
             "keeps_links": keeps_links,
             "is_brief": True,
+            "is_grouped": True,
         }
         url = self._node.path.rstrip("/") + "/.dtn/v1/walk"
         with self._request("POST", url, body=json.dumps(asked).encode(), path=path) as response:
@@ -107,23 +108,25 @@ class RemoteSource:
 
     def fetch_many(
         self, paths: Sequence[str], had: Sequence[Had | None] | None = None, sync_level: int | None = None
-    ) -> Iterator[Answered]:
-        asked: dict[str, Any] = {"collection": self._collection, "paths": list(paths)}
+    ) -> Iterator[Sequence[Answered]]:
+        asked: dict[str, Any] = {"collection": self._collection, "paths": list(paths), "is_grouped": True}
         if had is not None and any(had):
             asked |= {"sync_level": sync_level, "had": [None if one is None else vars(one) for one in had]}
         url = self._node.path.rstrip("/") + "/.dtn/v1/bundle"
         with self._request("POST", url, body=json.dumps(asked).encode(), path=paths[0], brings_bytes=True) as response:
             blocks = _Blocks(response)
             while not (line := _parsed(blocks.line())).get("end"):
-                if "code" in line:
+                if "files" in line:
+                    yield _together(line["files"], blocks)
+                elif "code" in line:
                     error = NodeError(str(line["message"]), code=str(line["code"]), http_status=int(line["http_status"]))
-                    yield Answered(line["index"], error=error)
+                    yield [Answered(line["index"], error=error)]
                 elif line.get("is_large"):
-                    yield Answered(line["index"], is_large=True)
+                    yield [Answered(line["index"], is_large=True)]
                 elif line.get("is_same"):
-                    yield Answered(line["index"], line["size"], line["mtime_ns"], line["sha256"], is_same=True)
-                else:
-                    yield Answered(line["index"], line["size"], line["mtime_ns"], line["sha256"], blocks.take(line["size"]))
+                    yield [Answered(line["index"], line["size"], line["mtime_ns"], line["sha256"], is_same=True)]
+                else:  # of a source that sends each by itself
+                    yield _together([[line["index"], line["size"], line["mtime_ns"], line["sha256"]]], blocks)
 
     def digest(self, path: str, etag: str, stop: threading.Event) -> str:
         asked = json.dumps({"collection": self._collection, "path": path}).encode()
@@ -297,6 +300,15 @@ class _Blocks:
         if not block:
             raise PullError("CONNECT_FAILED", "The source's answer broke off.", is_shared=True, is_source=True)
         self._block, self._at = self._block[self._at :] + block, 0
+
+
+def _together(files: Sequence[Sequence[Any]], blocks: _Blocks) -> list[Answered]:
+    """Take the bytes of files that are told together: index, size, time and SHA-256 of each."""
+    body, at, found = blocks.take(sum(file[1] for file in files)), 0, []
+    for index, size, mtime_ns, sha256 in files:
+        found.append(Answered(index, size, mtime_ns, sha256, body[at : at + size]))
+        at += size
+    return found
 
 
 @contextlib.contextmanager

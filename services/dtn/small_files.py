@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -15,6 +15,9 @@ from services.dtn.faults import Fault, Faults
 from services.dtn.paths import Root, is_part_name, is_plain_name, normalise, open_entry
 
 MOST_BYTES = 1 << 20  # a larger file is asked for alone, in pieces
+GROUP_BYTES = 256 << 10
+GROUP_FILES = 250
+GROUP_S = 0.1  # what is read is not kept back longer than this
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,30 @@ class Answered:
         return [line_text.encode(), self.body]
 
 
+def in_groups(answers: Iterator[Answered]) -> Generator[list[Answered], None, None]:
+    """Gather answers into groups of a good size to send, and to write."""
+    group: list[Answered] = []
+    n_bytes, began = 0, time.monotonic()
+    for answer in answers:
+        group.append(answer)
+        n_bytes += len(answer.body)
+        if n_bytes >= GROUP_BYTES or len(group) >= GROUP_FILES or time.monotonic() - began > GROUP_S:
+            yield group
+            group, n_bytes, began = [], 0, time.monotonic()
+    if group:
+        yield group
+
+
+def encoded_together(group: Sequence[Answered]) -> list[bytes]:
+    """One line of JSON for all files of a group that have bytes, then the bytes; what became of the others, each in a line, behind them."""
+    whole = [one for one in group if one.error is None and not one.is_large and not one.is_same]
+    lines = [b"".join(one.encoded()) for one in group if one.error is not None or one.is_large or one.is_same]
+    if not whole:
+        return lines
+    files = json.dumps([(one.index, one.size, one.mtime_ns, one.sha256) for one in whole], separators=(",", ":"))
+    return [b'{"files": %b}\n' % files.encode(), *(one.body for one in whole), *lines]
+
+
 def without_same(answers: Iterator[Answered], had: Sequence[Had | None], level: int) -> Iterator[Answered]:
     """Pass answers on, without the bytes of those that the destination has already."""
     for one in answers:
@@ -84,7 +111,7 @@ class SmallFiles:
         self._real_folder, self._is_elsewhere = "/", False
         self._held = ExitStack()
 
-    def read(self, paths: Sequence[str]) -> Iterator[Answered]:
+    def read(self, paths: Sequence[str]) -> Generator[Answered, None, None]:
         """Yield an answer a path, in order. Faults of one file are its answer; an ordered cut of the connection is raised (DropError)."""
         try:
             for index, path in enumerate(paths):

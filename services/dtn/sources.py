@@ -15,7 +15,7 @@ from services.dtn.errors import NodeError, from_os_error
 from services.dtn.filters import filters_from
 from services.dtn.node import Collection, Node
 from services.dtn.rights import FRESH_S, Access
-from services.dtn.small_files import Answered, Had, without_same
+from services.dtn.small_files import Answered, Had, in_groups, without_same
 from services.dtn.storage import File
 
 CODES = {
@@ -86,7 +86,10 @@ class Source(Protocol):
         ...
 
     def walk(self, path: str, filter_rules: Sequence[dict[str, Any]], *, follows_links: bool, keeps_links: bool = False) -> Iterator[Entry]:
-        """Yield everything below a folder, folders before what they hold."""
+        """Yield everything below a folder, folders before what they hold; many files perhaps together.
+
+        They are `{"folder", "files": [[name, size, mtime_ns], ...]}` then, instead of an ENTRY each.
+        """
         ...
 
     def fetch(
@@ -97,8 +100,8 @@ class Source(Protocol):
 
     def fetch_many(
         self, paths: Sequence[str], had: Sequence[Had | None] | None = None, sync_level: int | None = None
-    ) -> Iterator[Answered]:
-        """Yield small files as they come, an answer a path; not those that are up to date by what is `had`.
+    ) -> Iterator[Sequence[Answered]]:
+        """Yield small files as they come, some together, an answer a path; not those that are up to date by what is `had`.
 
         Raises PullError when the source cannot go on.
         """
@@ -168,7 +171,7 @@ class LocalSource:
 
     def fetch_many(
         self, paths: Sequence[str], had: Sequence[Had | None] | None = None, sync_level: int | None = None
-    ) -> Iterator[Answered]:
+    ) -> Iterator[Sequence[Answered]]:
         def may_read(path: str) -> bool:
             try:
                 self.require(path)
@@ -179,7 +182,7 @@ class LocalSource:
             return True
 
         answers = self._collection.storage.read_small(paths, may_read, self._node.faults)
-        return answers if had is None or sync_level is None else without_same(answers, had, sync_level)
+        return in_groups(answers if had is None or sync_level is None else without_same(answers, had, sync_level))
 
     def digest(self, path: str, etag: str, stop: threading.Event) -> str:
         self.require(path)

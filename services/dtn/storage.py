@@ -7,7 +7,7 @@ is where it led, and rights are judged for both. A file that is written takes it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -190,7 +190,7 @@ class Storage(Protocol):
         """Open a file for reading. A path with a trailing slash, and a folder, raise IsDirectoryError."""
         ...
 
-    def read_small(self, paths: Sequence[str], may_read: Callable[[str], bool], faults: Faults) -> Iterator[Answered]:
+    def read_small(self, paths: Sequence[str], may_read: Callable[[str], bool], faults: Faults) -> Generator[Answered, None, None]:
         """Yield the bytes of small files, in order (`PROTOCOL.md`, section 6)."""
         ...
 
@@ -203,7 +203,10 @@ class Storage(Protocol):
         ...
 
     def is_in_place(self, path: str, *, mark: str, digest: str) -> bool:
-        """Tell whether a file that was marked so, with these bytes, has got its name: asked after a kill."""
+        """Tell whether a file that was marked so, with these bytes, has got its name: asked after a kill.
+
+        `mark` is what `make_durable` answered or, where that was nothing, the unfinished name that it had before.
+        """
         ...
 
     def make_folder(self, path: str) -> bool:

@@ -6,7 +6,7 @@ Anybody may run a node of the Connect Personal kind: what one sends is checked b
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from services.localglobus.errors import ApiError
@@ -15,6 +15,8 @@ from services.localglobus.transfer.orders import COUNTERS
 MOST_RESULTS = 1000
 Result = tuple[str, str, int, str | None, str, str | None, str | None]
 """Source and destination path, size in bytes, checksum, status, error code and error details of a file."""
+Arrived = tuple[str, str, list[list[Any]]]
+"""Source and destination folder, each with its slash, and files of it that arrived: name, size in bytes and checksum."""
 STATUSES = ("transferred", "deleted", "skipped", "failed")
 
 
@@ -40,13 +42,14 @@ def read_batch(asked: Mapping[str, Any]) -> dict[str, Any]:
     sequence = _whole(asked.get("sequence"), "sequence")
     if sequence < 1:
         raise ApiError("BadRequest", "sequence counts from 1", 400)
-    found = [result for folder in arrived for result in _arrived(folder)]
-    if len(found) + len(results) > MOST_RESULTS:
+    folders = [_arrived(folder) for folder in arrived]
+    if sum(len(files) for _, _, files in folders) + len(results) > MOST_RESULTS:
         raise ApiError("BadRequest", f"a batch has at most {MOST_RESULTS} results", 400)
     return {
         "instance": asked.get("instance"),
         "sequence": sequence,
-        "results": found + [_result(each) for each in results],
+        "arrived": folders,
+        "results": [_result(each) for each in results],
         "events": [_event(each) for each in events],
         "counters": read_counters(asked),
     }
@@ -61,8 +64,8 @@ def read_seconds(value: object, name: str) -> float:
     return float(min(value, 86400))
 
 
-def _arrived(value: object) -> Iterator[Result]:
-    """The files of a folder that arrived whole under their own names, each told as name, size and checksum."""
+def _arrived(value: object) -> Arrived:
+    """A folder's files that arrived whole under their own names, each told as name, size and checksum."""
     folder = _document(value, "transferred")
     source, destination = _text(folder.get("source_folder"), "source_folder"), _text(folder.get("destination_folder"), "destination_folder")
     files = folder.get("files")
@@ -71,8 +74,10 @@ def _arrived(value: object) -> Iterator[Result]:
     for file in files:
         if not isinstance(file, list) or len(file) != 3:
             raise ApiError("BadRequest", "a file is told as [name, size, checksum]", 400)
-        name, size, checksum = _text(file[0], "name"), _whole(file[1], "size"), _text(file[2], "checksum")
-        yield source + name, destination + name, size, checksum, "transferred", None, None
+        name, size, checksum = file
+        if not (type(name) is str and type(size) is int and 0 <= size < 2**63 and type(checksum) is str):
+            _text(name, "name"), _whole(size, "size"), _text(checksum, "checksum")
+    return source, destination, files
 
 
 def _result(value: object) -> Result:

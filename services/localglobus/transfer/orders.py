@@ -33,6 +33,12 @@ READY = (  # the oldest few tasks of each owner
     f" AND NOT is_cancel_asked AND nice_status <> '{PAUSED}' AND leased_until <= ? AND held_until <= ? AND {tasks.BEFORE} < ?"
     " ORDER BY task.rowid LIMIT ?"
 )
+_COLUMNS = "(task_id, source_path, destination_path, size_bytes, checksum, status, error_code, error_details, recorded_at)"
+_KEEP_RESULT = f"INSERT INTO task_result {_COLUMNS} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 (our own words)
+_KEEP_ARRIVED = (
+    f"INSERT INTO task_result {_COLUMNS} SELECT ?1, ?2 || json_extract(value, '$[0]'), ?3 || json_extract(value, '$[0]'),"  # noqa: S608 (our own words)
+    " json_extract(value, '$[1]'), json_extract(value, '$[2]'), 'transferred', NULL, NULL, ?4 FROM json_each(?5)"
+)
 
 
 def has_ready(db: sqlite3.Connection, *, node: str, instance: str, most_active: int) -> bool:
@@ -128,12 +134,8 @@ def store_results(db: sqlite3.Connection, *, node: str, order_id: str, batch: Ma
         raise ApiError("OrderLost", "Another instance holds this order", 409)
     if order["is_finished"] or sequence != order["last_sequence"] + 1:
         return max(sequence, order["last_sequence"]) if order["is_finished"] else int(order["last_sequence"])
-    task_id, now = order["task_id"], now_text()
-    db.executemany(
-        "INSERT INTO task_result (task_id, source_path, destination_path, size_bytes, checksum, status, error_code, error_details,"
-        " recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        ((task_id, *facts, code and globus_code(code), details, now) for *facts, code, details in batch["results"]),
-    )
+    task_id = order["task_id"]
+    _keep_results(db, task_id, batch)
     for event in batch.get("events") or []:
         details = event.get("details")
         tasks.add_event(
@@ -143,6 +145,19 @@ def store_results(db: sqlite3.Connection, *, node: str, order_id: str, batch: Ma
     count(db, task_id, batch.get("counters") or {})
     db.execute("UPDATE copy_order SET last_sequence = ?, leased_until = ? WHERE id = ?", (sequence, time.time() + LEASE_S, order_id))
     return sequence
+
+
+def _keep_results(db: sqlite3.Connection, task_id: str, batch: Mapping[str, Any]) -> None:
+    """Keeps a row a file. Those that arrived are many: a folder of them is one statement."""
+    now = now_text()
+    rows = [(task_id, *facts, code and globus_code(code), details, now) for *facts, code, details in batch["results"]]
+    for source, destination, files in batch["arrived"]:
+        text = json.dumps(files, ensure_ascii=False)
+        if "\\u0000" in text:  # where SQLite's JSON ends a text
+            rows += [(task_id, source + name, destination + name, *facts, "transferred", None, None, now) for name, *facts in files]
+        else:
+            db.execute(_KEEP_ARRIVED, (task_id, source, destination, now, text))
+    db.executemany(_KEEP_RESULT, rows)
 
 
 def finish(db: sqlite3.Connection, *, node: str, order_id: str, report: Mapping[str, Any]) -> None:

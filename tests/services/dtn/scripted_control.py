@@ -111,6 +111,7 @@ class ScriptedControl:
         self.unchanged_tickets = []
         self.batches = {}
         self.heartbeats = {}
+        self.forgotten = {}  # the last batch that control knows of an order, after it was restored from an older state
         self.finished = {}
         self.actions = {}
         self.deadlines = {}
@@ -331,6 +332,8 @@ class ScriptedControl:
     async def _results(self, request):
         order_id, asked = request.path_params["id"], await request.json()
         kept = self.batches[order_id]
+        if order_id in self.forgotten:
+            return JSONResponse({"accepted_sequence": self.forgotten[order_id]})
         asked["results"] = [*_one_by_one(asked.pop("transferred", [])), *asked["results"]]
         if asked["sequence"] not in kept:
             assert asked["sequence"] == len(kept) + 1, "batches are numbered without gaps"

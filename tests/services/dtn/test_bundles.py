@@ -28,9 +28,9 @@ def bundle(control, archive, files):
     collection, _ = files
     control.tickets["small"] = {"collection": collection, "paths": ["/open/", "/one.txt"], "active": True, "task_id": "t"}
 
-    def ask(*paths, ticket="small"):
+    def ask(*paths, ticket="small", **also):
         with archive.client() as client:
-            asked = {"collection": collection, "paths": list(paths)}
+            asked = {"collection": collection, "paths": list(paths), **also}
             answer = client.post("/.dtn/v1/bundle", json=asked, headers={"Authorization": f"Ticket {ticket}"})
         return answer if answer.status_code != 200 else list(parsed(answer.content))
 
@@ -41,7 +41,7 @@ def parsed(content):
     while content:
         line, _, content = content.partition(b"\n")
         said = json.loads(line)
-        size = said.get("size", 0)
+        size = said.get("size", 0) + sum(file[1] for file in said.get("files", ()))
         yield said, content[:size]
         content = content[size:]
 
@@ -74,6 +74,43 @@ def test_a_bundle_holds_bytes_with_their_digest_and_ends(bundle, files):
     assert [said["sha256"] for said, _ in answers[:-1]] == [hashlib.sha256(body).hexdigest() for _, body in answers[:-1]]
     assert answers[0][0]["mtime_ns"] == (folder / "open/a").stat().st_mtime_ns
     assert answers[-1][0] == {"end": True}
+
+
+def test_files_of_a_bundle_are_told_together_where_that_is_asked_for(bundle, files):
+    folder = files[1]
+    (folder / "open").mkdir()
+    bodies = {f"/open/{number}": os.urandom(number) for number in range(260)}
+    for path, body in bodies.items():
+        (folder / path[1:]).write_bytes(body)
+    answers = bundle(*list(bodies)[:100], "/open/absent", *list(bodies)[100:], is_grouped=True)
+    assert [len(said["files"]) for said, _ in answers if "files" in said] == [249, 11]
+    assert [said for said, _ in answers if "index" in said] == [{**answers[1][0], "index": 100, "http_status": 404}]
+    assert b"".join(body for _, body in answers) == b"".join(bodies.values())
+    told = [file for said, _ in answers for file in said.get("files", ())]
+    assert [sha256 for _, _, _, sha256 in told] == [hashlib.sha256(body).hexdigest() for body in bodies.values()]
+    assert [index for index, *_ in told] == [*range(100), *range(101, 261)]
+    assert answers[-1][0] == {"end": True}
+
+
+def test_files_of_a_folder_are_walked_together_where_that_is_asked_for(archive, bundle, files):
+    collection, folder = files
+    for name in ("a/1", "a/2", "b/1", "b/sub/3"):
+        (folder / "open" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "open" / name).write_text(name)
+    asked = {"collection": collection, "path": "/open/", "is_brief": True}
+    with archive.client() as client:
+        brief, grouped = (
+            client.post("/.dtn/v1/walk", json={**asked, **also}, headers={"Authorization": "Ticket small"}).text.splitlines()
+            for also in ({}, {"is_grouped": True})
+        )
+    alone, together = [json.loads(line) for line in brief], [json.loads(line) for line in grouped]
+    assert [line["folder"] for line in together if "files" in line] == ["/open/a/"]
+    told = [
+        {"path": line["folder"] + name, "type": "file", "size": size, "mtime_ns": mtime_ns}
+        for line in together if "files" in line for name, size, mtime_ns in line["files"]
+    ]  # fmt: skip
+    told += [line for line in together if "files" not in line]
+    assert sorted(told, key=lambda line: line.get("path", "")) == sorted(alone, key=lambda line: line.get("path", ""))
 
 
 def test_a_bundle_opens_no_more_than_its_ticket(bundle, files, control):

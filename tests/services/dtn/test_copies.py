@@ -255,6 +255,19 @@ def test_what_a_held_task_may_not_read_is_waited_for_and_not_passed_over(control
     assert [(here / name).read_text() for name in ("set/a", "b")] == ["a", "b"]
 
 
+def test_control_that_forgot_results_is_told_that_the_order_failed(control, archive, campus, request):
+    source, there = new_collection(control, archive, request.node.name)
+    destination, here = new_collection(control, campus, request.node.name)
+    (there / "a").write_text("a")
+    order = control.order((archive.url, source), destination, [("/a", "/a")], held=True)
+    control.forgotten[order] = 0
+    control.tickets[f"ticket-{order}"] |= {"active": True, "held": False}
+    end = control.wait_for_end(order)
+    assert (end["status"], end["fatal_error"]["code"]) == ("FAILED", "INTERNAL_ERROR")
+    assert "older state" in end["fatal_error"]["description"]
+    assert [path.name for path in here.iterdir()] == ["a"]
+
+
 def test_a_ticket_opens_its_paths_only_and_dies_with_its_task(control, archive, ends):
     (source, there), (destination, here) = ends
     (there / "mine").write_text("mine")

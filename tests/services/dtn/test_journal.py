@@ -65,6 +65,35 @@ def test_every_file_is_in_one_batch_of_at_most_a_thousand_and_numbers_have_no_ga
     assert sorted(path for _, paths in batches for path in paths) == [f"/from/{name}" for name in names]
 
 
+def test_what_a_landing_notes_is_found_by_the_next_process_with_what_was_not_known_before(opened):
+    journal = opened()
+    note(journal, ["known", "with\0nothing", '\u00fc "new" \\'])
+    files = journal.pending(after=0, limit=10)
+    assert [one.destination_path for one in files] == ["/to/known", "/to/with\0nothing", '/to/\u00fc "new" \\']
+    files[2].size, files[2].mtime_ns, files[2].has_news = 77, 1_790_000_000_123_456_789, True
+    journal.begin_landing([(one, "d" * 64, "") for one in files])
+    again = opened()
+    found = again.interrupted()
+    assert [(one.size, one.mtime_ns, digest, mark) for one, digest, mark in found] == [
+        (1, 0, "d" * 64, ""), (1, 0, "d" * 64, ""), (77, 1_790_000_000_123_456_789, "d" * 64, ""),
+    ]  # fmt: skip
+    again.end_many(((one, digest) for one, digest, _ in found), landing=1)
+    assert again.interrupted() == []
+    batch = again.next_batch(last_accepted=0)
+    assert [folder["files"] for folder in batch.arrived] == [[(one.source_path[6:], one.size, "d" * 64) for one, _, _ in found]]
+    assert again.count().bytes_transferred == 79
+
+
+@pytest.mark.parametrize("left", ["nothing", "part", "other"])
+def test_a_file_without_a_mark_is_in_its_place_when_its_unfinished_name_is_gone_and_its_bytes_are_there(tmp_path, left):
+    (tmp_path / "a").write_bytes(b"else" if left == "other" else b"ours")
+    part = ".a.0123456789ab.part"
+    if left == "part":
+        (tmp_path / part).write_bytes(b"ours")
+    storage = PosixStorage(Root(tmp_path))
+    assert storage.is_in_place("/a", mark=part, digest=hashlib.sha256(b"ours").hexdigest()) is (left == "nothing")
+
+
 def test_a_batch_is_the_same_until_it_is_accepted_also_for_the_next_process(opened):
     journal = opened()
     note(journal, ["a", "b"])

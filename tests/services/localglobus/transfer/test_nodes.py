@@ -195,12 +195,12 @@ def test_new_process_takes_over_at_once_and_the_old_one_has_lost(control, node, 
 
 def test_files_that_are_told_by_folders_are_results_like_others(node, portal, task_id):
     (order,) = node.lease()
-    told = [{**FOLDER, "files": [["x", 5, "0" * 64], ["y", 0, "1" * 64]]}]
-    counters = {**ZERO, "files": 2, "files_transferred": 2, "bytes_transferred": 5}
+    told = [{**FOLDER, "files": [["x", 5, "0" * 64], ["y", 0, "1" * 64]]}, {**FOLDER, "files": [["z\0z", 1, "2" * 64]]}]
+    counters = {**ZERO, "files": 3, "files_transferred": 3, "bytes_transferred": 6}
     node.say(f"orders/{order['id']}/results", sequence=1, transferred=told, results=[], events=[], counters=counters)
     node.say(f"orders/{order['id']}/finish", status="SUCCEEDED", counters=counters)
     delivered = [(one["source_path"], one["destination_path"]) for one in portal.task_successful_transfers(task_id)]
-    assert delivered == [("/a/x", "/b/x"), ("/a/y", "/b/y")]
+    assert delivered == [("/a/x", "/b/x"), ("/a/y", "/b/y"), ("/a/z\0z", "/b/z\0z")]
 
 
 def test_results_are_kept_once_in_order_and_totals_never_fall(control, node, portal, task_id):
