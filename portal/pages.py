@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import Count, Max, Min, Q, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -14,27 +13,20 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from datasets.addresses import local_or_home
 from datasets.errors import ForbiddenError
 from datasets.models import Dataset
+from datasets.search.holding import held_now
 from datasets.showing import viewed
 from portal import auth, health, mails, signin
 from transfers import requirements, tokens
 
-FIRST_YEAR = 1000  # what starts earlier counts the years of a model, not ours
+MOST_SUBJECTS = 12
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """`pages/home.html`: search, `held` (what the archive holds), `newest` (datasets), `subjects` [(name, count)], `viewed`."""
     published = Dataset.objects.listed()
-    held = published.aggregate(
-        n_datasets=Count("pk"),
-        n_files=Sum("n_files"),
-        size_bytes=Sum("size_bytes"),
-        first=Min("temporal_start", filter=Q(temporal_start__year__gte=FIRST_YEAR)),
-        last=Max("temporal_end", filter=Q(temporal_start__year__gte=FIRST_YEAR)),
-    )
+    held, subjects = held_now(most_subjects=MOST_SUBJECTS)
     newest = published.order_by("-listed_at", "-id")[:5]
-    counted = published.values("subjects__name").annotate(count=Count("pk")).exclude(subjects__name=None)
-    subjects = list(counted.order_by("-count", "subjects__name").values_list("subjects__name", "count")[:12])
     slugs = viewed(request)
     known = {dataset.slug: dataset for dataset in published.filter(slug__in=slugs)} if slugs else {}
     context = {"held": held, "newest": newest, "subjects": subjects, "viewed": [known[slug] for slug in slugs if slug in known]}

@@ -158,10 +158,13 @@ def list_headers(arguments: Mapping[str, str]) -> Element:
         else:
             _add_header(body, row)
     following = None
+    size = state.get("size")  # as it was on the first page: to count very many anew would take longer than a page
+    if size is None:
+        size = harvesting.count_records(selection)
     if len(rows) > len(shown):
         last = [shown[-1].changed_at.isoformat(), str(shown[-1].dataset_id)]
-        following = state | {"after": last, "cursor": state["cursor"] + len(shown)}
-    _add_token(body, following, size=harvesting.count_records(selection), cursor=state["cursor"])
+        following = state | {"after": last, "cursor": state["cursor"] + len(shown), "size": size}
+    _add_token(body, following, size=size, cursor=state["cursor"])
     return body
 
 

@@ -28,7 +28,7 @@ from datasets.formats.markup import add, xml_text
 from datasets.formats.record import Record
 from datasets.metadata.describing import current_record, find_record, make_record, preview_in, with_description
 from datasets.models import Dataset, Version
-from datasets.search import find_newest
+from datasets.search import find_newest, places
 from datasets.search.query import SearchQuery
 
 HTML = "text/html"
@@ -145,7 +145,7 @@ def show_robots(_request: HttpRequest) -> HttpResponse:
 @require_safe
 def show_sitemap_index(request: HttpRequest) -> HttpResponseBase:
     """The sitemaps of all published datasets. Source: https://www.sitemaps.org/protocol.html."""
-    count = Dataset.objects.listed().count()
+    count = len(places.read({}, {})[0].listed)
     root = Element(f"{{{SITEMAP}}}sitemapindex")
     for number in range(1, max(1, -(-count // ADDRESSES_IN_A_SITEMAP)) + 1):
         one = add(root, f"{{{SITEMAP}}}sitemap")
@@ -155,10 +155,10 @@ def show_sitemap_index(request: HttpRequest) -> HttpResponseBase:
 
 @require_safe
 def show_sitemap(request: HttpRequest, number: int) -> HttpResponseBase:
-    """One sitemap: the landing pages of up to 10,000 datasets in the order of their first publication."""
+    """One sitemap: the landing pages of up to 10,000 datasets in the order in which they were registered."""
     first = max(0, number - 1) * ADDRESSES_IN_A_SITEMAP
-    rows = Dataset.objects.listed().order_by("published_at", "id").only("slug", "updated_at")[first : first + ADDRESSES_IN_A_SITEMAP]
-    found = list(rows)
+    shown = list(places.read({}, {})[0].listed[first : first + ADDRESSES_IN_A_SITEMAP])
+    found = list(Dataset.objects.listed().filter(search_entry__place__in=shown).order_by("search_entry__place").only("slug", "updated_at"))
     if number < 1 or (not found and number > 1):
         raise NotFoundError
     root = Element(f"{{{SITEMAP}}}urlset")

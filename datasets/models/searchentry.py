@@ -3,14 +3,17 @@
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
+from django.db.models import Value
+from django.db.models.functions import Now, Repeat
 
 from datasets.models.dataset import Dataset
 
 
 class SearchEntry(models.Model):
-    """The words of a dataset. A pass over many hits reads these narrow rows instead of the wide ones of the datasets.
+    """The words of a dataset, and copies of what searches compare and sort by. They read these narrow rows instead of the wide datasets.
 
     `place` is the dataset's number in sets, never given again; `revision` grows with each change, in the order in which they are committed.
+    `first_day` and `last_day` are those that the data cover; where one is stated alone, both are that.
     """
 
     place = models.AutoField(primary_key=True)
@@ -18,6 +21,18 @@ class SearchEntry(models.Model):
     revision = models.BigIntegerField(db_index=True)
     search_vector = SearchVectorField()
     title_vector = SearchVectorField()
+    west = models.FloatField(null=True)
+    south = models.FloatField(null=True)
+    east = models.FloatField(null=True)
+    north = models.FloatField(null=True)
+    first_day = models.DateField(null=True)
+    last_day = models.DateField(null=True)
+    listed_at = models.DateTimeField(db_default=Now())
+    n_files = models.BigIntegerField(db_default=0)
+    size_bytes = models.BigIntegerField(db_default=0)
+    # PostgreSQL moves values out of a row that is longer than 2 kB alone, and the words of most datasets are less: this makes every row as
+    # long, is kept in some forty bytes, and the words lie outside (its storage is `main`, theirs `external`).
+    padding = models.TextField(db_default=Repeat(Value(" "), Value(2048)), editable=False)
 
     class Meta:
         indexes = [

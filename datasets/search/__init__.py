@@ -5,36 +5,30 @@ and multi-select: the counts of a facet heed every filter but that facet's own. 
 decade opens to its years; `from` and `to` ask for any range.
 """
 
-# ruff: noqa: S608  (statements are put together from this module's own constants; every value is a parameter)
-
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pyroaring import BitMap
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Left
 
 from datasets.access import Visitor
 from datasets.models import AccessPolicy, Dataset, Series
+from datasets.search import paging
 from datasets.search.branching import branches
 from datasets.search.counting import Found, count, count_without, find
-from datasets.search.matching import DATASET, ENTRY, LAST_WORD, Matching, filters_of, match
-from datasets.search.places import read, rows, select
+from datasets.search.matching import LAST_WORD, Matching, match
+from datasets.search.paging import Page, page_of
+from datasets.search.places import rows
 from datasets.search.query import AVAILABILITY, FACETS, UNSTATED, SearchQuery
 
-MOST_RANKED = 2_000
-FEW = 20_000
 EXCERPT = 280
 MARK_START, MARK_END = "\x02", "\x03"  # around matching words; control characters cannot be part of an abstract's meaning
 WORD = re.compile(r"[^\W\d_]{4,}")
 
-ORDERS = {
-    "relevance": ("(ts_rank(d.search_vector, {tsquery}) * 1000000)::int", "desc", "int"),
-    "newest": ("d.listed_at", "desc", "timestamptz"),
-    "title": ("d.title", "asc", "text"),
-    "size": ("d.size_bytes", "desc", "bigint"),
-}
+HEADLINE = f"StartSel={MARK_START}, StopSel={MARK_END}, MaxFragments=1, MaxWords=45, MinWords=30"
+PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
 @dataclass(frozen=True)
@@ -92,7 +86,7 @@ def find_newest(query: SearchQuery, *, user: Visitor, most: int) -> list[Dataset
     """The newest of what a search finds for this person, without counts and without forgiving a misspelt word. Two statements."""
     newest = replace(query, sort="newest", limit=most, cursor="")
     asked = match(newest, user)
-    page = _page(newest, asked, find(asked))[:most]
+    page = page_of(newest, asked, find(asked))[:most]
     datasets = Dataset.objects.defer("search_terms").in_bulk([row[0] for row in page])
     return [datasets[row[0]] for row in page if row[0] in datasets]
 
@@ -130,17 +124,16 @@ def _search(query: SearchQuery, user: Visitor) -> Results:
     asked = match(query, user)
     found = find(asked)
     counts = count(asked, found)
-    page = _page(query, asked, found)
+    page = page_of(query, asked, found)
     shown = page[: query.limit]
-    datasets = Dataset.objects.defer("search_terms").in_bulk([row[0] for row in shown])
     next_cursor = query.cursor_after(shown[-1][1], shown[-1][0]) if len(page) > query.limit else ""
     return Results(
         query=query,
-        hits=[Hit(datasets[dataset_id], shortened(excerpt)) for dataset_id, _, excerpt in shown if dataset_id in datasets],
+        hits=_shown(shown, query, asked) if shown else [],
         total=counts.total,
         facets=_facets(query, counts.values, user),
         next_cursor=next_cursor,
-        n_ranked=MOST_RANKED if query.order == "relevance" and counts.total > MOST_RANKED else 0,
+        n_ranked=paging.MOST_RANKED if query.order == "relevance" and counts.total > paging.MOST_RANKED else 0,
         found_without=_found_without(asked, found),
     )
 
@@ -152,54 +145,18 @@ def _found_without(asked: Matching, found: Found) -> dict[str, int]:
     return {name: n for name, n in count_without(asked, found).items() if n}
 
 
-def _page(query: SearchQuery, asked: Matching, found: Found) -> list[tuple[uuid.UUID, Any, str]]:
-    """(id, sort key, excerpt), one more than the page holds; how many are found chooses the way to them."""
-    if not found.hits:
-        return []
-    key, direction, kind = ORDERS[query.order]
-    key = key.format(tsquery=asked.tsquery)
-    parameters = {**asked.parameters, "limit": query.limit + 1}
-    beyond = "true"
-    if position := query.position():
-        beyond = f"({key}, d.id) {'<' if direction == 'desc' else '>'} (%(after_key)s::{kind}, %(after_id)s::uuid)"
-        parameters |= {"after_key": position[0], "after_id": position[1]}
-    excerpt = f"left(d.abstract, {EXCERPT})"
+def _shown(page: Page, query: SearchQuery, asked: Matching) -> list[Hit]:
+    """The datasets of a page with their excerpts. One statement."""
+    excerpt: Any = Left("abstract", EXCERPT)
     if query.words:
-        options = f"StartSel={MARK_START}, StopSel={MARK_END}, MaxFragments=1, MaxWords=45, MinWords=30"
-        excerpt = f"ts_headline('causeway', d.abstract, {asked.tsquery}, %(headline)s)"
-        parameters["headline"] = options
-    source = f"{ENTRY} join {DATASET}" if asked.words else "datasets_dataset d"
-    if query.order == "relevance":
-        source = f"(select dataset_id as id, search_vector from {ENTRY} where e.place = any(%(places)s::int[])) d"
-        parameters["places"] = _as_array(_candidates(asked, found))
-    elif len(found.hits) <= FEW:  # walking an index by the key might pass all datasets to find these
-        source = f"(select d.* from {ENTRY} join {DATASET} where e.place = any(%(places)s::int[]) offset 0) d"
-        parameters["places"] = _as_array(found.hits)
-    else:
-        filters, more = filters_of(asked, found.places)
-        fits = [asked.visible, asked.words or "true", *asked.bounds.values(), *filters.values()]
-        beyond = " and ".join(f"({one})" for one in [*fits, beyond])
-        parameters |= more
-    sql = f"""
-        select page.id, page.key, {excerpt} from (
-            select d.id, {key} as key from {source} where {beyond} order by {key} {direction}, d.id {direction} limit %(limit)s
-        ) page join datasets_dataset d on d.id = page.id
-        order by page.key {direction}, page.id {direction}"""
-    return rows(sql, parameters)
-
-
-def _candidates(asked: Matching, found: Found) -> BitMap:
-    """Of very many hits, as many as are worth ranking: those whose title has the words, then others; the newest of both."""
-    if len(found.hits) <= MOST_RANKED:
-        return found.hits
-    titled = read({"titled": select(f"e.title_vector @@ {asked.tsquery}", source=ENTRY)}, asked.parameters)[1]["titled"] & found.hits
-    if len(titled) >= MOST_RANKED:
-        return titled[-MOST_RANKED:]
-    return titled | (found.hits - titled)[len(titled) - MOST_RANKED :]
-
-
-def _as_array(places: BitMap) -> str:
-    return f"{{{','.join(map(str, places))}}}"
+        headline = f"ts_headline('causeway', datasets_dataset.abstract, {asked.tsquery}, %(headline)s)"
+        parameters = {**asked.parameters, "headline": HEADLINE}
+        names = PARAMETER.findall(headline)
+        excerpt = RawSQL(PARAMETER.sub("%s", headline), [parameters[name] for name in names])  # noqa: S611  (our own, with parameters)
+    datasets: dict[Any, Any] = (
+        Dataset.objects.defer("search_terms").annotate(excerpt=excerpt).in_bulk([dataset_id for dataset_id, _ in page])
+    )
+    return [Hit(datasets[one], shortened(datasets[one].excerpt)) for one, _ in page if one in datasets]
 
 
 def shortened(excerpt: str) -> str:

@@ -62,7 +62,7 @@ def find(asked: Matching, *, but: str = "") -> Found:
 def count(asked: Matching, found: Found) -> Counts:
     """The counts of a search: of a facet with very many values the chosen ones, and the most frequent of the others; of series, all."""
     most = dict.fromkeys(FACETS, MOST_VALUES) | {"series": len(found.places.values)}  # the tree sums them up
-    values = {name: _most_frequent(found, name, chosen=asked.chosen.get(name, ()), most=most[name]) for name in FACETS if name != "year"}
+    values = {name: most_frequent(found, name, chosen=asked.chosen.get(name, ()), most=most[name]) for name in FACETS if name != "year"}
     values["year"] = _years(asked, found)
     return Counts(len(found.hits), values)
 
@@ -82,7 +82,8 @@ def _count_words(asked: Matching, found: Found) -> int:
     return len(find(replace(asked, bounds={}, chosen={})).base)
 
 
-def _most_frequent(found: Found, facet: str, *, chosen: Iterable[str], most: int) -> dict[str, int]:
+def most_frequent(found: Found, facet: str, *, chosen: Iterable[str] = (), most: int) -> dict[str, int]:
+    """The counts of the chosen values of a facet, and of the most frequent of the others, which come after them in that order."""
     scope = found.heeding_all_but(facet) if facet in found.filters else found.hits
     numbers = found.places.numbers
     wanted = {value: found.places.with_any(facet, [value]) for value in chosen if (facet, value) in numbers}

@@ -10,12 +10,15 @@ import uuid
 from collections.abc import Sequence
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from datasets.models import Dataset
 from datasets.search.query import UNSTATED
 
 MOST_DECADES = 60
 COUNTERS = 0x63617573  # the key of the advisory lock: who counts words and takes a revision is alone until her transaction ends
+
+COPIED = ("west", "south", "east", "north", "first_day", "last_day", "listed_at", "n_files", "size_bytes")
 
 LISTED = "d.published_at is not null and d.withdrawn_at is null"
 
@@ -95,44 +98,52 @@ DESCRIBED = f"""
     where d.id = any(%(ids)s::uuid[])
 """
 
-# Writes the rows; returns each word by how many more published datasets have it now.
+# Writes the rows; returns each word by how many more published datasets have it now. All that takes long is made before the lock is taken.
 WRITE = f"""
     with before as (select id, search_terms from datasets_dataset where id = any(%(ids)s::uuid[])),
     one as materialized ({DESCRIBED}),
     typed as materialized (
-        select distinct d.id, word from datasets_dataset d join one on one.id = d.id cross join lateral regexp_split_to_table(
-            lower(unaccent(concat_ws(' ', d.title, one.keywords, d.abstract))), '[^[:alpha:]]+') as word
-        where {LISTED} and length(word) between 3 and 40
+        select d.id, array(
+            select distinct word collate "C" from regexp_split_to_table(
+                lower(unaccent(concat_ws(' ', d.title, one.keywords, d.abstract))), '[^[:alpha:]]+') as word
+            where length(word) between 3 and 40 order by 1
+        ) as words
+        from datasets_dataset d join one on one.id = d.id where {LISTED}
     ),
-    said as (
-        select id, array_agg(word order by word) filter (where word in (
-            select word from (select distinct word from typed) one where to_tsvector('causeway', word) <> ''
-        )) as words from typed group by id
+    stopped as (
+        select word from (select distinct unnest(words) as word from typed) one where to_tsvector('causeway', word) = ''
     ),
+    said as (select id, array(select word from unnest(words) as word where word not in (select word from stopped)) as words from typed),
     after as (
         update datasets_dataset d set
-            listed_at = coalesce(one.published_at, d.created_at), updated_at = clock_timestamp(),
+            listed_at = coalesce(one.published_at, d.created_at),
             n_files = one.n_files, size_bytes = one.size_bytes, creator_names = one.creators, subject_facet = one.subjects,
             variable_facet = one.variables, format_facet = one.formats, decade_facet = one.decades,
             search_terms = coalesce(said.words, '{{}}')
         from one left join said on said.id = one.id where one.id = d.id returning d.search_terms
     ),
     entry as materialized (
-        select d.id, to_tsvector('causeway', d.title) as title_vector,
+        select d.id, d.west, d.south, d.east, d.north, coalesce(d.temporal_start, d.temporal_end) as first_day,
+            coalesce(d.temporal_end, d.temporal_start) as last_day, coalesce(one.published_at, d.created_at) as listed_at,
+            one.n_files, one.size_bytes,
+            to_tsvector('causeway', d.title) as title_vector,
             setweight(to_tsvector('causeway', d.title || ' ' || replace(d.slug, '-', ' ')), 'A')
                 || setweight(to_tsvector('causeway', concat_ws(' ', one.keywords, one.names)), 'B')
                 || setweight(to_tsvector('causeway', d.abstract), 'C')
                 || setweight(to_tsvector('causeway', concat_ws(' ', d.provenance, d.source_name, one.lesser)), 'D') as search_vector
         from datasets_dataset d join one on one.id = d.id
     ),
+    alone as materialized (select pg_advisory_xact_lock({COUNTERS}) from (select count(*) as n from entry) made where n >= 0),
     present as (
         update datasets_searchentry e set revision = nextval('datasets_revision'),
-            search_vector = entry.search_vector, title_vector = entry.title_vector
-        from entry where e.dataset_id = entry.id returning e.dataset_id
+            search_vector = entry.search_vector, title_vector = entry.title_vector,
+            {", ".join(f"{name} = entry.{name}" for name in COPIED)}
+        from entry cross join alone where e.dataset_id = entry.id returning e.dataset_id
     ),
     added as (
-        insert into datasets_searchentry (dataset_id, revision, search_vector, title_vector)
-        select id, nextval('datasets_revision'), search_vector, title_vector from entry where id not in (select dataset_id from present)
+        insert into datasets_searchentry (dataset_id, revision, search_vector, title_vector, {", ".join(COPIED)})
+        select id, nextval('datasets_revision'), search_vector, title_vector, {", ".join(COPIED)} from entry cross join alone
+        where id not in (select dataset_id from present)
     )
     select word, sum(change)::int from (
         select unnest(search_terms) as word, 1 as change from after union all select unnest(search_terms), -1 from before
@@ -158,8 +169,9 @@ NAME_VALUES = f"""
     where not exists (select from datasets_facetvalue known where known.facet = pair.facet and known.value = pair.value)
 """
 
+# The moment of the change is taken under the lock too: who harvests up to the newest one has missed none.
 WRITE_VALUES = f"""
-    update datasets_dataset d set facet_ids = one.facet_ids from (
+    update datasets_dataset d set facet_ids = one.facet_ids, updated_at = clock_timestamp() from (
         select pair.id, array_agg(known.id order by known.id) as facet_ids from ({PAIRS}) pair
         join datasets_facetvalue known on known.facet = pair.facet and known.value = pair.value group by pair.id
     ) one where one.id = d.id
@@ -167,18 +179,18 @@ WRITE_VALUES = f"""
 
 COUNT_WORDS = """
     insert into datasets_searchterm as known (word, n_datasets) select word, change from unnest(%(words)s::text[], %(changes)s::int[])
-        as one (word, change) where change > 0
+        as one (word, change)
     on conflict (word) do update set n_datasets = known.n_datasets + excluded.n_datasets
 """
 
 UNCOUNT_WORDS = """
     with fewer as (
         update datasets_searchterm known set n_datasets = known.n_datasets + change
-        from unnest(%(words)s::text[], %(changes)s::int[]) as one (word, change) where change < 0 and known.word = one.word
+        from unnest(%(words)s::text[], %(changes)s::int[]) as one (word, change) where known.word = one.word
             and known.n_datasets + change > 0
     )
     delete from datasets_searchterm known using unnest(%(words)s::text[], %(changes)s::int[]) as one (word, change)
-    where change < 0 and known.word = one.word and known.n_datasets + change <= 0
+    where known.word = one.word and known.n_datasets + change <= 0
 """
 
 
@@ -194,11 +206,14 @@ def index_datasets(ids: Sequence[uuid.UUID]) -> None:
     keys = {"ids": list(ids)}
     with connection.cursor() as cursor:
         cursor.execute("select from datasets_dataset where id = any(%(ids)s::uuid[]) order by id for no key update", keys)
-        cursor.execute("select pg_advisory_xact_lock(%s)", [COUNTERS])
         cursor.execute(WRITE, keys)
-        if changed := cursor.fetchall():
-            words = {"words": [word for word, _ in changed], "changes": [change for _, change in changed]}
-            cursor.execute(COUNT_WORDS, words)
-            cursor.execute(UNCOUNT_WORDS, words)
+        changed = cursor.fetchall()
+        _count_words(cursor, [(word, change) for word, change in changed if change > 0], COUNT_WORDS)
+        _count_words(cursor, [(word, change) for word, change in changed if change < 0], UNCOUNT_WORDS)
         cursor.execute(NAME_VALUES, keys)
         cursor.execute(WRITE_VALUES, keys)
+
+
+def _count_words(cursor: CursorWrapper, changed: Sequence[tuple[str, int]], sql: str) -> None:
+    if changed:
+        cursor.execute(sql, {"words": [word for word, _ in changed], "changes": [change for _, change in changed]})

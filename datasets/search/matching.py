@@ -12,17 +12,15 @@ from django.db.models import Q
 
 from datasets.access import Visitor
 from datasets.models import Dataset
-from datasets.search.indexing import LISTED
-from datasets.search.places import FIRST_YEAR, LAST_YEAR, Places, rows, select
+from datasets.search.places import rows, select
 from datasets.search.query import SearchQuery
 
 THERE = "d.deleted_at is null"
 LAST_WORD = re.compile(r"(?:^|(?<=\s))([^\W_]{2,})$")
 ENTRY = "datasets_searchentry e"
 DATASET = "datasets_dataset d on d.id = e.dataset_id"
-YEAR = f"exists (select from unnest(%(year)s::int[]) y where y between {FIRST_YEAR} and {LAST_YEAR})"
-TIME = "coalesce(d.temporal_end, d.temporal_start) >= %(start)s and coalesce(d.temporal_start, d.temporal_end) <= %(end)s"
-BOX = "d.south <= %(north)s and d.north >= %(south)s and ({longitudes})"
+TIME = "e.last_day >= %(start)s and e.first_day <= %(end)s"
+BOX = "e.south <= %(north)s and e.north >= %(south)s and ({longitudes})"
 # A dataset has the value of its own series alone, so that moving a branch of the tree touches no dataset: a chosen series means the
 # values of all below it. One above another chosen one only leads to that.
 BELOW = """
@@ -35,13 +33,12 @@ UNLISTED = "(d.published_at is null or d.withdrawn_at is not null)"  # as the in
 
 @dataclass(frozen=True)
 class Matching:
-    """`visible` always holds for what is found, `unlisted` for those of it that are not listed.
+    """`unlisted` holds for what this person may find though it is not listed.
 
     `bounds` maps the name of each filter that the database knows alone to its condition: time, box. `chosen` maps a facet to the chosen
     values as they are kept.
     """
 
-    visible: str
     unlisted: str
     words: str
     tsquery: str
@@ -53,7 +50,7 @@ class Matching:
         """The select of what the words and all bounds but one find, whoever may see it; empty when they are not asked for."""
         bounds = [f"({condition})" for name, condition in self.bounds.items() if name != but]
         condition = " and ".join([self.words, *bounds] if self.words else bounds)
-        return select(condition, source=f"{ENTRY} join {DATASET}" if bounds else ENTRY) if condition else ""
+        return select(condition, source=ENTRY) if condition else ""
 
     def select_own(self) -> str:
         """The select of what this person finds though it is not listed; empty for most."""
@@ -62,38 +59,25 @@ class Matching:
 
 def match(query: SearchQuery, user: Visitor) -> Matching:
     """The conditions of a search of this person. One statement where a series is chosen, one for a steward's own drafts."""
-    visible, unlisted, own = _visible(user)
+    unlisted, own = _visible(user)
     tsquery, words = _tsquery(query.words)
     bounds, more = _bounds(query)
     condition = f"(numnode({tsquery}) = 0 or e.search_vector @@ {tsquery})" if query.words else ""
-    return Matching(visible, unlisted, condition, tsquery, bounds, _chosen(query.facets), {**own, **words, **more})
+    return Matching(unlisted, condition, tsquery, bounds, _chosen(query.facets), {**own, **words, **more})
 
 
-def filters_of(asked: Matching, places: Places) -> tuple[dict[str, str], dict[str, Any]]:
-    """The conditions of SQL of the chosen values and years, and their parameters."""
-    filters: dict[str, str] = {}
-    parameters: dict[str, Any] = {}
-    for name, values in asked.chosen.items():
-        if name == "year":
-            filters[name], parameters[name] = YEAR, list(map(int, values))
-        else:
-            numbers = [places.numbers.get((name, value)) or -1 for value in values]  # nothing has a value that nobody ever gave
-            filters[name], parameters[name] = f"d.facet_ids && %({name})s::int[]", numbers
-    return filters, parameters
-
-
-def _visible(user: Visitor) -> tuple[str, str, dict[str, Any]]:
-    """(condition of what she may see, condition of those of them that are not listed, parameters)."""
+def _visible(user: Visitor) -> tuple[str, dict[str, Any]]:
+    """The condition of what she may see though it is not listed, and its parameters."""
     if getattr(user, "is_operator", False):
-        return THERE, f"{UNLISTED} and {THERE}", {}
+        return f"{UNLISTED} and {THERE}", {}
     if not getattr(user, "is_steward", False):
-        return LISTED, "", {}
+        return "", {}
     unlisted = Q(published_at=None) | Q(withdrawn_at__isnull=False)
     own = list(Dataset.objects.curated_by(user).filter(unlisted).values_list("id", flat=True))
     if not own:
-        return LISTED, "", {}
+        return "", {}
     mine = "d.id = any(%(own)s::uuid[])"
-    return f"({LISTED} or {mine})", f"{mine} and {THERE}", {"own": own}
+    return f"{mine} and {THERE}", {"own": own}
 
 
 def _tsquery(words: str) -> tuple[str, dict[str, Any]]:
@@ -139,6 +123,6 @@ def _longitudes(n_spans: int) -> str:
     for at in range(n_spans):
         low, high = f"%(west{at})s", f"%(east{at})s"
         parts.append(
-            f"(d.west <= d.east and d.west <= {high} and d.east >= {low}) or (d.west > d.east and (d.west <= {high} or d.east >= {low}))"
+            f"(e.west <= e.east and e.west <= {high} and e.east >= {low}) or (e.west > e.east and (e.west <= {high} or e.east >= {low}))"
         )
     return " or ".join(parts)

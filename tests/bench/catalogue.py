@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 
 from datasets import search
 from datasets.models import Dataset
-from datasets.search import counting, matching, places
+from datasets.search import counting, matching, paging, places
 from datasets.search.query import SearchQuery
 from services.embedded.bench.rows import Row, alone, figure, noted, skipped
 from tests.bench import rendering, rivals
@@ -127,7 +127,7 @@ def agreement(size: str) -> Row:
     """Of the true best 20 by rank, how many stand in our first 20, for words with more hits than are ranked."""
     shares = []
     for word in SHARES:
-        if matching_total(word) <= search.MOST_RANKED:
+        if matching_total(word) <= paging.MOST_RANKED:
             continue
         ours = [
             str(hit.dataset.pk) for hit in search.search(SearchQuery.from_parameters(QueryDict(f"q={word}")), user=AnonymousUser()).hits

@@ -9,6 +9,8 @@ from django.http import QueryDict
 from datasets import search
 from datasets.curation import publishing, registering
 from datasets.models import Dataset, SearchTerm
+from datasets.search import paging
+from datasets.search.holding import held_now
 from datasets.search.query import SearchQuery
 from tests.datasets.test_search import NOBODY, archive, find, made
 
@@ -89,7 +91,7 @@ def test_what_is_deleted_is_counted_no_more(archive):
 
 
 def test_of_very_many_hits_those_with_the_words_in_their_title_are_ranked(archive, monkeypatch):
-    monkeypatch.setattr(search, "MOST_RANKED", 2)  # so that three hits are very many
+    monkeypatch.setattr(paging, "MOST_RANKED", 2)  # so that three hits are very many
     results = find("q=ice or temperature&sort=relevance")
     assert (results.total, results.n_ranked, len(results.hits)) == (3, 2, 2)
     assert not results.next_cursor
@@ -101,6 +103,40 @@ def test_of_very_many_hits_those_with_the_words_in_their_title_are_ranked(archiv
 def test_few_hits_and_many_come_in_the_same_order(archive, monkeypatch):
     asked = [f"{words}&sort={sort}" for words in ("q=temperature", "subject=Ocean", "from=2000") for sort in ("newest", "title", "size")]
     few = [[hit.dataset.slug for hit in find(one).hits] for one in asked]
-    monkeypatch.setattr(search, "FEW", 0)  # so that any number is many
+    monkeypatch.setattr(paging, "FEW", 0)  # so that any number is many
     assert [[hit.dataset.slug for hit in find(one).hits] for one in asked] == few
     assert all(few)
+    monkeypatch.setattr(paging, "first_step", lambda *_: 1)  # so that the way along the index goes in several
+    assert [[hit.dataset.slug for hit in find(one).hits] for one in asked] == few
+    monkeypatch.setattr(paging, "MOST_WALKED", 1)  # so that all stand too far off
+    assert [[hit.dataset.slug for hit in find(one).hits] for one in asked] == few
+
+
+def test_what_is_held_follows_every_change(archive, dee, draft):
+    held, subjects = held_now(most_subjects=1)
+    listed = Dataset.objects.listed()
+    assert held.n_datasets == listed.count()
+    assert held.n_files == sum(one.n_files for one in listed)
+    assert held.size_bytes == sum(one.size_bytes for one in listed)
+    assert held.first == min(one.temporal_start for one in listed if one.temporal_start)
+    assert held.last == max(one.temporal_end for one in listed if one.temporal_end)
+    assert subjects[0][1] == max(n for (facet, _), n in counted().items() if facet == "subject")
+    later = draft("later", {"/f.nc": "four"}, title="Later", subjects=["Aviation"])
+    assert held_now(most_subjects=1)[0] == held, "a draft is nothing that is told"
+    publishing.publish(later, user=dee)
+    more, subjects = held_now(most_subjects=100)
+    assert (more.n_datasets, more.n_files, more.size_bytes) == (held.n_datasets + 1, held.n_files + 1, held.size_bytes + 4)
+    assert ("Aviation", 1) in subjects
+    publishing.withdraw(later, user=dee, reason="Wrong.")
+    assert held_now(most_subjects=100)[0] == held
+
+
+def test_the_words_of_a_dataset_lie_outside_its_row(archive):
+    with connection.cursor() as cursor:
+        if cursor.connection.server_version < 170000:
+            pytest.skip("PostgreSQL before 17 does not tell where a value lies")
+        cursor.execute(
+            "select bool_and(pg_column_toast_chunk_id(search_vector) is not null), max(pg_column_size(padding)) < 60,"
+            " bool_or(pg_column_toast_chunk_id(padding) is not null) from datasets_searchentry"
+        )
+        assert cursor.fetchone() == (True, True, False)
