@@ -19,6 +19,7 @@ from datasets.curation import registering
 from datasets.curation.publishing import open_draft
 from datasets.description import entries, stating
 from datasets.errors import ConflictError, ForbiddenError, InvalidError, RefusedError
+from datasets.items.values import plain_cell
 from datasets.models import Dataset, Series
 
 MOST_ROWS = 2_000
@@ -199,10 +200,5 @@ def as_table(datasets: list[Dataset]) -> str:
         cells["places"] = "|".join(dataset.places)
         cells["subjects"] = ", ".join(one.name for one in dataset.subjects.all())
         cells |= {"collection_id": location.collection_id if location else "", "base_path": location.base_path if location else ""}
-        writer.writerow({name: _safe("" if cell is None else str(cell)) for name, cell in cells.items()})
+        writer.writerow({name: plain_cell("" if cell is None else str(cell)) for name, cell in cells.items()})
     return text.getvalue()
-
-
-def _safe(cell: str) -> str:
-    """A cell that a spreadsheet would compute is kept as text by a blank before it; reading strips it again."""
-    return f" {cell}" if cell[:1] in "=+@\t" else cell

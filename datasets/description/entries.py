@@ -166,10 +166,15 @@ def read_affiliations(typed: str | Sequence[Mapping[str, Any]]) -> list[dict[str
     return found
 
 
+LONGEST_ROR = 200
+ROR_BEHIND = re.compile(r"\(?((https?://)?ror\.org/\S+?)\)?\s*$", re.IGNORECASE)
+
+
 def _split_ror(text: str) -> dict[str, str]:
     """`NCAR https://ror.org/05cvfcr44` as name and ROR id."""
-    found = re.search(r"\(?((https?://)?ror\.org/\S+?)\)?\s*$", text.strip(), re.IGNORECASE)
-    return {"name": text.strip()[: found.start()].strip(" ,") if found else text.strip(), "ror": found[1] if found else ""}
+    text = text.strip()
+    found = ROR_BEHIND.search(text, max(len(text) - LONGEST_ROR, 0))
+    return {"name": text[: found.start()].strip(" ,") if found else text, "ror": found[1] if found else ""}
 
 
 def _clean_funder(entry: Entry, troubles: Wrong) -> Entry:
@@ -204,7 +209,7 @@ def _guess_type(identifier: str) -> str:
 
 
 def _clean_keyword(entry: Entry, _troubles: Wrong) -> Entry:
-    return entry | {"value": re.sub(r"\s*>\s*", " > ", entry["value"])}
+    return entry | {"value": " > ".join(part.strip() for part in entry["value"].split(">")).strip()}
 
 
 def _clean_device(entry: Entry, troubles: Wrong) -> Entry:

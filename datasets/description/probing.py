@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.utils import timezone
 
@@ -87,7 +88,10 @@ def _check(link: Link) -> bool:
     now = timezone.now()
     if not Link.objects.filter(pk=link.pk).due(now).update(claimed_until=now + CLAIM):
         return False
-    looked = links.look(link.url)
+    try:
+        looked = links.look(link.url)
+    except SoftTimeLimitExceeded:  # it drips its answer: told like any other that gives none, else it would be looked at for ever
+        looked = links.Looked(None, "takes too long to answer")
     failures = link.n_failures + 1 if looked.is_dead is None else 0
     later = timezone.now() + (SOON if 0 < failures < TRIES else AGAIN)
     has_draft = Version.objects.drafts().filter(dataset_id=link.dataset_id).exists()

@@ -29,8 +29,10 @@ LONGEST = 100
 
 def dimensions_of(units: str) -> Dimensions | None:
     """The powers of the base dimensions of a unit, empty for a pure number; None for what is not understood."""
+    if len(units) > LONGEST:  # before anything is looked for in it
+        return None
     left, found, sign = CELSIUS.sub("kelvin", SINCE.sub("", units.strip())), Counter[str](), 1
-    if not left or len(left) > LONGEST:
+    if not left:
         return None
     while left:
         token = TOKEN.match(left)

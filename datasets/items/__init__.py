@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from datasets.items.filters import VALID, ItemFilter, columns_of
-from datasets.items.values import value_text
+from datasets.items.values import plain_cell, value_text
 from datasets.models import ItemColumn, Version
 
 MOST_COUNTED = 1_000
@@ -105,8 +105,8 @@ def export(version: Version, asked: ItemFilter, *, address: Callable[[str], str]
     writer = csv.writer(kept)
     writer.writerow(["item", *(column.name for column in columns), "files", "urls"])
     for row in iterate(version, asked):
-        values = [value_text(value) for value in row.values.values()]
-        writer.writerow([row.key, *values, "|".join(map(escape_path, row.files)), "|".join(map(address, row.files))])
+        cells = map(plain_cell, [row.key, *(value_text(value) for value in row.values.values())])
+        writer.writerow([*cells, "|".join(map(escape_path, row.files)), "|".join(map(address, row.files))])
         if kept.tell() > PIECE:
             yield kept.getvalue()
             kept.seek(0)

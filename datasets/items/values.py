@@ -2,11 +2,14 @@
 
 import datetime as dt
 import math
+import re
 from typing import Any
 
 from datasets.models import ColumnKind, ItemColumn
 
 LONGEST_TEXT = 500
+COMPUTED = re.compile(r"[=+@\t\r-]")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 class ValueReadError(ValueError):
@@ -56,3 +59,11 @@ def value_text(value: Any) -> str:
         moment = value.astimezone(dt.UTC)
         return moment.date().isoformat() if moment.time() == dt.time() else moment.isoformat().replace("+00:00", "Z")
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def plain_cell(cell: str) -> str:
+    """A cell that a spreadsheet would compute is kept as text by a blank before it; reading strips it again.
+
+    Source: https://owasp.org/www-community/attacks/CSV_Injection.
+    """
+    return f" {cell}" if COMPUTED.match(cell) and not NUMBER.fullmatch(cell) else cell

@@ -100,7 +100,9 @@ def _affiliation(value: Any) -> dict[str, str]:
     return {"name": text(value), "ror": identifier if is_ror else ""}
 
 
-PARTS = re.compile(r"(Resolution in time|Instruments|Platforms): (.*?)\.(?= (?:Instruments|Platforms): |$)", re.DOTALL)
+# Each begins where the one before ends: else every beginning is followed to the end of what strangers wrote.
+PART = r"(?:Resolution in time|Instruments|Platforms): "
+PARTS = re.compile(rf"(?:^|(?<=\. ))(Resolution in time|Instruments|Platforms): (.*?)\.(?= {PART}|$)", re.DOTALL)
 
 
 def _read_descriptions(given: dict[str, Any], found: Described) -> None:

@@ -220,12 +220,14 @@ def _read_places(given: dict[str, Any], found: Described) -> None:
     found.state("places", [place for place in places if place])
 
 
+# Repetitions have ends: else a line of digits takes hours.
+COORDINATE = r"(-?\d{1,20}(?:\.\d{1,40})?(?:[eE]-?\d{1,3})?)"
+CORNER = re.compile(rf"{COORDINATE}\s{{1,20}}{COORDINATE}")
+
+
 def _read_shape(shape: str, found: Described) -> None:
     """A WKT literal in longitude, latitude. Two boxes that meet at the antimeridian are one that crosses it."""
-    rings = [
-        re.findall(r"(-?\d+(?:\.\d+)?(?:[eE]-?\d+)?)\s+(-?\d+(?:\.\d+)?(?:[eE]-?\d+)?)", ring)
-        for ring in re.split(r"\)\)\s*,\s*\(\(", shape)
-    ]
+    rings = [CORNER.findall(ring) for ring in re.split(r"\)\)\s{0,20},\s{0,20}\(\(", shape)]
     boxes = []
     for ring in (ring for ring in rings if ring):
         across, up = [float(x) for x, _ in ring], [float(y) for _, y in ring]

@@ -10,6 +10,9 @@ from datasets.readers.described import Described, identifier_of, state_box, stat
 from datasets.readers.parsing import local_name
 
 LIMITS = ("westlimit", "southlimit", "eastlimit", "northlimit")
+LONGEST_PERIOD = 100
+# Repetitions have ends, here as in all that is read of strangers: else some words of theirs take hours.
+LIMIT = re.compile(rf"\b({'|'.join(LIMITS)})\s{{0,20}}=\s{{0,20}}(-?[\d.]{{1,40}}(?:e-?\d{{1,3}})?)", re.IGNORECASE)
 PERIOD = re.compile(r"[\d.-]*\d[\d.-]*/[\d.-]*|\.\./[\d-]+")
 
 
@@ -50,10 +53,10 @@ def _read_coverage(told: list[str], found: Described) -> None:
     """A period, a box by its limits (https://www.dublincore.org/specifications/dublin-core/dcmi-box/), else the name of a place."""
     places = []
     for at, words in enumerate(told):
-        limits = dict(re.findall(r"(\w+limit)\s*=\s*(-?[\d.]+(?:e-?\d+)?)", words, re.IGNORECASE))
+        limits = dict(LIMIT.findall(words))
         if limits:
             state_box(found, f"coverage.{at}", [limits.get(name, "") for name in LIMITS])
-        elif PERIOD.fullmatch(words):
+        elif len(words) <= LONGEST_PERIOD and PERIOD.fullmatch(words):
             state_period(found, f"coverage.{at}", words)
         else:
             places.append(words)

@@ -2,8 +2,8 @@
 
 A place is the number of a dataset (`SearchEntry`). Every search asks, in the statement that finds its words, for the entries whose
 revision is above the one that this process knows, and changes its sets by them: normally there are none. So the sets are never behind the
-rows with which they are compared, and there is no second store to drift. Revisions are taken under the lock of `indexing`: who sees one
-sees all before it.
+rows with which they are compared, and there is no second store to drift. They say of which server and table they are: after a restore a
+process begins anew by itself. Revisions are taken under the lock of `indexing`: who sees one sees all before it.
 """
 
 # ruff: noqa: S608  (statements are put together from this module's own constants; every value is a parameter)
@@ -30,6 +30,8 @@ KEEPING = 0x6B656570  # the key of the advisory lock of who keeps them
 # What is covered by one day alone starts and ends in its year.
 FIRST_YEAR = "extract(year from coalesce(d.temporal_start, d.temporal_end))"
 LAST_YEAR = "extract(year from coalesce(d.temporal_end, d.temporal_start))"
+# Of which server since its start, and of which table, the rows are: others after a restore, whatever their revisions say.
+ORIGIN = "concat_ws(' ', pg_postmaster_start_time(), 'datasets_searchentry'::regclass::oid)"
 BY_INDEX = "set local enable_seqscan = off; "
 
 READ = f"""
@@ -41,7 +43,7 @@ READ = f"""
     union all select 'value', null, id, null, null, null, null, facet, value, null from datasets_facetvalue where id > %(last_value)s
     union all select 'value', null, id, null, null, null, null, facet, value, null from datasets_facetvalue
     where id <= %(last_value)s and exists (select from datasets_goneplace where place is null and revision > {{known}})
-    union all select 'newest', last_value, null, pg_current_xact_id_if_assigned() is null, null, null, null, null, null, null
+    union all select 'newest', last_value, null, pg_current_xact_id_if_assigned() is null, null, null, null, {ORIGIN}, null, null
     from datasets_revision {{kept}}
 """
 CHANGED = """
@@ -61,6 +63,7 @@ class Places:
     """
 
     revision: int = 0
+    origin: str = ""
     sets: Mapping[tuple[str, int], BitMap] = field(default_factory=dict)
     values: Mapping[int, tuple[str, str]] = field(default_factory=dict)
 
@@ -166,11 +169,11 @@ def _read(known: Places, asked: Mapping[str, str], parameters: Mapping[str, Any]
         keys = {"known": known.revision, "last_value": max(known.values, default=0), "most": MOST_READ}
         for kind, *row in rows(sql if is_behind else f"{sql}{selects}", {**parameters, **keys}):
             answers[kind].append(row)
-        ((newest, _, is_committed, *_),) = answers["newest"]
-        if newest < known.revision:  # the database is an older one than before
+        ((newest, _, is_committed, _, _, _, origin, *_),) = answers["newest"]
+        if known.origin and (newest < known.revision or origin != known.origin):  # a restored database, or a server that began anew
             known = Places()
             continue
-        known = _changed(known, answers)
+        known = _changed(known, answers, origin)
         if is_committed:  # what a transaction wrote may yet be undone: then the next search reads it again
             _latest[0] = known
         was_behind, is_behind = is_behind, len(answers["entry"]) == MOST_READ
@@ -178,7 +181,7 @@ def _read(known: Places, asked: Mapping[str, str], parameters: Mapping[str, Any]
             return known, {name: _as_set(answers[name][0][-1]) for name in asked}
 
 
-def _changed(known: Places, answers: Mapping[str, Sequence[Any]]) -> Places:
+def _changed(known: Places, answers: Mapping[str, Sequence[Any]], origin: str) -> Places:
     """The sets after some entries changed and some places went."""
     entries, gone, kept = answers["entry"], answers["gone"], answers["kept"]
     if not (entries or gone or kept or answers["value"]):
@@ -205,7 +208,7 @@ def _changed(known: Places, answers: Mapping[str, Sequence[Any]]) -> Places:
     for key, added in more.items():
         sets[key] = sets.get(key, BitMap()) | BitMap(added)
     seen = [*entries, *kept] if len(entries) == MOST_READ else [*entries, *kept, *gone]  # what went is read again with what follows
-    return Places(max((row[0] for row in seen), default=known.revision), sets, values)
+    return Places(max((row[0] for row in seen), default=known.revision), origin, sets, values)
 
 
 def _as_set(places: memoryview | None) -> BitMap:

@@ -241,6 +241,16 @@ def test_names_with_bars_and_backslashes_survive_the_table(draft, ben):
     assert load(version, ben, text).n_same == 1
 
 
+def test_no_cell_of_the_table_is_computed_by_a_spreadsheet(draft, ben):
+    version = draft("sums", {"/a.nc": "1"})
+    define(version, ben, [{"name": "depth", "kind": "number"}, {"name": "comment", "kind": "text"}])
+    load(version, ben, "item,files,depth,comment\n=1+1,/a.nc,-5,@SUM(A1)\n-1+cmd|x,/a.nc,,-7\n")
+    text = "".join(items.export(version, ItemFilter(), address=str))
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [(row["item"], row["depth"], row["comment"]) for row in rows] == [(" -1+cmd|x", "", "-7"), (" =1+1", "-5", " @SUM(A1)")]
+    assert load(version, ben, text).n_same == 2
+
+
 def test_the_page_of_items_is_searched_by_its_address_and_puts_a_query_into_the_basket(version, browser):
     client = browser()
     html = page(client.get("/datasets/casts/items/?where.depth.from=20&where.instrument=XBT&q=cast"))

@@ -1,10 +1,14 @@
 """Links of descriptions are looked at by a worker: dead ones warn, and the portal is not led into a private network."""
 
+import os
+import signal
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
 
 from datasets.curation import checking, publishing, registering
@@ -22,7 +26,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Site(BaseHTTPRequestHandler):
-    """/<status> answers so; /no-head likes GET alone; /to/<n> redirects n times."""
+    """/<status> answers so; /drips until the worker's time is over; /no-head likes GET alone; /to/<n> redirects n times."""
 
     def do_HEAD(self) -> None:
         self.asked()
@@ -34,6 +38,9 @@ class Site(BaseHTTPRequestHandler):
         assert isinstance(self.server, Server)
         self.server.seen.append((self.command, self.path, self.headers["Host"]))
         name = self.path.strip("/").partition("?")[0]
+        if name == "drips":
+            os.kill(os.getpid(), signal.SIGUSR1)
+            time.sleep(0.5)
         status = int(name) if name.isdecimal() else 501 if (name, self.command) == ("no-head", "HEAD") else 200
         if name.startswith("to/"):
             left = int(name[3:])
@@ -141,6 +148,21 @@ def test_a_worker_looks_at_the_links_of_a_draft_and_dead_ones_warn(draft, site, 
     assert ("Alive" in page, "Dead" in page, "answers 404" in page) == (True, True, True)
     assert [one["is_dead"] for one in browser(ben).get("/api/v1/datasets/sea/versions/1/checks").json()["links"]] == [False, True]
     assert publishing.publish(Version.objects.get(pk=version.pk), user=ben).status == "published", "a dead link blocks nothing"
+
+
+def test_a_server_that_drips_is_told_and_not_looked_at_for_ever(draft, site, ben):
+    def run_out(*_):
+        raise SoftTimeLimitExceeded
+
+    draft(source_url=f"{site.url}/drips")
+    before = signal.signal(signal.SIGUSR1, run_out)
+    try:
+        assert probing.check_links() == 1
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    link = Link.objects.get()
+    assert (link.is_dead, link.words, link.n_failures, link.claimed_until) == (None, "takes too long to answer", 1, None)
+    assert not probing.is_due()
 
 
 def test_links_follow_the_description_and_are_looked_at_again_when_asked(draft, site, ben, browser, cy):

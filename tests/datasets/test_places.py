@@ -292,6 +292,22 @@ def test_numbers_of_values_may_be_given_again_after_all_was_truncated(db, ben, m
     assert [one.dataset.slug for one in search.search(SearchQuery(facets={"licence": (LICENCES[1],)}), user=NOBODY).hits] == ["placed-501"]
 
 
+def test_rows_of_another_table_or_server_are_read_anew_whatever_their_revisions_say(db, ben, monkeypatch):
+    model = Model(550, subjects=frozenset([SUBJECTS[0]]), state="published")
+    model.write(ben)
+    known, _ = places.read({}, {})
+    monkeypatch.setattr(places, "_latest", [replace(known, sets={})])
+    assert subject_counts() == {}, "nothing tells it that its sets are not those of the rows"
+    with connection.cursor() as cursor:  # as a restore makes it
+        cursor.execute("set constraints all immediate")
+        cursor.execute("alter table datasets_searchentry rename to entries_before")
+        cursor.execute("create table datasets_searchentry (like entries_before including defaults including indexes)")
+        cursor.execute("insert into datasets_searchentry select * from entries_before")
+    assert subject_counts() == {SUBJECTS[0]: 1}
+    monkeypatch.setattr(places, "_latest", [replace(known, sets={}, origin="before the server began anew")])
+    assert subject_counts() == {SUBJECTS[0]: 1}
+
+
 def test_what_did_not_change_is_not_put_together_anew(db, ben, monkeypatch):
     Model(600, subjects=frozenset([SUBJECTS[0]]), state="published").write(ben)
     known, _ = places.read({}, {})

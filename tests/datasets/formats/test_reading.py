@@ -3,8 +3,11 @@
 import json
 
 import pytest
+from django.core.exceptions import ValidationError
 from rdflib import Graph
 
+from datasets.description.entries import read_affiliations
+from datasets.description.units import dimensions_of
 from datasets.errors import InvalidError
 from datasets.formats import FORMATS, dcat
 from datasets.readers import READ, rdf, read, text_of
@@ -252,3 +255,40 @@ def test_an_address_in_rdf_is_never_asked(settings):
     document = "@base <http://archive.example/> . @prefix dcat: <http://www.w3.org/ns/dcat#> . @prefix dct: <http://purl.org/dc/terms/> ."
     _, found, _ = one(f'{document} <one> a dcat:Dataset ; dct:title "One" ; dct:conformsTo <http://archive.example/standard> .')
     assert (found.identifier, found.stated["title"]) == ("http://archive.example/one", "One")
+
+
+LONG = 200_000
+DUBLIN_CORE = (
+    '<oai_dc:dc xmlns:oai_dc="http://www.openarchives.org/OAI/2.0/oai_dc/" xmlns:dc="http://purl.org/dc/elements/1.1/">'
+    "<dc:title>T</dc:title><dc:coverage>{}</dc:coverage></oai_dc:dc>"
+)
+BRIEF_DATACITE = {
+    "schemaVersion": "http://datacite.org/schema/kernel-4",
+    "titles": [{"title": "T"}],
+    "types": {"resourceTypeGeneral": "Dataset"},
+}
+BRIEF_DCAT = {"@context": {"dcat": "http://www.w3.org/ns/dcat#", "dcterms": "http://purl.org/dc/terms/"}, "@type": "dcat:Dataset"}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "document",
+    [
+        DUBLIN_CORE.format("w" * LONG),
+        DUBLIN_CORE.format("1" * LONG),
+        json.dumps(
+            BRIEF_DATACITE | {"descriptions": [{"description": "Instruments: " * (LONG // 10), "descriptionType": "TechnicalInfo"}]}
+        ),
+        json.dumps(BRIEF_DCAT | {"dcterms:title": "T", "dcterms:spatial": {"dcat:bbox": "POLYGON((" + "1" * LONG}}),
+    ],
+)
+def test_no_words_of_strangers_are_read_for_hours(document):
+    (described,) = read(document)[1]
+    assert described.stated["title"] == "T"
+
+
+@pytest.mark.timeout(60)
+def test_no_words_of_a_form_are_read_for_hours():
+    assert dimensions_of("a" + " " * LONG + "b") is None
+    with pytest.raises(ValidationError):
+        read_affiliations("ror.org/" * LONG + " x")
