@@ -172,7 +172,8 @@ class FilesView(APIView):
         """A folder of a version: `folder`, `cursor`, `limit`; with `glob`, `min_size`, `max_size`, `modified_from` or `modified_to` the
         files at any depth below that fit. Of more than 10,000 the totals are of the first 10,000, and `is_more` says so.
 
-        `availability` is online, cold, or null where nobody said where the files are; as a parameter it leaves out what is not so.
+        `availability` is online or cold of a file, also partly of a folder, and null where nobody said where the files are; as a parameter
+        it leaves out what is not so. `without` (a JSON list of folders) leaves out what lies in them.
         """
         version = find_version(request.user, slug, number)
         check_may_list(request.user, version.dataset, version)
@@ -198,7 +199,7 @@ class FilesView(APIView):
             "n_files": listing.n_files,
             "size_bytes": listing.size_bytes,
             "is_more": listing.is_more,
-            "availability": version.availability or None,
+            "availability": version.availability_of(listing.path) or None,
             "wait_minutes": version.primary_location.wait_minutes if version.primary_location else None,
             "folders": FolderSerializer(listing.folders, many=True).data,
             "files": FileSerializer(listing.files, many=True).data,

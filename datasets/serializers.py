@@ -45,7 +45,7 @@ class VariableSerializer(serializers.ModelSerializer[Variable]):
 class LocationSerializer(serializers.ModelSerializer[Location]):
     class Meta:
         model = Location
-        fields = ["id", "kind", "collection_id", "bucket", "base_path", "is_primary", "is_online", "wait_minutes"]
+        fields = ["id", "kind", "collection_id", "bucket", "base_path", "is_primary", "is_online", "wait_minutes", "cold_folders"]
 
 
 class VersionSerializer(serializers.ModelSerializer[Version]):
@@ -237,6 +237,7 @@ class FolderSerializer(serializers.Serializer[Any]):
     path = serializers.CharField()
     n_files = serializers.IntegerField()
     size_bytes = serializers.IntegerField()
+    availability = serializers.CharField()
 
 
 class FileSerializer(serializers.Serializer[Any]):
@@ -246,6 +247,7 @@ class FileSerializer(serializers.Serializer[Any]):
     modified_at = serializers.DateTimeField()
     format = serializers.CharField()
     collection_path = serializers.CharField()
+    availability = serializers.CharField()
 
 
 class ScanSerializer(serializers.ModelSerializer[ScanRun]):

@@ -16,7 +16,7 @@ def file_address(version: Version, path: str, *, user: Any) -> str:
     """Where this person downloads a file from. A node checks her right once more; of a bucket the address is signed, for some minutes.
 
     Raises NotFoundError for a path that the version does not hold, ForbiddenError with the way that is open instead,
-    TermsNeededError where terms are to be accepted first.
+    TermsNeededError where terms are to be accepted first, ConflictError for what is cold.
     """
     check_may_have(user, version.dataset)
     check_offered(user, version)
@@ -30,6 +30,8 @@ def file_address(version: Version, path: str, *, user: Any) -> str:
     found = next(files.iterate(version, files.FileQuery(files=(path,)), batch=1), None)
     if found is None:
         raise NotFoundError(f"Version {version.number} holds no file {path}.")
+    if found.availability == "cold":
+        raise ConflictError(f"{path} is cold: on tape or away for a time. Ask the steward when it is on line.")
     if version.is_in_bucket:
         return signed_address(version, found, lifetime_s=SIGNED_FOR_S)
     return globus.https_url(str(manifests.location_of(version).collection_id), found.collection_path)
@@ -46,6 +48,6 @@ def signed_address(version: Version, file: files.FileRow, *, lifetime_s: int) ->
     Raises ConflictError where the bucket is not on line, StorageRefusedError where the portal has no account there.
     """
     location = version.primary_location
-    if location is None or not location.is_online:
+    if location is None or not location.is_online or file.availability == "cold":
         raise ConflictError(f"The files of {version} are not on line at the moment.")
     return storage.signed_address(location.bucket, file.collection_path, lifetime_s=lifetime_s)

@@ -116,8 +116,11 @@ def add_to_basket(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def change_selection(request: HttpRequest, selection_id: int) -> HttpResponse:
-    """Replace what is chosen of a version; fields as `add_to_basket`."""
+    """Replace what is chosen of a version; fields as `add_to_basket`, or `online` alone, which leaves out what is cold."""
     own = _own_basket(request)
+    if request.POST.get("online"):
+        selecting.leave_out_cold(own, selection_id, user=request.user)
+        return redirect("transfers:basket")
     if not _names_files(request):
         raise InvalidError(NOTHING_TICKED, fields={"files": [NOTHING_TICKED]})
     selecting.change_selection(own, selection_id, query=_query(request), user=request.user)

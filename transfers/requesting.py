@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from datasets import files
 from datasets.access import check_may_have, check_offered, terms
+from datasets.files import cold
 from datasets.models import Classification, Version
 from transfers import manifests, steps
 from transfers.errors import (
@@ -56,7 +57,7 @@ def check_signed_in(user: Any) -> None:
 def check_wanted(user: Any, wanted: Sequence[Wanted]) -> None:
     """Whether she may have these files.
 
-    Raises NotFoundError for what she may not see, ForbiddenError for files that she may not have,
+    Raises NotFoundError for what she may not see, ForbiddenError for files that she may not have, ConflictError for cold ones,
     AssuranceNeededError for controlled ones without a second factor, TermsNeededError for terms that she has not accepted.
     """
     check_signed_in(user)
@@ -70,6 +71,8 @@ def check_wanted(user: Any, wanted: Sequence[Wanted]) -> None:
         check_offered(user, one.version)
         check_may_have(user, one.version.dataset)
         manifests.location_of(one.version)
+        if words := cold.describe_cold(one.version, one.query):
+            raise ConflictError(f"Of {one.version}, {words[0].lower()}{words[1:]}", fields={"selections": [words]})
     terms.check_accepted(user, {one.version.dataset for one in wanted})
 
 

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from datasets import files
 from datasets.access import check_may_list, check_offered, decide
-from datasets.files import FileQuery
+from datasets.files import FileQuery, cold
 from datasets.models import Dataset, Version
 from transfers.errors import BasketChangedError, InvalidError, NotFoundError
 from transfers.models import Basket, Selection
@@ -21,12 +21,13 @@ IN_BUCKET = "They lie in an object store, and Globus moves nothing from there: t
 
 @dataclass(frozen=True)
 class Line:
-    """One selection as the basket's page shows it; `why_not` is empty when it can be asked for."""
+    """One selection as the basket's page shows it; `why_not` is empty when it can be asked for, or the rest of it where `has_online`."""
 
     selection: Selection
     why_not: str
     note: str
     can_be_sent: bool
+    has_online: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,12 @@ def change_selection(basket: Basket, selection_id: int, *, query: FileQuery, use
     return _write(selection, query)
 
 
+def leave_out_cold(basket: Basket, selection_id: int, *, user: Any) -> Selection:
+    """Keep what is on line of a selection. Safe to repeat. Raises InvalidError where all of it is cold."""
+    selection = _selection(basket, selection_id)
+    return change_selection(basket, selection_id, query=cold.leave_out_cold(selection.version, selection.query), user=user)
+
+
 def remove_selection(basket: Basket, selection_id: int) -> None:
     """Take a selection out. Safe to repeat."""
     basket.selections.filter(pk=selection_id).delete()
@@ -142,7 +149,7 @@ def _line(selection: Selection, user: Any) -> Line:
     version, dataset = selection.version, selection.version.dataset
     location = version.primary_location
     decision = decide(user, dataset)
-    why_not = ""
+    why_not, has_online = "", False
     if not decision.is_allowed and getattr(user, "is_authenticated", False):
         why_not = decision.words
     elif version.is_withdrawn:
@@ -151,11 +158,13 @@ def _line(selection: Selection, user: Any) -> Line:
         why_not = "No file fits."
     elif location is None or not location.is_online:
         why_not = "Its files are not on line at the moment."
+    elif version.cold_folders and (words := cold.describe_cold(version, selection.query)):
+        why_not, has_online = words, cold.measure_cold(version, selection.query).n_files < selection.n_files
     elif version.is_in_bucket:
         why_not = IN_BUCKET if decision.is_allowed else decision.words
     newer = dataset.versions.filter(published_at__isnull=False, number__gt=version.number).first()
     note = f"Version {newer.number} is newer." if newer else ""
-    return Line(selection, why_not, note or ("" if decision.is_allowed else decision.words), dataset.is_read_in_place)
+    return Line(selection, why_not, note or ("" if decision.is_allowed else decision.words), dataset.is_read_in_place, has_online)
 
 
 def _check_may_name(version: Version, query: FileQuery, user: Any) -> None:

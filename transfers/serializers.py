@@ -154,7 +154,7 @@ class WantedSerializer(serializers.Serializer[Wanted]):
     filters = serializers.DictField(required=False, default=dict)
 
     def validate_filters(self, value: dict[str, Any]) -> FileFilter:
-        """`min_size`, `max_size` (bytes, or with a unit), `modified_from`, `modified_to` (days)."""
+        """`min_size`, `max_size` (bytes, or with a unit), `modified_from`, `modified_to` (days), `without` (folders)."""
         if unknown := sorted(set(value) - set(NAMES)):
             raise serializers.ValidationError([f"There is no filter {unknown[0]!r}. Filters: {', '.join(NAMES)}."])
         try:

@@ -158,6 +158,7 @@ def open_draft(dataset: Dataset, *, user: Visitor, reason: str = "") -> Version:
             is_primary=location.is_primary,
             is_online=location.is_online,
             wait_minutes=location.wait_minutes,
+            cold_folders=location.cold_folders,
         )
     DatasetEvent.objects.create(dataset=dataset, version=draft, act="version", new=VersionStatus.DRAFT, actor=user, note=reason)
     if latest is not None:

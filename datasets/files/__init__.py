@@ -8,7 +8,7 @@ key (folder path, file name, both in byte order), so page 10,000 costs what page
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from django.db import connection
@@ -47,7 +47,7 @@ LISTED = f"""
     union all
     select 'folder', below.name, below.n_files, below.size_bytes, null, '', null, '' from here cross join lateral (
         select f.name, state.n_files, state.size_bytes from datasets_folder f {STATE}
-        where f.parent_id = here.id and f.name > %(after_folder)s and state.n_files > 0 order by f.name limit %(folders)s
+        where f.parent_id = here.id and f.name > %(after_folder)s and state.n_files > 0 /* names */ order by f.name limit %(folders)s
     ) below
     union all
     select 'file', held.name, 1, held.size_bytes, held.sha256, held.collection_path, held.modified_at, held.format
@@ -56,6 +56,7 @@ LISTED = f"""
         order by fi.name limit %(limit)s
     ) held
 """
+LISTED_IN_PART = LISTED.replace("/* names */", "and (f.name = any(%(names)s::text[])) = %(is_chosen)s")
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ class FileRow:
     collection_path: str
     modified_at: dt.datetime | None = None
     format: str = ""
+    availability: str = ""
 
     @property
     def name(self) -> str:
@@ -137,6 +139,7 @@ class FolderRow:
     n_files: int
     size_bytes: int
     is_open: bool = False
+    availability: str = ""
 
     @property
     def name(self) -> str:
@@ -163,7 +166,7 @@ class Listing:
 def measure(version: Version, query: FileQuery) -> Measure:
     """How many files and bytes a selection holds. Whole folders are looked up, not counted; what is filtered or named is counted."""
     if query.is_filtered:
-        source, where, parameters = _source(version, query)
+        source, where, parameters = source_of(version, query)
         sql = f"select count(*), coalesce(sum(fi.size_bytes), 0) from {source} where {where}"
         return Measure(*map(int, _rows(sql, parameters)[0]))
     sql = f"""
@@ -179,7 +182,7 @@ def measure(version: Version, query: FileQuery) -> Measure:
 
 def measure_up_to(version: Version, query: FileQuery, most: int = MOST_COUNTED) -> tuple[Measure, bool]:
     """The totals of the first files of a selection, up to `most` of them, and whether there are more: what a page can afford."""
-    source, where, parameters = _source(version, query)
+    source, where, parameters = source_of(version, query)
     sql = f"""
         select count(*), coalesce(sum(size_bytes), 0) from (select fi.size_bytes from {source} where {where} limit %(most)s) found"""
     n_files, size_bytes = _rows(sql, {**parameters, "most": most + 1})[0]
@@ -224,19 +227,23 @@ def list_folder(
 ) -> Listing:
     """One page of a folder: its folders with recursive counts, then its files. With a glob or filters: what fits at any depth below.
 
-    `after` is the `next_after` of the page before; `availability`, `online` or `cold`, asks for files that are that, and they are so
-    together: a location holds a whole version. Raises InvalidError for a path that is no folder path; a folder that the version does not
-    hold is an empty listing.
+    `after` is the `next_after` of the page before; `availability`, `online` or `cold`, asks for files that are that: totals and counts
+    are of them alone. Raises InvalidError for a path that is no folder path; a folder that the version does not hold is an empty listing.
     """
     _check_path(path, is_folder=True)
-    if availability not in {"", version.availability}:
-        if availability not in AVAILABILITY:
-            raise InvalidError(fields={"availability": [f"One of {', '.join(AVAILABILITY)}."]})
+    if availability not in {"", *AVAILABILITY}:
+        raise InvalidError(fields={"availability": [f"One of {', '.join(AVAILABILITY)}."]})
+    here = version.availability_of(path)
+    if availability and here not in {"partly", availability}:
         return Listing(path, 0, 0, [], [], "")
+    cold = tuple(one for one in version.cold_folders if one.startswith(path)) if availability and here == "partly" else ()
     if glob or filters:
-        query = FileQuery((path,), (glob,) if glob else (), filters=filters or FileFilter())
-        return _search_folder(version, query, after, limit)
-    totals, folders, files = _listed(version, path, after or "", limit + 1)
+        asked = filters or FileFilter()
+        if cold and availability == "online":
+            asked = replace(asked, without=(*asked.without, *cold))
+        query = FileQuery(cold if cold and availability == "cold" else (path,), (glob,) if glob else (), filters=asked)
+        return _search_folder(version, path, query, after, limit)
+    totals, folders, files = _listed(version, path, after or "", limit + 1, cold, availability)
     n_files, size_bytes = totals
     shown: list[FolderRow | FileRow] = [*folders, *files]
     next_after = shown[limit - 1].path if len(shown) > limit else ""
@@ -273,27 +280,50 @@ def tree(version: Version, path: str, *, most: int = 200) -> list[FolderRow]:
     ]
 
 
-def _search_folder(version: Version, query: FileQuery, after: str | None, limit: int) -> Listing:
+def _search_folder(version: Version, path: str, query: FileQuery, after: str | None, limit: int) -> Listing:
     found = _page(version, query, _split(after) if after else ("", ""), limit + 1)
     total, is_more = measure_up_to(version, query)
     next_after = found[limit - 1].path if len(found) > limit else ""
-    return Listing(query.folders[0], total.n_files, total.size_bytes, [], found[:limit], next_after, is_more)
+    return Listing(path, total.n_files, total.size_bytes, [], found[:limit], next_after, is_more)
 
 
-def _listed(version: Version, path: str, after: str, limit: int) -> tuple[tuple[int, int], list[FolderRow], list[FileRow]]:
-    """(files, bytes) below a folder, and up to `limit` of its folders and of its files each that follow the path `after`."""
+def _listed(
+    version: Version, path: str, after: str, limit: int, cold: tuple[str, ...] = (), availability: str = ""
+) -> tuple[tuple[int, int], list[FolderRow], list[FileRow]]:
+    """(files, bytes) below a folder, and up to `limit` of its folders and of its files each that follow the path `after`.
+
+    With `cold` folders below it: of what is on line, or cold, alone.
+    """
     is_in_files = bool(after) and not after.endswith("/")
     names = {"after_folder": after.rstrip("/").rpartition("/")[2], "after_file": after.rpartition("/")[2] if is_in_files else ""}
     totals, folders, files = (0, 0), list[FolderRow](), list[tuple[Any, ...]]()
-    keys = {**_keys(version), "path": path, "folders": 0 if is_in_files else limit, "limit": limit, **names}
-    for kind, name, n_files, size_bytes, *rest in _rows(LISTED, keys):
+    is_cold = availability == "cold"
+    keys: dict[str, Any] = {**_keys(version), "path": path, "folders": 0 if is_in_files else limit, "limit": limit, **names}
+    if cold:  # a folder of them that is wholly cold is left out, or those alone that are cold or hold what is; files here are on line
+        parts = [one.removeprefix(path).rstrip("/").split("/") for one in cold]
+        keys |= {"names": [part[0] for part in parts if is_cold or len(part) == 1], "is_chosen": is_cold, "limit": 0 if is_cold else limit}
+    sizes = _sizes(version, cold) if cold else {}
+    for kind, name, n_files, size_bytes, *rest in _rows(LISTED_IN_PART if cold else LISTED, keys):
+        below = f"{path}{name}/" if kind == "folder" else path
+        if cold and kind != "file":
+            lying = [size for one, size in sizes.items() if one.startswith(below)]
+            n_cold, cold_bytes = sum(one.n_files for one in lying), sum(one.size_bytes for one in lying)
+            n_files, size_bytes = (n_cold, cold_bytes) if is_cold else (n_files - n_cold, size_bytes - cold_bytes)  # noqa: PLW2901
         if kind == "total":
             totals = (n_files, size_bytes)
         elif kind == "folder":
-            folders.append(FolderRow(f"{path}{name}/", n_files, size_bytes))
+            folders.append(FolderRow(below, n_files, size_bytes, availability=version.availability_of(below)))
         else:
             files.append((path, name, size_bytes, *rest))
     return totals, folders, _as_files(version, files)
+
+
+def _sizes(version: Version, folders: Sequence[str]) -> dict[str, Measure]:
+    """What each of these folders holds. One statement."""
+    sql = f"""
+        select f.path, state.n_files, state.size_bytes from datasets_folder f {STATE}
+        where f.dataset_id = %(dataset)s and f.path = any(%(folders)s)"""
+    return {path: Measure(int(n), int(size)) for path, n, size in _rows(sql, {**_keys(version), "folders": list(folders)})}
 
 
 def _page(version: Version, query: FileQuery, position: tuple[str, str], limit: int) -> list[FileRow]:
@@ -301,7 +331,7 @@ def _page(version: Version, query: FileQuery, position: tuple[str, str], limit: 
 
     First what is left of that folder, then the folders after it: a row comparison over both would read the folder from its start each time.
     """
-    source, where, parameters = _source(version, query)
+    source, where, parameters = source_of(version, query)
     folder, name = position
     if source != WALKED:
         sql = f"""
@@ -325,7 +355,7 @@ def _page(version: Version, query: FileQuery, position: tuple[str, str], limit: 
     return _as_files(version, rows)
 
 
-def _source(version: Version, query: FileQuery) -> tuple[str, str, dict[str, Any]]:
+def source_of(version: Version, query: FileQuery) -> tuple[str, str, dict[str, Any]]:
     """The tables that hold folder `f` and file `fi`, and the condition on them: those of few items are looked up instead of walked to."""
     where, parameters = _where(version, query)
     found = few_files(version, query.filters.items) if query.filters.items else None
@@ -386,12 +416,14 @@ def _has_displaced_files(version: Version, query: FileQuery) -> bool:
 
 
 def _as_files(version: Version, rows: list[tuple[Any, ...]]) -> list[FileRow]:
-    location = version.primary_location
+    location, whole, cold = version.primary_location, version.availability, version.cold_folders
     found = []
     for folder, name, size_bytes, sha256, displaced, modified_at, file_format in rows:
         path = folder + name
         at = displaced or (location.collection_path(path) if location else path)
-        found.append(FileRow(path, size_bytes, bytes(sha256).hex() if sha256 is not None else "", at, modified_at, file_format))
+        digest = bytes(sha256).hex() if sha256 is not None else ""
+        state = ("cold" if folder.startswith(cold) else whole) if cold else whole
+        found.append(FileRow(path, size_bytes, digest, at, modified_at, file_format, state))
     return found
 
 

@@ -1,10 +1,11 @@
-"""What a selection asks of files beside their names: size, date of modification, the items that they are of. As JSON, in words, in SQL.
+"""What a selection asks of files beside their names: size, date of modification, items, folders left out. As JSON, in words, in SQL.
 
 `min_size` and `max_size` are bytes, or a number with a unit (10 MB, 1.5 GiB); `modified_from` and `modified_to` are days in UTC, such as
-1999-12-31. All bounds are included; a file without a date is in no span of days.
+1999-12-31. All bounds are included; a file without a date is in no span of days. `without` are folders whose files are not meant.
 """
 
 import datetime as dt
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -27,6 +28,11 @@ OF_ITEMS = """exists (
     select 1 from datasets_itemfile l join datasets_item i on i.id = l.item_id
     where l.folder_id = fi.folder_id and l.name = fi.name and {where})"""
 DAY_WORDS = "A day such as 1999-12-31."
+MOST_WITHOUT = 1_000
+WITHOUT_WORDS = f"At most {MOST_WITHOUT:,} folders, each a path that starts and ends with /."
+OUTSIDE = """not exists (
+    select 1 from unnest(%(without_lows)s::text[], %(without_highs)s::text[]) as gone(low, high)
+    where f.path >= gone.low and f.path < gone.high)"""
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class FileFilter:
     modified_from: dt.date | None = None
     modified_to: dt.date | None = None
     items: ItemFilter = field(default_factory=ItemFilter)
+    without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         wrong: dict[str, list[str]] = {}
@@ -47,6 +54,8 @@ class FileFilter:
             wrong["modified_to"] = ["The last day is before the first."]
         if self.modified_to == dt.date.max:  # files are modified before the day after it
             wrong["modified_to"] = [DAY_WORDS]
+        if len(self.without) > MOST_WITHOUT or not all(path.startswith("/") and path.endswith("/") for path in self.without):
+            wrong["without"] = [WITHOUT_WORDS]
         if wrong:
             raise InvalidError(_joined(wrong), fields=wrong)
 
@@ -64,6 +73,10 @@ class FileFilter:
                 read[name] = (read_size(text) if name in {"min_size", "max_size"} else dt.date.fromisoformat(text)) if text else None
             except ValueError:
                 wrong[name] = [SIZE_WORDS if name.endswith("size") else DAY_WORDS]
+        try:
+            read["without"] = _read_without(asked.get("without"))
+        except ValueError:
+            wrong["without"] = [WITHOUT_WORDS]
         if wrong:
             raise InvalidError(_joined(wrong), fields=wrong)
         return cls(**read, items=ItemFilter.read(asked.get("items")))
@@ -73,13 +86,15 @@ class FileFilter:
         return {name: value for name in BOUNDS if (value := getattr(self, name)) is not None}
 
     def to_json(self) -> dict[str, Any]:
-        """What is asked alone: sizes in bytes, days as ISO 8601, `items` as `datasets.items.filters` has it."""
-        stated = {name: value.isoformat() if isinstance(value, dt.date) else value for name, value in self.bounds().items()}
-        return stated | ({"items": self.items.to_json()} if self.items else {})
+        """What is asked alone: sizes in bytes, days as ISO 8601, `items` as `datasets.items.filters` has it, `without` a list."""
+        stated: dict[str, Any] = {name: value.isoformat() if isinstance(value, dt.date) else value for name, value in self.bounds().items()}
+        stated |= {"items": self.items.to_json()} if self.items else {}
+        return stated | ({"without": list(self.without)} if self.without else {})
 
     def to_fields(self) -> dict[str, int | str]:
         """The same for an address or hidden fields of a form."""
-        return self.to_json() | ({"items": self.items.to_text()} if self.items else {})
+        texts = {"items": self.items.to_text(), "without": json.dumps(self.without)}
+        return {name: texts.get(name, value) for name, value in self.to_json().items()}
 
     def words(self) -> list[tuple[str, str]]:
         """(field, sentence) of each bound."""
@@ -89,6 +104,7 @@ class FileFilter:
             "modified_from": f"modified from {self.modified_from}",
             "modified_to": f"modified until {self.modified_to}",
             "items": self.items.describe() if self.items else "",
+            "without": _without_words(self.without),
         }
         return [(name, texts[name]) for name in self.to_json()]
 
@@ -105,14 +121,19 @@ class FileFilter:
             stated["modified_from"] = _midnight(self.modified_from)
         if self.modified_to:
             stated["modified_to"] = _midnight(self.modified_to) + dt.timedelta(days=1)
-        if not self.items:
-            return [tests[name] for name in stated], stated
-        where, asked = self.items.conditions(version)
-        return [*(tests[name] for name in stated), OF_ITEMS.replace("{where}", where)], stated | asked
+        found = [tests[name] for name in stated]
+        if self.without:
+            found.append(OUTSIDE)
+            stated |= {"without_lows": list(self.without), "without_highs": [f"{path[:-1]}0" for path in self.without]}  # 0 follows /
+        if self.items:
+            where, asked = self.items.conditions(version)
+            found.append(OF_ITEMS.replace("{where}", where))
+            stated |= asked
+        return found, stated
 
 
 NAMES = tuple(one.name for one in fields(FileFilter))
-BOUNDS = tuple(name for name in NAMES if name != "items")
+BOUNDS = tuple(name for name in NAMES if name not in {"items", "without"})
 
 
 def read_size(text: str) -> int:
@@ -133,6 +154,19 @@ def size_text(size: int) -> str:
         if tenths >= 10 and not rest:
             return f"{tenths // 10}.{tenths % 10}".removesuffix(".0") + f" {unit}"
     return f"{size} bytes"
+
+
+def _read_without(asked: Any) -> tuple[str, ...]:
+    """Folders from a list, or from its JSON text in an address or a form. Raises ValueError."""
+    told = json.loads(asked) if isinstance(asked, str) and asked.strip() else asked or ()
+    if not isinstance(told, list | tuple) or not all(isinstance(path, str) and "\0" not in path for path in told):
+        raise ValueError(asked)
+    return tuple(sorted(set(told)))
+
+
+def _without_words(folders: tuple[str, ...]) -> str:
+    more = f" and {len(folders) - 2:,} more" if len(folders) > 2 else ""
+    return f"without {' and '.join(folders[:2]) if not more else ', '.join(folders[:2])}{more}"
 
 
 def _midnight(day: dt.date) -> dt.datetime:

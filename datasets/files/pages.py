@@ -1,7 +1,7 @@
 """The file browser: folders with their totals, files page by page, and a search by name, size and date whose state is its address."""
 
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from datasets import files
 from datasets.access import decide, may_list
 from datasets.errors import InvalidError, NotFoundError
+from datasets.files import earlier
 from datasets.files.bounding import bounded
 from datasets.files.filters import BOUNDS, FileFilter
 from datasets.models import Dataset, Version
@@ -29,6 +30,7 @@ LABELS = {
     "modified_to": "Modified to",
     "items": "Items",
     "availability": "Availability",
+    "without": "Without",
 }
 
 
@@ -76,6 +78,25 @@ class Browsing:
         named += [Chip(words, self.url(**{name: ""})) for name, words in self.filters.words()]
         return named + ([Chip(f"{self.availability.capitalize()} only", self.url(availability=""))] if self.availability else [])
 
+    @property
+    def shown_filters(self) -> FileFilter:
+        """The bounds that say what is shown, also for a selection of all of it."""
+        cold = self.version.cold_folders if self.availability == "online" else ()
+        return replace(self.filters, without=(*self.filters.without, *cold))
+
+    def page_before(self, after: str) -> str:
+        """The `after` of the page that ends where this one begins."""
+        with bounded() if self.is_search else nullcontext():
+            return earlier.page_before(
+                self.version,
+                self.searched_folder,
+                after,
+                FILES_ON_A_PAGE,
+                glob=self.glob,
+                filters=self.filters,
+                availability=self.availability,
+            )
+
     def listing(self, after: str) -> files.Listing:
         with bounded() if self.is_search else nullcontext():  # a folder is read by key
             return files.list_folder(
@@ -93,8 +114,8 @@ class Browsing:
 def list_files(request: HttpRequest, slug: str) -> HttpResponse:
     """`pages/files.html`, or one page of its rows for a script: `listing`, `tree`, `steps` to the folder, `chips`, `wrong`, `next_url`.
 
-    Query: `version`, `folder`, `after`; `glob` and the bounds of `files.filters` search below the folder, with `everywhere` all folders;
-    `availability=online` leaves out what is cold.
+    Query: `version`, `folder`, `after`, `upto` (where the first page ends for one that does not follow it); `glob` and the bounds of
+    `files.filters` search below the folder, with `everywhere` all folders; `availability=online` leaves out what is cold.
     """
     found, versions, version = dataset_and_version(request, slug)
     if version is None:
@@ -113,6 +134,7 @@ def list_files(request: HttpRequest, slug: str) -> HttpResponse:
         "typed": {name: request.GET.get(name, "") for name in ("glob", *BOUNDS)},
         "wrong": wrong,
         "labels": LABELS,
+        "folder_availability": version.availability_of(here.folder),
         "listing": None,
         "chips": here.chips(),
         "tree": [],
@@ -126,7 +148,7 @@ def list_files(request: HttpRequest, slug: str) -> HttpResponse:
     if context["can_list"]:
         try:
             context["tree"] = [(row, here.folder_url(row.path)) for row in files.tree(version, here.folder)]
-            context |= {} if wrong else _listed(here, after)
+            context |= {} if wrong else _listed(here, after, request.GET.get("upto", ""))
         except InvalidError as refused:
             context["wrong"] = wrong | (refused.fields or {"folder": [refused.detail]})
     is_part = request.headers.get("HX-Request") == "true" and context["listing"] is not None
@@ -136,15 +158,28 @@ def list_files(request: HttpRequest, slug: str) -> HttpResponse:
     return answer
 
 
-def _listed(here: Browsing, after: str) -> dict[str, Any]:
+def _listed(here: Browsing, after: str, upto: str) -> dict[str, Any]:
     listing = here.listing(after)
+    if upto:
+        listing = _cut(listing, upto)
+    before = here.page_before(after) if after else ""
     return {
         "listing": listing,
         "folders": [(row, here.folder_url(row.path)) for row in listing.folders],
         "next_url": here.url(after=listing.next_after) if listing.next_after else None,
-        "page_url": here.url(after=after),
+        "page_url": here.url(after=after, upto=upto),
         "first_url": here.url() if after else None,
+        "previous_url": here.url(after=before, upto="" if before else after) if after else None,
     }
+
+
+def _cut(listing: files.Listing, upto: str) -> files.Listing:
+    """The page up to this entry, where another page begins; the whole of it where it does not hold the entry."""
+    paths = [*(row.path for row in listing.folders), *(row.path for row in listing.files)]
+    if upto not in paths:
+        return listing
+    n_kept, n_folders = paths.index(upto) + 1, len(listing.folders)
+    return replace(listing, folders=listing.folders[:n_kept], files=listing.files[: max(0, n_kept - n_folders)], next_after=upto)
 
 
 def _read(request: HttpRequest, dataset: Dataset, version: Version) -> tuple[Browsing, dict[str, list[str]]]:

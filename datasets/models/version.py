@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.urls import reverse
 from django.utils.functional import cached_property
 
@@ -151,10 +152,16 @@ class Version(Moving):
 
     @cached_property
     def primary_location(self) -> "Location | None":
-        """Where copies start from: what is on line first, a collection before a bucket, the primary location before others."""
+        """Where copies start from: what is wholly on line first, a collection before a bucket, the primary location before others."""
         return min(
             self.locations.all(),
-            key=lambda place: (not place.is_online, place.kind != LocationKind.COLLECTION, not place.is_primary, place.pk),
+            key=lambda place: (
+                not place.is_online,
+                bool(place.cold_folders),
+                place.kind != LocationKind.COLLECTION,
+                not place.is_primary,
+                place.pk,
+            ),
             default=None,
         )
 
@@ -168,6 +175,20 @@ class Version(Moving):
         """`online` where its files are on line somewhere, `cold` where they are not, empty where nobody said where they are."""
         place = self.primary_location
         return "" if place is None else "online" if place.is_online else "cold"
+
+    @property
+    def cold_folders(self) -> tuple[str, ...]:
+        """The folders whose files are cold while the others are on line, none within another; empty where all are the same."""
+        place = self.primary_location
+        return tuple(place.cold_folders) if place is not None and place.is_online else ()
+
+    def availability_of(self, path: str) -> str:
+        """`online` or `cold` of a file or folder, `partly` of a folder that holds both, empty where nobody said."""
+        if path.startswith(self.cold_folders):
+            return "cold"
+        if path.endswith("/") and any(cold.startswith(path) for cold in self.cold_folders):
+            return "partly"
+        return self.availability
 
     def write_event(self, **move: Any) -> None:
         super().write_event(dataset_id=self.dataset_id, act="version", **move)
@@ -189,6 +210,10 @@ class Location(models.Model):
     is_primary = models.BooleanField(default=True)
     is_online = models.BooleanField(default=True, help_text="Otherwise cold: on tape, or away for a time")
     wait_minutes = models.PositiveIntegerField(null=True, blank=True, help_text="What people wait for cold files, as far as it is known")
+    cold_folders = ArrayField(
+        models.TextField(), default=list, db_default=Value([], ArrayField(models.TextField())), blank=True,
+        help_text="Logical paths of folders that are cold though the location is on line; none lies in another",
+    )  # fmt: skip
 
     class Meta:
         ordering = ["-is_primary", "id"]

@@ -26,6 +26,7 @@ FILES, MOST_FILES = 100, 500
 class AvailabilitySerializer(serializers.Serializer[Any]):
     is_online = serializers.BooleanField()
     wait_minutes = serializers.IntegerField(required=False, allow_null=True)
+    cold_folders = serializers.ListField(child=serializers.CharField(), required=False, default=list)
 
 
 class LocationsView(APIView):
@@ -44,7 +45,10 @@ class OneLocationView(APIView):
     permission_classes = [IsAuthenticated]
 
     def patch(self, request: Request, slug: str, number: str, location_id: str) -> Response:
-        """Say that its files are on line, or cold with what people wait for them: `is_online`, `wait_minutes`."""
+        """Say that its files are on line, or cold with what people wait for them: `is_online`, `wait_minutes`.
+
+        `cold_folders` are paths of a location on line whose files are cold.
+        """
         location = _location(request, slug, number, location_id)
         asked = AvailabilitySerializer(data=request.data)
         asked.is_valid(raise_exception=True)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -20,6 +21,7 @@ from datasets.errors import RefusedError, UnavailableError
 from datasets.models import Dataset, FixityCadence, Location, Version, Watch
 from datasets.preservation import damaging
 from datasets.scans.inspecting import Inspect
+from datasets.states import VersionStatus
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ DAMAGED = "exists (select 1 from datasets_damage d where d.file_id = fi.id and d
 ROTTEN = "exists (select 1 from datasets_damage d where d.file_id = fi.id and d.healed_at is null and d.kind = 'checksum')"
 OLDEST = f"""
     select fi.id, f.path || fi.name, fi.collection_path, encode(fi.sha256, 'hex'), held.number {HELD}
+    and not exists (select 1 from unnest(%(cold)s::text[]) as cold(path) where starts_with(f.path, cold.path))
     and ({READ_AT} is null or {READ_AT} < %(before)s or ({READ_AT} < %(damaged_before)s and {ROTTEN}))
     order by {READ_AT} nulls first, fi.id limit %(limit)s
 """
@@ -150,8 +153,11 @@ def _state(watch: Watch, period: dt.timedelta, *, due_at: dt.datetime | None, er
 
 
 def _oldest(dataset: Dataset, before: dt.datetime) -> list[Held]:
+    """What was read longest ago, but for what is cold in the current version: it is not brought back from tape for this."""
+    current = Version.objects.filter(dataset=dataset, status=VersionStatus.PUBLISHED).first()
+    asked: dict[str, Any] = {"dataset": dataset.pk, "before": before, "damaged_before": timezone.now() - AGAIN, "limit": AT_ONCE}
     with connection.cursor() as cursor:
-        cursor.execute(OLDEST, {"dataset": dataset.pk, "before": before, "damaged_before": timezone.now() - AGAIN, "limit": AT_ONCE})
+        cursor.execute(OLDEST, {**asked, "cold": list(current.cold_folders) if current else []})
         return [Held(*row) for row in cursor.fetchall()]
 
 

@@ -5,6 +5,7 @@ the time differs; until then nothing changes. The scan is a `ScanRun` with a pur
 """
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -14,11 +15,13 @@ from django.utils.module_loading import import_string
 from datasets.access import Visitor, check_curator
 from datasets.curation.registering import check_place_is_free
 from datasets.errors import ConflictError, InvalidError, NotReadyError, RefusedError, UnavailableError
+from datasets.files import FileQuery, missing_paths
 from datasets.models import DatasetEvent, File, Location, LocationKind, ScanPurpose, ScanRun, Version
 from datasets.preservation.damaging import in_words
 from datasets.search.indexing import index_dataset
 
 LONGEST_WAIT_MINUTES = 60 * 24 * 90
+MOST_COLD = 500
 
 
 def move_location(
@@ -49,22 +52,40 @@ def remove_replica(location: Location, *, user: Visitor) -> None:
 
 
 @transaction.atomic
-def set_availability(location: Location, *, user: Visitor, is_online: bool, wait_minutes: int | None = None) -> Location:
+def set_availability(
+    location: Location, *, user: Visitor, is_online: bool, wait_minutes: int | None = None, cold_folders: Sequence[str] = ()
+) -> Location:
     """Say that the files at a location are on line, or cold (on tape, or away for a time) and what people wait for them, if known.
 
-    Copies and downloads start from a replica that is on line while the primary location is cold.
+    `cold_folders` are folders of the version that are cold while all else is on line. Copies and downloads start from a replica that is
+    on line while the primary location is cold, or some of it is. Raises InvalidError for folders that the version does not hold.
     """
     check_curator(user, location.version.dataset)
     if location.version.is_draft:
         raise ConflictError("Where the files of a draft are is said on its desk.")
     if wait_minutes is not None and not 0 < wait_minutes <= LONGEST_WAIT_MINUTES:
         raise InvalidError(fields={"wait_minutes": [f"Minutes, from 1 to {LONGEST_WAIT_MINUTES:,} (90 days)."]})
+    cold = _check_cold(location.version, cold_folders) if is_online else []
     same = _together(location)
-    same.update(is_online=is_online, wait_minutes=None if is_online else wait_minutes)
-    _tell(location.version, user, f"{location} is {'on line' if is_online else 'cold'}")
+    same.update(is_online=is_online, wait_minutes=wait_minutes if cold or not is_online else None, cold_folders=cold)
+    partly = f", but for {len(cold):,} cold folder{'s' if len(cold) > 1 else ''}" if cold else ""
+    _tell(location.version, user, f"{location} is {'on line' if is_online else 'cold'}{partly}")
     index_dataset(location.version.dataset)
     location.refresh_from_db()
     return location
+
+
+def _check_cold(version: Version, folders: Sequence[str]) -> list[str]:
+    """The folders in order, none within another. Raises InvalidError naming what is no folder of the version."""
+    asked = FileQuery(folders=tuple(folders)).folders
+    wrong = [f"The version holds no folder {path}." for path in missing_paths(version, FileQuery(folders=asked))] if asked else []
+    if "/" in asked:
+        wrong = ["This is all of it: say that the files are cold."]
+    if len(asked) > MOST_COLD:
+        wrong = [f"At most {MOST_COLD} folders: name those that hold them."]
+    if wrong:
+        raise InvalidError(fields={"cold_folders": wrong[:20]})
+    return list(asked)
 
 
 def needed_versions(run: ScanRun) -> list[int]:

@@ -61,7 +61,9 @@ def _act(request: HttpRequest, dataset: Dataset) -> HttpResponse:
         if asked.get("wait", "").strip() and wait is None:
             raise InvalidError(fields={"wait": ["A whole number."]})
         minutes = wait * (whole_number(asked.get("unit", "")) or 60) if wait is not None else None
-        locating.set_availability(location, user=request.user, is_online=asked.get("is_online") == "1", wait_minutes=minutes)
+        folders = [line.strip() for line in asked.get("cold_folders", "").splitlines() if line.strip()]
+        is_online = asked.get("is_online") == "1"
+        locating.set_availability(location, user=request.user, is_online=is_online, wait_minutes=minutes, cold_folders=folders)
         messages.success(request, "Saved. The page of the dataset says so.")
     elif act == "remove":
         locating.remove_replica(location, user=request.user)

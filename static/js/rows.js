@@ -1,4 +1,5 @@
-// A long table of files: the next page comes as its end comes near, and pages far away give their rows back until they are near again.
+// A long table of files: the next page comes as its end comes near, the one before as its beginning does once somebody scrolls, and pages
+// far away give their rows back until they are near again.
 // What is ticked there is kept in hidden fields of the form. The address names the page at the top of the window, so a reload stays there.
 "use strict";
 
@@ -8,6 +9,8 @@
   const kept = document.querySelector("[data-kept]");
   const told = document.querySelector("[data-told]");
   const busy = new WeakSet();
+  let hasScrolled = false;
+  document.documentElement.style.overflowAnchor = "none";  // what comes above is made up for here, once
 
   async function fetchPage(address) {
     const answer = await fetch(address, { headers: { "HX-Request": "true" }, cache: "no-store" });
@@ -44,12 +47,37 @@
     busy.delete(page);
   }
 
+  async function prependBefore(page) {
+    const before = page.querySelector("tr.before");
+    if (!before || busy.has(page)) return;
+    busy.add(page);
+    const link = before.querySelector("a");
+    try {
+      const previous = await fetchPage(link.href);
+      const hadFocus = document.activeElement === link;
+      const first = before.nextElementSibling;
+      const top = first.getBoundingClientRect().top;
+      previous.querySelector("tr.more")?.remove();
+      before.remove();
+      tickAgain(previous);
+      page.before(previous);
+      scrollBy(0, first.getBoundingClientRect().top - top);  // what she looks at stays where it is
+      watch(previous);
+      told.textContent = `${previous.rows.length - previous.querySelectorAll("tr.before").length} rows before`;
+      if (hadFocus) previous.querySelector("tr:last-child input, tr:last-child a")?.focus({ preventScroll: true });
+    } catch {
+      link.textContent = "The files before did not come. Try again";
+    }
+    busy.delete(page);
+  }
+
   async function fill(page) {
     if (!page.dataset.emptied || busy.has(page)) return;
     busy.add(page);
     try {
       const again = await fetchPage(page.dataset.page);
       if (page.nextElementSibling) again.querySelector("tr.more")?.remove();
+      if (page.previousElementSibling?.matches("tbody")) again.querySelector("tr.before")?.remove();
       tickAgain(again);
       page.replaceChildren(...again.rows);
       delete page.dataset.emptied;
@@ -77,7 +105,10 @@
     for (const { target, isIntersecting } of seen) {
       if (!isIntersecting) empty(target);
       else if (target.dataset.emptied) fill(target);
-      else appendNext(target);
+      else {
+        appendNext(target);
+        if (hasScrolled) prependBefore(target);
+      }
     }
   }, { rootMargin: "2000px 0px" });
   const atTop = new IntersectionObserver((seen) => {
@@ -90,11 +121,16 @@
   }
 
   table.addEventListener("click", (event) => {
-    const link = event.target.closest("tr.more a");
+    const link = event.target.closest("tr.more a, tr.before a");
     if (!link) return;
     event.preventDefault();
-    appendNext(link.closest("tbody"));
+    (link.rel === "next" ? appendNext : prependBefore)(link.closest("tbody"));
   });
+  // A page that was opened in the middle begins below its heading; what lies before comes when somebody moves.
+  addEventListener("scroll", () => {
+    hasScrolled = true;
+    prependBefore(table.tBodies[0]);
+  }, { once: true, passive: true });
   // The box in the head speaks of all rows that were shown, also of those that are far away now.
   table.addEventListener("ticked", () => {
     if (!table.querySelector("input[data-tick-all]").checked) kept.replaceChildren();

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from datasets import files
 from datasets.curation import publishing
 from datasets.errors import InvalidError
-from datasets.files import FileQuery
+from datasets.files import FileQuery, earlier
+from datasets.files.filters import FileFilter
 from datasets.files.globs import matches
 from datasets.models import File, Location, Version
 from tests.datasets.conftest import scan
@@ -224,3 +225,29 @@ def test_what_came_back_as_it_was_gives_the_first_digest_again(published, disk, 
         versions.append(publishing.publish(version, user=ben))
     digests = [version.digest_hex for version in versions]
     assert digests[0] == digests[2] != digests[1]
+
+
+@pytest.mark.parametrize("asked", [{}, {"glob": "**"}, {"filters": FileFilter(min_size=1)}])
+@pytest.mark.parametrize("folder", ["/", "/2001/"])
+def test_a_folder_is_read_upwards_page_by_page(version, folder, asked):
+    whole = [row.path for row in _entries(files.list_folder(version, folder, limit=100, **asked))]
+    for limit in (1, 2, 3, 5):
+        for at, path in enumerate(whole):
+            before = earlier.page_before(version, folder, path, limit, **asked)
+            assert before == (whole[at - limit] if at >= limit else "")
+            shown = [row.path for row in _entries(files.list_folder(version, folder, after=before or None, limit=limit, **asked))]
+            assert path in shown
+
+
+def test_the_page_in_the_middle_leads_to_the_page_before_without_scripts(version, client, monkeypatch):
+    monkeypatch.setattr("datasets.files.pages.FILES_ON_A_PAGE", 3)
+    seen, address = [], "/datasets/layered/files/?folder=/2001/&after=/2001/jan.nc"  # after a link from elsewhere, of other pages
+    while address:
+        html = client.get(address).content.decode()
+        seen = [part.split('"')[0] for part in html.split('name="file" value="')[1:]] + seen
+        address = html.split('rel="prev" href="')[1].split('"')[0].replace("&amp;", "&") if 'rel="prev"' in html else ""
+    assert seen == ["/2001/feb.nc", "/2001/jan.nc", "/2001/notes.txt"]
+
+
+def _entries(listing):
+    return [*listing.folders, *listing.files]

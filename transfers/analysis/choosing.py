@@ -59,7 +59,10 @@ def choose_files(version: Version, variable: str) -> Chosen:
     location = version.primary_location
     if location is None or location.collection_id is None or not location.is_online:
         raise InvalidError(f"The files of {version.dataset.title} are not on line in a collection.")
-    paths = tuple(row.collection_path for row in islice(_alike(version, found.example_path), MOST_FILES + 1))
+    rows = list(islice(_alike(version, found.example_path), MOST_FILES + 1))
+    paths = tuple(row.collection_path for row in rows)
+    if cold := next((row.path for row in rows if row.availability == "cold"), ""):
+        raise InvalidError(f"Of the files that hold {found.name}, {cold} is cold: on tape, or away for a time. Ask the steward.")
     if not paths:
         raise InvalidError(f"The file that holds {found.name} is not part of version {version.number}.")
     if len(paths) > MOST_FILES:

@@ -69,8 +69,8 @@ def request_preview(version: Version, file: FileRow, *, user: Any) -> FilePrevie
         raise ConflictError("This archive has no service that reads files.")
     if location is None or location.collection_id is None:
         raise ConflictError("Files of an object store are not read here.")
-    if not location.is_online:
-        raise ConflictError("Its files are not on line at the moment.")
+    if not location.is_online or file.availability == "cold":
+        raise ConflictError("It is not on line at the moment: on tape, or away for a time.")
     known = FilePreview.objects.filter(dataset_id=version.dataset_id, key=key_of(file, location)).first()
     if known is not None and known.status != PreviewStatus.FAILED:
         return known
