@@ -156,12 +156,16 @@ def _shown(page: Page, query: SearchQuery, asked: Matching) -> list[Hit]:
     datasets: dict[Any, Any] = (
         Dataset.objects.defer("search_terms").annotate(excerpt=excerpt).in_bulk([dataset_id for dataset_id, _ in page])
     )
-    return [Hit(datasets[one], shortened(datasets[one].excerpt)) for one, _ in page if one in datasets]
+    return [Hit(datasets[one], shortened(datasets[one].excerpt, datasets[one].abstract)) for one, _ in page if one in datasets]
 
 
-def shortened(excerpt: str) -> str:
-    """An abstract that was cut ends with its last whole word."""
-    return f"{excerpt.rpartition(' ')[0]} …" if len(excerpt) == EXCERPT else excerpt
+def shortened(excerpt: str, abstract: str = "") -> str:
+    """An abstract that was cut ends with its last whole word; a part of it shows that it is one, at either end."""
+    if len(excerpt) == EXCERPT and MARK_START not in excerpt:
+        return f"{excerpt.rpartition(' ')[0]} …"
+    plain = excerpt.replace(MARK_START, "").replace(MARK_END, "").strip()
+    before = "" if abstract.lstrip().startswith(plain) else "… "
+    return f"{before}{excerpt}{'' if abstract.rstrip().endswith(plain) else ' …'}" if plain and abstract else excerpt
 
 
 def _facets(query: SearchQuery, counts: Mapping[str, Mapping[str, int]], user: Visitor) -> dict[str, list[FacetValue]]:

@@ -273,6 +273,13 @@ def test_the_matching_words_are_marked(archive):
     assert f"{search.MARK_START}Wind{search.MARK_END}" in hit.excerpt
 
 
+def test_a_part_of_an_abstract_shows_that_it_is_one():
+    start, end = search.MARK_START, search.MARK_END
+    assert search.shortened(f"the {start}wind{end} blows", "Where the wind blows, ships go.") == f"… the {start}wind{end} blows …"
+    assert search.shortened(f"Where the {start}wind{end}", "Where the wind") == f"Where the {start}wind{end}"
+    assert search.shortened("Where the wind", "Where the wind") == "Where the wind"
+
+
 def test_a_page_costs_few_statements_whatever_it_shows(archive, django_assert_max_num_queries):
     for asked, most in (("", 4), ("q=temperature&from=1990", 4), ("series=waters&q=temperature&subject=Ocean", 5)):
         with django_assert_max_num_queries(most):
