@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('datasets', '0038_files_of_many_folders'),
+        ('datasets', '0039_narrow_entries'),
     ]
 
     operations = [
