@@ -139,6 +139,6 @@ def _fault_of(entry: Entry) -> PullError:
 
 
 def _note(state: CopyState, item: Item, rows: list[EntryRow]) -> None:
-    n_files, n_folders = state.journal.add_entries(item, rows)
-    state.progress.add(files=n_files, directories=n_folders)
+    n_files, n_folders, n_links = state.journal.add_entries(item, rows)
+    state.progress.add(files=n_files, directories=n_folders, symlinks=n_links)
     state.schedule.wake()

@@ -22,6 +22,7 @@ from services.dtn.progress import Options
 from services.dtn.pulling import Copy
 from services.dtn.sources import PullError, Source, StoppedError
 from services.dtn.storage import Storage, Unfinished
+from services.dtn.syncing import without_current
 
 logger = logging.getLogger("dtn.gridftp")
 MOST_PAIRS = 4
@@ -74,16 +75,16 @@ class GridCopy(Copy):
     # --- files -------------------------------------------------------------------------------------------------------------------
 
     def _pull_many(self, entries: list[FileEntry]) -> None:
-        """Small files together; where some are there already by the sync level, one after the other."""
-        if self._state.options.sync_level is not None:
-            self._pull_in_turn(entries)
-            return
+        """Small files together, but for those that are there already by the sync level."""
         self._state.raise_if_stopped()
+        entries, had = without_current(self._state, entries)
+        if not entries:
+            return
         sent: list[Sent] = []
         is_begun = False
         try:
             pair = self._pair() or self._make_pair(entries[0])
-            sent, alone = begin_many(self._state, entries, self._paths_of)
+            sent, alone = begin_many(self._state, entries, had, self._paths_of)
             is_begun = True
             self._state.schedule.put_back(alone)
             pair.copy_many([(one.source_path, one.host_path) for one in sent], self._look)
@@ -101,19 +102,6 @@ class GridCopy(Copy):
 
     def _paths_of(self, entry: FileEntry) -> tuple[str, str]:
         return self._ends.source_folder + entry.source_path, self._host_path(entry)
-
-    def _pull_in_turn(self, entries: list[FileEntry]) -> None:
-        """One after the other on the same connections; what is left when those break waits for its turn."""
-        for number, entry in enumerate(entries):
-            self._state.raise_if_stopped()
-            if number and (self.is_paused or self._pair() is None):
-                self._state.schedule.put_back(entries[number:])
-                return
-            try:
-                self._pull(entry)
-            except PausedError:
-                self._state.schedule.put_back(entries[number + 1 :])
-                raise
 
     def _pull_first(self, entry: FileEntry, partial: Unfinished) -> dict[int, int]:
         self._transfer(entry, partial, {})

@@ -15,6 +15,7 @@ from services.dtn.journal import FileEntry
 from services.dtn.small_files import Answered, Had
 from services.dtn.sources import PullError, as_fault, source_fault
 from services.dtn.storage import Unfinished
+from services.dtn.syncing import skip
 
 MOST_TOGETHER = 100
 ANYTHING = Had(0, 0)
@@ -32,15 +33,18 @@ class Sent:
 
 
 def begin_many(
-    state: CopyState, entries: Sequence[FileEntry], paths: Callable[[FileEntry], tuple[str, str]]
+    state: CopyState, entries: Sequence[FileEntry], had: Sequence[Had | None] | None, paths: Callable[[FileEntry], tuple[str, str]]
 ) -> tuple[list[Sent], list[FileEntry]]:
     """Ask the source what the files are and make the unfinished ones; returns them, and those that are to go alone.
 
-    `paths` gives a file's place on both servers. Raises PullError when the source cannot go on.
+    `had` is what is at their destinations: by the sync level some are skipped. `paths` gives a file's place on both servers. Raises
+    PullError when the source cannot go on.
     """
     begun: list[Sent] = []
     alone: list[FileEntry] = []
-    for entry, told in zip(entries, _ask(state, entries), strict=True):
+    same: list[tuple[FileEntry, str | None]] = []
+    level = state.options.sync_level
+    for number, (entry, told) in enumerate(zip(entries, _ask(state, entries), strict=True)):
         try:
             if told.is_large or entry.checksum is not None or state.journal.pieces(entry):
                 alone.append(entry)
@@ -48,6 +52,15 @@ def begin_many(
             if told.error is not None:
                 error = told.error
                 raise source_fault(error.http_status, error.code, error.message, path=entry.source_path)
+            present = had[number] if had is not None else None
+            if (
+                level is not None
+                and present is not None
+                and present.is_current(level, size=told.size, mtime_ns=told.mtime_ns, sha256=told.sha256)
+            ):
+                entry.size = told.size
+                same.append((entry, told.sha256 if level == 3 else None))
+                continue
             partial = state.partial(entry)
             entry.size, entry.mtime_ns = told.size, told.mtime_ns if entry.mtime_ns is None else entry.mtime_ns
             partial.create(entry.size)
@@ -55,6 +68,7 @@ def begin_many(
             begun.append(Sent(entry, told, partial, *paths(entry)))
         except (PullError, NodeError, OSError) as raised:
             state.settle(entry, raised)
+    skip(state, same)
     return begun, alone
 
 

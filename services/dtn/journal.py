@@ -85,6 +85,7 @@ class Counters:
     bytes_transferred: int = 0
     bytes_checksummed: int = 0
     faults: int = 0
+    symlinks: int = 0
 
 
 @dataclass(frozen=True)
@@ -165,10 +166,10 @@ class Journal:
         )  # fmt: skip
         return [Item(row[0], row[1], row[2], bool(row[3]), row[4]) for row in rows]
 
-    def add_entries(self, item: Item, rows: Sequence[EntryRow]) -> tuple[int, int]:
+    def add_entries(self, item: Item, rows: Sequence[EntryRow]) -> list[int]:
         """Note what an item holds. Safe to repeat.
 
-        Returns how many files and folders are new.
+        Returns how many files, folders and kept links are new.
         """
         found = []
         with self._transaction() as db:
@@ -179,7 +180,7 @@ class Journal:
                     found.append(db.executemany(_ADD_ENTRY, [(item.index, *row, status) for row in values]).rowcount)
                 else:
                     found.append(db.execute(_ADD_ENTRIES, (item.index, status, text)).rowcount if values else 0)
-        return found[0], found[1]
+        return found
 
     def add_single_entries(self, items: Sequence[Item]) -> None:
         """Note items that are one file each, and that they are expanded. Safe to repeat."""
@@ -347,13 +348,14 @@ class Journal:
 
     def count(self) -> Counters:
         """Add up from the rows; for the start of a run."""
-        row = self._rows(
+        files, transferred, skipped, folders, links, n_bytes, checked = self._rows(
             "SELECT count(*) FILTER (WHERE kind = 'file'), count(*) FILTER (WHERE kind = 'file' AND status = 'transferred'),"
             " count(*) FILTER (WHERE kind = 'file' AND status = 'skipped'), count(*) FILTER (WHERE kind = 'dir'),"
+            " count(*) FILTER (WHERE kind = 'link'),"
             " coalesce(sum(bytes), 0), coalesce(sum(bytes) FILTER (WHERE digest IS NOT NULL), 0) FROM entry"
         )[0]
         pieces = self._rows("SELECT coalesce(sum(length), 0) FROM piece")[0][0]
-        return Counters(row[0], row[1], row[2], row[3], row[4] + pieces, row[5], int(self.get("faults") or 0))
+        return Counters(files, transferred, skipped, folders, n_bytes + pieces, checked, int(self.get("faults") or 0), links)
 
     def add_event(self, code: str, description: str, *, details: str = "", is_error: bool = False) -> None:
         body = {"code": code, "description": description, "details": details, "is_error": is_error, "time": now_text()}

@@ -12,17 +12,17 @@ from services.dtn.digests import asked_of, by
 from services.dtn.errors import NodeError
 from services.dtn.journal import FileEntry
 from services.dtn.landing import UnusualError
-from services.dtn.small_files import Answered, Had
+from services.dtn.small_files import Answered
 from services.dtn.sources import PullError, as_fault, source_fault
 from services.dtn.storage import Landing
-from services.dtn.syncing import had_at, is_known_to_be_current, own_digest
+from services.dtn.syncing import skip, without_current
 
 LANDED_S = 0.25  # small files that arrived wait no longer than this for their names
 
 
 def pull_many(state: CopyState, entries: list[FileEntry]) -> None:
     """Bring small files to their ends; what is large or lands in an unusual place is put back, to go alone."""
-    wanted, had = _without_current(state, entries)
+    wanted, had = without_current(state, entries)
     if not wanted:
         return
     landing = state.storage.landing(
@@ -55,40 +55,8 @@ def pull_many(state: CopyState, entries: list[FileEntry]) -> None:
             for entry in unanswered.values():
                 state.settle(entry, as_fault(error, entry.destination_path))
         _put_all_in_place(state, landing)
-    _skip(state, same)
+    skip(state, same)
     state.schedule.put_back(alone)
-
-
-def _without_current(state: CopyState, entries: list[FileEntry]) -> tuple[list[FileEntry], list[Had | None] | None]:
-    """Return what is to be asked for, and what is there of it; files that are known to be up to date are skipped."""
-    level = state.options.sync_level
-    if level is None:
-        return entries, None
-    wanted: list[FileEntry] = []
-    had: list[Had | None] = []
-    current: list[tuple[FileEntry, str | None]] = []
-    for entry in entries:
-        state.raise_if_stopped()
-        try:
-            present = had_at(state, entry)
-            if present is not None and is_known_to_be_current(level, entry, present):
-                current.append((entry, None))
-                continue
-            if present is not None and level == 3:
-                present = Had(present.size, present.mtime_ns, own_digest(state, entry.destination_path))
-        except (NodeError, OSError) as error:
-            state.settle(entry, error)
-            continue
-        wanted.append(entry)
-        had.append(present)
-    _skip(state, current)
-    return wanted, had
-
-
-def _skip(state: CopyState, entries: list[tuple[FileEntry, str | None]]) -> None:
-    if entries:
-        state.journal.skip_many(entries)
-        state.progress.add(files_skipped=len(entries))
 
 
 def _land(state: CopyState, landing: Landing, entry: FileEntry, answer: Answered) -> bool:

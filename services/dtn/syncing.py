@@ -5,7 +5,7 @@ Levels as Globus has them: 0 the destination exists, 1 sizes are equal, 2 the so
 
 from services.dtn.copy_state import CopyState
 from services.dtn.digests import digest_of
-from services.dtn.errors import ForbiddenError
+from services.dtn.errors import ForbiddenError, NodeError
 from services.dtn.journal import FileEntry
 from services.dtn.paths import can_be_asked_for
 from services.dtn.small_files import Had
@@ -56,6 +56,39 @@ def digest_if_current(state: CopyState, entry: FileEntry) -> str | None:
         return ""
     own = own_digest(state, entry.destination_path)
     return own if own == (digest or state.source.digest(entry.source_path, etag, state.stop)) else None
+
+
+def without_current(state: CopyState, entries: list[FileEntry]) -> tuple[list[FileEntry], list[Had | None] | None]:
+    """Return which of many small files are to be asked for, and what is there of them; those known to be up to date are skipped."""
+    level = state.options.sync_level
+    if level is None:
+        return entries, None
+    wanted: list[FileEntry] = []
+    had: list[Had | None] = []
+    current: list[tuple[FileEntry, str | None]] = []
+    for entry in entries:
+        state.raise_if_stopped()
+        try:
+            present = had_at(state, entry)
+            if present is not None and is_known_to_be_current(level, entry, present):
+                current.append((entry, None))
+                continue
+            if present is not None and level == 3:
+                present = Had(present.size, present.mtime_ns, own_digest(state, entry.destination_path))
+        except (NodeError, OSError) as error:
+            state.settle(entry, error)
+            continue
+        wanted.append(entry)
+        had.append(present)
+    skip(state, current)
+    return wanted, had
+
+
+def skip(state: CopyState, entries: list[tuple[FileEntry, str | None]]) -> None:
+    """Note files that are up to date, with the SHA-256 where it was compared."""
+    if entries:
+        state.journal.skip_many(entries)
+        state.progress.add(files_skipped=len(entries))
 
 
 def delete_extra(state: CopyState) -> None:

@@ -283,7 +283,7 @@ def task_document(row: sqlite3.Row, *, most_active: int) -> dict[str, Any]:
         **{name: row[name] for name in ("files", "directories", "files_transferred", "files_skipped", "bytes_transferred")},
         **{name: row[name] for name in ("bytes_checksummed", "faults")},
         **_subtasks(row),
-        "symlinks": 0,
+        "symlinks": row["symlinks"],
         "filter_rules": options.get("filter_rules") or None,
         "recursive_symlinks": options.get("recursive_symlinks", "ignore"),
         **{name: bool(options.get(name, False)) for name in ("encrypt_data", "fail_on_quota_errors", "skip_source_errors")},

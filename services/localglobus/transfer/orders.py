@@ -26,7 +26,8 @@ NO_SPACE = "NO_SPACE"
 """What a node says of a full disk and of a quota that is used up: the one fault that a task can be asked to fail on."""
 RETRY_S = 2.0
 """How soon an order is looked at again that its owner may not carry out now."""
-COUNTERS = ("files", "files_transferred", "files_skipped", "directories", "bytes_transferred", "bytes_checksummed", "faults")
+TOTALS = ("files", "files_transferred", "files_skipped", "directories", "bytes_transferred", "bytes_checksummed", "faults")
+COUNTERS = (*TOTALS, "symlinks")
 READY = (  # the oldest few tasks of each owner
     "SELECT copy_order.id, task_id FROM copy_order JOIN task ON task.id = task_id WHERE node = ? AND NOT is_finished"  # noqa: S608 (our words)
     " AND status = 'ACTIVE'"
@@ -194,8 +195,14 @@ def finish(db: sqlite3.Connection, *, node: str, order_id: str, report: Mapping[
 def count(db: sqlite3.Connection, task_id: str, counters: Mapping[str, Any]) -> None:
     """Keeps the totals of a node; a total never gets less, whatever a late message says."""
     known = {name: int(counters.get(name) or 0) for name in COUNTERS}
-    changes = ", ".join(f"{name} = max({name}, :{name})" for name in COUNTERS)
+    changes = ", ".join(f"{name} = max({name}, :{name})" for name in TOTALS)
     db.execute(f"UPDATE task SET {changes} WHERE id = :task_id AND completed_at IS NULL", {**known, "task_id": task_id})  # noqa: S608 (our own names)
+    if known["symlinks"]:
+        db.execute(
+            "INSERT INTO task_links SELECT id, :symlinks FROM task WHERE id = :task_id AND completed_at IS NULL"
+            " ON CONFLICT (task_id) DO UPDATE SET symlinks = max(symlinks, excluded.symlinks)",
+            {"symlinks": known["symlinks"], "task_id": task_id},
+        )
 
 
 def note_fault(db: sqlite3.Connection, task: sqlite3.Row, code: str, description: str, *, path: str = "") -> None:

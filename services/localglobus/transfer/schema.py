@@ -102,6 +102,7 @@ CREATE TABLE IF NOT EXISTS bookmark (
     id TEXT PRIMARY KEY, owner_id TEXT NOT NULL, name TEXT NOT NULL, collection_id TEXT NOT NULL, path TEXT NOT NULL,
     is_pinned INTEGER NOT NULL DEFAULT 0, UNIQUE (owner_id, name)
 );
+CREATE TABLE IF NOT EXISTS task_links (task_id TEXT PRIMARY KEY REFERENCES task(id), symlinks INTEGER NOT NULL); -- those that it kept
 CREATE TABLE IF NOT EXISTS task_authority (
     task_id TEXT PRIMARY KEY REFERENCES task(id), client_id TEXT NOT NULL, root TEXT NOT NULL -- JSON: the path above the token's scopes
 );

@@ -47,6 +47,7 @@ SELECT = (
     "SELECT task.*, EXISTS (SELECT 1 FROM task_result WHERE task_id = task.id AND status = 'skipped'"  # noqa: S608 (our own words)
     " AND error_code IS NOT NULL)"
     f" AS has_skipped_errors, CASE WHEN completed_at IS NULL THEN {BEFORE} ELSE 0 END AS n_before,"
+    " coalesce((SELECT symlinks FROM task_links WHERE task_id = task.id), 0) AS symlinks,"
     " (SELECT side FROM canceled_by_admin WHERE task_id = task.id) AS admin_side,"
     " (SELECT message FROM admin_cancel JOIN canceled_by_admin ON cancel_id = admin_cancel.id WHERE task_id = task.id) AS admin_message"
     " FROM task"

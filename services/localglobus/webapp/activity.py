@@ -23,6 +23,7 @@ COUNTERS = (
     ("Files transferred", "files_transferred"),
     ("Files skipped", "files_skipped"),
     ("Folders", "directories"),
+    ("Links kept", "symlinks"),
     ("Bytes transferred", "bytes_transferred"),
     ("Bytes checksummed", "bytes_checksummed"),
     ("Faults", "faults"),

@@ -69,6 +69,7 @@ def test_a_large_file_arrives_whole_with_its_digest_and_time(control, archive, c
         "bytes_transferred": 50 * MIB + 17,
         "bytes_checksummed": 50 * MIB + 17,
         "faults": 0,
+        "symlinks": 0,
     }
     assert left_over(here) == []
 

@@ -117,6 +117,34 @@ def stalled(control, ends, archive):
     signal_servers(archive, signal.SIGCONT)
 
 
+@pytest.mark.parametrize("is_listed", [True, False])
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [(0, {"absent"}), (1, {"absent", "longer"}), (2, {"absent", "longer", "newer"}), (3, {"absent", "longer", "other"})],
+)
+def test_by_sync_level_files_are_decided_and_sent_together(control, ends, archive, level, expected, is_listed):
+    source, there, target, here = ends
+    for name, theirs, ours, age in [
+        ("same", "abc", "abc", 0), ("longer", "abcd", "abc", 0), ("newer", "abc", "abc", -100), ("other", "abX", "abc", 100),
+        ("absent", "abc", None, 0),
+    ]:  # fmt: skip
+        (there / name).write_text(theirs)
+        os.utime(there / name, (1_700_000_000, 1_700_000_000))
+        if ours is not None:
+            (here / name).write_text(ours)
+            os.utime(here / name, (1_700_000_000 + age, 1_700_000_000 + age))
+    items = [("/", "/", True)] if is_listed else [(f"/{path.name}", f"/{path.name}") for path in there.iterdir()]
+    order = control.order(source, target, items, engine="gridftp", sync_level=level, paths=["/"])
+    end = control.wait_for_end(order, 60)
+    results = {result["destination_path"].strip("/"): result for result in control.results(order)}
+    assert end["status"] == "SUCCEEDED", end
+    assert {name for name, result in results.items() if result["status"] == "transferred"} == expected
+    assert (end["counters"]["files_skipped"], len(results)) == (5 - len(expected), 5)
+    assert {name: (here / name).read_text() for name in expected} == {name: (there / name).read_text() for name in expected}
+    asked = [line for line in archive.log.read_text().splitlines() if '"GET"' in line and f"/{source[1]}/" in line]
+    assert asked == [], "none is asked for alone"
+
+
 def test_a_single_file_and_what_is_beside_it(control, ends, archive):
     """Of a folder, the order of one file opens that file alone."""
     source, source_folder, target, target_folder = ends

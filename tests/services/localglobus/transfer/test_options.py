@@ -244,14 +244,14 @@ def test_links_are_kept_as_links_that_lead_nowhere_out_of_what_is_copied(sites, 
     (folder / "from/later").symlink_to("not/there/yet")
     (folder / "from/tree").symlink_to("deep")
     task = copy(additional_fields={"recursive_symlinks": "keep"})
-    assert (task["status"], task["files_transferred"], task["recursive_symlinks"]) == ("SUCCEEDED", 1, "keep")
+    assert (task["status"], task["files_transferred"], task["recursive_symlinks"], task["symlinks"]) == ("SUCCEEDED", 1, "keep", 3)
     assert arrived(folder) == ["a", "deep", "deep/up", "later", "tree"]
     kept = {path.relative_to(folder / "to").as_posix(): str(path.readlink()) for path in (folder / "to").rglob("*") if path.is_symlink()}
     assert kept == {"deep/up": "../a", "later": "not/there/yet", "tree": "deep"}
     (folder / "from/later").unlink()
     (folder / "from/later").symlink_to("a")
     again = copy(additional_fields={"recursive_symlinks": "keep"}, delete_destination_extra=True)
-    assert (again["status"], arrived(folder)) == ("SUCCEEDED", ["a", "deep", "deep/up", "later", "tree"])
+    assert (again["status"], again["symlinks"], arrived(folder)) == ("SUCCEEDED", 3, ["a", "deep", "deep/up", "later", "tree"])
     assert str((folder / "to/later").readlink()) == "a"
 
 
@@ -263,7 +263,7 @@ def test_a_link_that_leads_out_is_not_kept_and_fails_by_itself(sites, folder, co
     (folder / "to/taken").write_text("mine")
     (folder / "from/taken").symlink_to("a")
     task = copy(additional_fields={"recursive_symlinks": "keep"})
-    assert (task["status"], task["files_transferred"]) == ("FAILED", 1)
+    assert (task["status"], task["files_transferred"], task["symlinks"]) == ("FAILED", 1, 0)
     assert arrived(folder) == ["a", "deep", "taken"]
     assert (folder / "to/taken").read_text() == "mine"
 
