@@ -62,3 +62,14 @@ def test_a_long_folder_scrolls_and_keeps_what_was_ticked(address, context):
     page.reload()
     expect(page.get_by_role("link", name="Back to the first files")).to_be_visible()
     expect(page.get_by_label("File /f0003", exact=True)).to_have_count(0)
+
+    began = page.locator("tbody input[name=file]").first
+    name, top = began.get_attribute("value"), began.evaluate("box => { scrollTo(0, 50); return box.getBoundingClientRect().top }")
+    expect(page.get_by_label(f"File /f{int(name[2:]) - 100:04}", exact=True)).to_be_attached()
+    now = page.locator(f"tbody input[value='{name}']").evaluate("box => box.getBoundingClientRect().top")
+    assert abs(now - top) < 5, "what she looked at stays where it was"
+    for first in [one for one in ("/f0200", "/f0100", "/f0000") if one < name]:
+        page.evaluate("scrollTo(0, 0)")
+        expect(page.get_by_label(f"File {first}", exact=True)).to_be_attached()
+    shown = page.locator("tbody:not([data-emptied]) input[name=file]").evaluate_all("boxes => boxes.map(box => box.value)")
+    assert shown == sorted(set(shown)), "no row comes twice, and none out of order"
