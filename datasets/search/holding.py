@@ -41,7 +41,7 @@ def held_now(*, most_subjects: int) -> tuple[Held, list[tuple[str, int]]]:
 def _held(places: Places) -> Held:
     if not places.listed:
         return Held()
-    key = f"datasets.held:{places.revision}"
+    key = f"datasets.held:{places.origin.replace(' ', '_')}:{places.revision}"  # a restored database may have the same revision
     kept = cache.get(key)
     if kept is None:
         kept = rows(HELD, {})[0]
