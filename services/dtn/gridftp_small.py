@@ -103,4 +103,5 @@ def _settle(state: CopyState, one: Sent, raised: PullError | NodeError | OSError
 def _ask(state: CopyState, entries: Sequence[FileEntry]) -> list[Answered]:
     """What the source's node reads in the files, without the bytes: whatever the destination has is enough."""
     paths = [entry.source_path for entry in entries]
-    return [told for some in state.source.fetch_many(paths, [ANYTHING] * len(paths), 0) for told in some] if paths else []
+    told = [one for some in state.source.fetch_many(paths, [ANYTHING] * len(paths), 0) for one in some] if paths else []
+    return sorted(told, key=lambda one: one.index)
