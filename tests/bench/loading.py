@@ -36,6 +36,8 @@ def load_datasets(n_datasets: int, *, told: Callable[[int], object] = lambda _: 
     if present > n_datasets:
         message = f"{present:,} datasets are there already: take another folder with --data"
         raise SystemExit(message)
+    if present == n_datasets:
+        return
     began = timezone.now() - dt.timedelta(seconds=2 * 10**6)
     batches = enumerate(_batches(itertools.islice(describe(n_datasets), present, None), BATCH))
     if n_datasets - present >= MANY:
