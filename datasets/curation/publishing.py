@@ -87,7 +87,7 @@ def publish(version: Version, *, user: Visitor, note: str = "") -> Version:
     if dataset.published_at is None or dataset.is_withdrawn:
         dataset.published_at, dataset.withdrawn_at = dataset.published_at or now, None
         dataset.save(update_fields=["published_at", "withdrawn_at"])
-    index_dataset(dataset)
+    index_dataset(dataset, has_other_files=True)
     dois.ask_for_registration(version)
     pushing.ask_for_push(dataset)
     damaging.note_replacement(version)
@@ -113,7 +113,7 @@ def withdraw(version: Version, *, user: Visitor, reason: str, forward_url: str =
     if was_current:
         dataset.withdrawn_at = now
         dataset.save(update_fields=["withdrawn_at", "updated_at"])
-        index_dataset(dataset)
+        index_dataset(dataset, has_other_files=True)
     dois.tell_anew(dataset)
     pushing.ask_for_push(dataset)
     damaging.assess(dataset)
@@ -208,7 +208,7 @@ def restore_draft(dataset: Dataset, *, user: Visitor) -> Version:
 def _index_unpublished(dataset: Dataset) -> None:
     """Its draft came or went: where no version is published, as after a withdrawal, the catalogue shows its stewards the newest."""
     if not dataset.versions.filter(status=VersionStatus.PUBLISHED).exists():
-        index_dataset(dataset)
+        index_dataset(dataset, has_other_files=True)
 
 
 def discarded_draft(dataset: Dataset) -> Version | None:

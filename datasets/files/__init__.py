@@ -16,6 +16,7 @@ from django.db import connection
 from datasets.errors import InvalidError
 from datasets.files.filters import FileFilter
 from datasets.files.globs import to_regex
+from datasets.files.preparing import Prepared
 from datasets.items import few_files
 from datasets.models import Version
 
@@ -57,6 +58,19 @@ LISTED = f"""
     ) held
 """
 LISTED_IN_PART = LISTED.replace("/* names */", "and (f.name = any(%(names)s::text[])) = %(is_chosen)s")
+LISTED_WHOLE = Prepared(
+    "listed_folder",
+    LISTED,
+    {
+        "dataset": "uuid",
+        "version": "int",
+        "path": "text",
+        "after_folder": "text",
+        "folders": "int",
+        "after_file": "text",
+        "limit": "int",
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -303,7 +317,7 @@ def _listed(
         parts = [one.removeprefix(path).rstrip("/").split("/") for one in cold]
         keys |= {"names": [part[0] for part in parts if is_cold or len(part) == 1], "is_chosen": is_cold, "limit": 0 if is_cold else limit}
     sizes = _sizes(version, cold) if cold else {}
-    for kind, name, n_files, size_bytes, *rest in _rows(LISTED_IN_PART if cold else LISTED, keys):
+    for kind, name, n_files, size_bytes, *rest in _rows(LISTED_IN_PART, keys) if cold else LISTED_WHOLE.rows(keys):
         below = f"{path}{name}/" if kind == "folder" else path
         if cold and kind != "file":
             lying = [size for one, size in sizes.items() if one.startswith(below)]

@@ -272,7 +272,7 @@ def _finish(run: ScanRun) -> None:
         recount(version)
         if run.found:
             complete_description(version.dataset, run.found)
-        index_dataset(version.dataset)
+        index_dataset(version.dataset, has_other_files=True)
         pushing.ask_for_push(version.dataset)
     run.move_to(ScanStatus.DONE, finished_at=timezone.now(), step="", error="", **facts)
     staging.forget(run)

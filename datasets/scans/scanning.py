@@ -2,17 +2,19 @@
 
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
+from psycopg2.errors import LockNotAvailable
 
 from datasets.access import Visitor, check_curator
 from datasets.curation.publishing import check_not_in_review
-from datasets.errors import IllegalMoveError, InvalidError, NotFoundError
+from datasets.errors import ConflictError, IllegalMoveError, InvalidError, NotFoundError
 from datasets.models import ChangeKind, ScanChange, ScanRun, Version
 from datasets.scans import staging
 from datasets.states import ScanStatus
 
 MOST = 500
+LONGEST_WAIT_MS = 3_000
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,16 @@ def discard_report(run: ScanRun, *, user: Visitor) -> ScanRun:
 
 
 def _answer(run: ScanRun, new: ScanStatus, user: Visitor, note: str = "", **facts: object) -> ScanRun:
+    """Who asks for it waits for a moment, not for the minutes in which a worker takes millions of files into the draft."""
     check_curator(user, run.version.dataset)
-    return run.move_to(new, actor=user, note=note, **facts)
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("select set_config('lock_timeout', %s, true)", [str(LONGEST_WAIT_MS)])
+            return run.move_to(new, actor=user, note=note, **facts)
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            raise ConflictError("What was found is being taken into the draft, as a whole. Try again when that is done.") from error
+        raise
 
 
 def totals(run: ScanRun) -> list[KindTotal]:

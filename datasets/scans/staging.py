@@ -26,6 +26,7 @@ KEPT = dt.timedelta(days=7)
 LIKE_NOW = dt.timedelta(hours=12)
 """The same for what published files are held against: what is not there, or is other, is damage."""
 ROWS_AT_ONCE = 10_000
+BYTES_AT_ONCE = 65_536
 
 BINARY, END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 INT8, TEXT, TIMESTAMPTZ = 20, 25, 1184
@@ -64,13 +65,19 @@ class ListingLostError(UnavailableError):
 
 
 class Rows:
-    """A file for COPY whose next piece is made when it is read: the database takes one in meanwhile."""
+    """A file for COPY whose rows are made when they are read, some at once: the database takes in those before meanwhile."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
+    def __init__(self, rows: Iterator[bytes]) -> None:
+        self._rows = rows
 
     def read(self, _size: int = -1) -> bytes:
-        return next(self._pieces, b"")
+        read, n_bytes = [], 0
+        for row in self._rows:
+            read.append(row)
+            n_bytes += len(row)
+            if n_bytes >= BYTES_AT_ONCE:
+                break
+        return b"".join(read)
 
 
 @dataclass

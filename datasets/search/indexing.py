@@ -39,10 +39,19 @@ HAS_FORMAT = """
 # The version that the catalogue shows: the published one, of others the newest.
 CURRENT = "from datasets_version where dataset_id = d.id and status <> 'discarded' order by status = 'published' desc, number desc limit 1"
 
+LIST_FORMATS = f"""
+    update datasets_dataset as listed set format_facet = held.formats from (
+        select d.id, array(
+            select format from ({FORMATS}) candidate where exists ({HAS_FORMAT}) order by format collate "C"
+        ) as formats
+        from datasets_dataset d left join lateral (select number {CURRENT}) v on true where d.id = any(%(ids)s::uuid[])
+    ) held where held.id = listed.id
+"""
+
 # What the description and the current version (the draft where none is published) say. `terms` are the words of what is published.
 DESCRIBED = f"""
     select d.id, v.published_at, coalesce(root.n_files, 0) as n_files, coalesce(root.size_bytes, 0) as size_bytes,
-        made.creators, about.subjects, measured.variables, formats.names as formats, years.decades,
+        made.creators, about.subjects, measured.variables, years.decades,
         replace(concat_ws(' ', about.subjects_text, named.words, made.creators_text, measured.names), '_', ' ') as keywords, measured.names,
         lesser.words as lesser
     from datasets_dataset d
@@ -85,11 +94,6 @@ DESCRIBED = f"""
         from datasets_variable where dataset_id = d.id
     ) measured
     cross join lateral (
-        select coalesce(array_agg(format order by format collate "C"), '{{}}') as names from (
-            select format from ({FORMATS}) candidate where exists ({HAS_FORMAT})
-        ) one
-    ) formats
-    cross join lateral (
         select coalesce(array_agg(decade), '{{}}') as decades from (
             select generate_series(extract(year from coalesce(d.temporal_start, d.temporal_end))::int / 10 * 10,
                 extract(year from coalesce(d.temporal_end, d.temporal_start))::int, 10) as decade limit {MOST_DECADES}
@@ -118,7 +122,7 @@ WRITE = f"""
         update datasets_dataset d set
             listed_at = coalesce(one.published_at, d.created_at),
             n_files = one.n_files, size_bytes = one.size_bytes, creator_names = one.creators, subject_facet = one.subjects,
-            variable_facet = one.variables, format_facet = one.formats, decade_facet = one.decades,
+            variable_facet = one.variables, decade_facet = one.decades,
             search_terms = coalesce(said.words, '{{}}')
         from one left join said on said.id = one.id where one.id = d.id returning d.search_terms
     ),
@@ -194,18 +198,26 @@ UNCOUNT_WORDS = """
 """
 
 
-def index_dataset(dataset: Dataset) -> None:
-    """Write the catalogue row of a dataset from its description and its current version (the draft where none is published)."""
-    index_datasets([dataset.pk])
+def index_dataset(dataset: Dataset, *, has_other_files: bool = False) -> None:
+    """Write the catalogue row of a dataset from its description and its current version (the draft where none is published).
+
+    `has_other_files`: the version, or its files, are not those of the last time.
+    """
+    index_datasets([dataset.pk], has_other_files=has_other_files)
     dataset.refresh_from_db()
 
 
 @transaction.atomic
-def index_datasets(ids: Sequence[uuid.UUID]) -> None:
-    """Write the catalogue rows of some datasets, in as many statements as for one. Safe to repeat."""
+def index_datasets(ids: Sequence[uuid.UUID], *, has_other_files: bool = False) -> None:
+    """Write the catalogue rows of some datasets, in as many statements as for one. Safe to repeat.
+
+    With other files their formats are listed anew, which reads all of them, and so before anybody waits for the counters.
+    """
     keys = {"ids": list(ids)}
     with connection.cursor() as cursor:
         cursor.execute("select from datasets_dataset where id = any(%(ids)s::uuid[]) order by id for no key update", keys)
+        if has_other_files:
+            cursor.execute(LIST_FORMATS, keys)
         cursor.execute(WRITE, keys)
         changed = cursor.fetchall()
         _count_words(cursor, [(word, change) for word, change in changed if change > 0], COUNT_WORDS)

@@ -26,7 +26,7 @@ FEW = 100_000
 WRITERS = 3
 DESCRIBED = (
     *("id", "slug", "title", "abstract", "licence", "access_policy", "temporal_start", "temporal_end"),
-    *("west", "south", "east", "north", "published_at", "listed_at"),
+    *("west", "south", "east", "north", "published_at", "listed_at", "format_facet"),
 )
 
 
@@ -90,7 +90,20 @@ def _load(batch: list[Described], *, first: int, began: dt.datetime) -> None:
         Dataset,
         DESCRIBED,
         (
-            (name, f"made-{first + at}", one.title, one.abstract, one.licence, one.access, one.start, one.end, *one.box, moment, moment)
+            (
+                name,
+                f"made-{first + at}",
+                one.title,
+                one.abstract,
+                one.licence,
+                one.access,
+                one.start,
+                one.end,
+                *one.box,
+                moment,
+                moment,
+                one.formats,
+            )
             for at, (name, one, moment) in enumerate(zip(ids, batch, moments, strict=True))
         ),
     )

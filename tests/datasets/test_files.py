@@ -1,6 +1,7 @@
 import hashlib
 
 import pytest
+from django.db import DataError, connection, transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from datasets.errors import InvalidError
 from datasets.files import FileQuery, earlier
 from datasets.files.filters import FileFilter
 from datasets.files.globs import matches
+from datasets.files.preparing import Prepared
 from datasets.models import File, Location, Version
 from tests.datasets.conftest import scan
 
@@ -251,3 +253,29 @@ def test_the_page_in_the_middle_leads_to_the_page_before_without_scripts(version
 
 def _entries(listing):
     return [*listing.folders, *listing.files]
+
+
+def test_a_statement_is_planned_once_a_connection_and_behind_a_pool_goes_as_it_is(db, monkeypatch):
+    types = {"most": "int"}
+    squares, halves, pooled = (
+        Prepared(name, "select n * n / nullif(%(most)s, -1) from generate_series(1, abs(%(most)s)) n", types)
+        for name in ("squares", "halves", "pooled")
+    )
+    with connection.cursor() as cursor:
+        try:
+            for _ in range(3):
+                assert squares.rows({"most": 2}) == [(0,), (2,)]
+            with pytest.raises(DataError), transaction.atomic():
+                halves.rows({"most": "many"})
+            assert [halves.rows({"most": 2}) for _ in range(2)] == [[(0,), (2,)]] * 2, "who failed at first is not held up by it"
+            monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
+            assert pooled.rows({"most": 2}) == [(0,), (2,)]
+            cursor.execute(
+                "select name, generic_plans + custom_plans from pg_prepared_statements where name = any(%s)", [["squares", "pooled"]]
+            )
+            assert cursor.fetchall() == [("squares", 3)]
+        finally:
+            for name in ("squares", "halves"):
+                cursor.execute("select count(*) from pg_prepared_statements where name = %s", [name])
+                if cursor.fetchone() == (1,):
+                    cursor.execute(f"deallocate {name}")

@@ -1,8 +1,11 @@
+import contextlib
 import datetime as dt
 import json
 import resource
 
+import psycopg2
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from datasets.curation import publishing, registering
@@ -238,3 +241,18 @@ def test_a_million_files_are_listed_reported_and_taken_in_flat_memory(ben):
     assert ingesting.run_scan(run.pk, list_folder).status == "done"
     assert measure(version, FileQuery()).size_bytes == 1_001_000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000  # KiB on Linux
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_cancels_while_files_are_taken_is_told_to_wait_and_does_not(draft, disk, ben, browser, monkeypatch):
+    monkeypatch.setattr(scanning, "LONGEST_WAIT_MS", 50)
+    version = draft(files={})
+    run = ingesting.request_scan(version, user=ben)
+    address = f"/api/v1/datasets/sea/versions/1/scans/{run.pk}/cancel"
+    with contextlib.closing(psycopg2.connect(**connection.get_connection_params())) as worker:
+        worker.cursor().execute("update datasets_scanrun set step = 'comparing' where id = %s", [run.pk])
+        refused = browser(ben).post(address)
+        assert (refused.status_code, refused.json()["detail"].startswith("What was found is being taken")) == (409, True)
+        worker.rollback()
+    assert browser(ben).post(address).status_code == 202
+    assert scanning.find_scan(version, run.pk, user=ben).status == "cancelled"

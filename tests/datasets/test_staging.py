@@ -346,3 +346,13 @@ def test_a_file_has_a_folder_that_is_there(draft):
         with pytest.raises(IntegrityError, match="folder"), transaction.atomic():
             refused()
     assert File.objects.filter(folder=folder).count() == 1
+
+
+def test_folders_are_truncated_with_their_files_alone(draft):
+    draft()
+    with connection.cursor() as cursor:
+        cursor.execute("set constraints all immediate")
+        with pytest.raises(IntegrityError, match="together with datasets_file"), transaction.atomic():
+            cursor.execute("truncate datasets_folder cascade")
+        cursor.execute("truncate datasets_folder, datasets_file cascade")
+    assert not Folder.objects.exists()
