@@ -13,7 +13,7 @@ import pytest
 
 from services.embedded.addresses import free_port
 from services.embedded.stack import CHECKOUT
-from tests.conftest import make_passable_folder
+from tests.databases import make_passable_folder
 
 ORDINARY = "nobody"
 STEPS_SEEN = ("signs in", "share open", "HTTPS download", "sends to her collection", "graph", "0 data bytes passed the portal")
