@@ -173,12 +173,13 @@ def downloads_from_the_node(page: Page, site: Site) -> None:
 
 PAGES = [
     "/", "/datasets/", "/datasets/?q=zzqq", "/datasets/a1b-north-america/", "/datasets/glosea4-ensemble/",
-    "/datasets/um-sea-ice-velocity/files/", "/basket/", "/signin/", "/status/", "/nothing-here/", "/graphs/new/",
+    "/datasets/um-sea-ice-velocity/files/", "/datasets/um-sea-ice-velocity/files/?folder=/1893/",
+    "/basket/", "/signin/", "/status/", "/nothing-here/", "/graphs/new/",
 ]  # fmt: skip
 SIGNED_IN = ["/profile/", "/requests/", "/requests/new/", "/send/", "/graphs/"]
 
 
-@pytest.mark.parametrize("width", [360, 1600])
+@pytest.mark.parametrize("width", [320, 1600])  # 320: a window of 1280 at 400 %
 def test_no_page_is_wider_than_the_window(page: Page, width: int):
     page.set_viewport_size({"width": width, "height": 900})
     for address in PAGES:
