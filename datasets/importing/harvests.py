@@ -376,10 +376,12 @@ def _write_line(run: Harvest, identifier: str, datestamp: str, outcome: Outcome)
 
 def _finish(run: Harvest) -> None:
     told = ", ".join(f"{n:,} {HarvestAct(act).label.lower()}" for act, n in counts(run).items() if n) or "nothing new"
-    run.refresh_from_db(fields=["every"])  # the calendar may have changed while the page was read
     until = run.harvested_until if run.is_dry_run else run.began
-    facts = {"finished_at": timezone.now(), "token": "", "harvested_until": until, "next_at": _next_of(run), "error": ""}
-    run.move_to(HarvestStatus.DONE, note=told, **facts)
+    with transaction.atomic():
+        # the calendar may have changed while the page was read, and does not change between here and the end
+        run.refresh_from_db(fields=["every"], from_queryset=Harvest.objects.select_for_update())
+        facts = {"finished_at": timezone.now(), "token": "", "harvested_until": until, "next_at": _next_of(run), "error": ""}
+        run.move_to(HarvestStatus.DONE, note=told, **facts)
 
 
 def _wait(run: Harvest, error: UnavailableError) -> None:

@@ -144,6 +144,14 @@ def test_the_calendar_begins_it_again_from_where_it_ended(order, archive):
     assert told(run) == {}
 
 
+def test_a_calendar_that_is_changed_while_the_last_page_is_read_holds(order, ben, archive):
+    run = order(every="daily")
+    with meanwhile(archive, "|4", lambda: harvests.change_calendar(run, user=ben, every="monthly")):
+        assert to_the_end(run).status == "done"
+    assert run.every == "monthly"
+    assert run.next_at - timezone.now() > dt.timedelta(days=20)
+
+
 def test_a_moment_of_the_provider_is_asked_from_as_the_protocol_writes_it(order, archive):
     archive.mood.now, archive.mood.per_page = "2026-06-01T02:00:00.123+02:00", 5
     assert to_the_end(order()).harvested_until == "2026-06-01T00:00:00Z"

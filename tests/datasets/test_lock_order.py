@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, transaction
 
 from datasets import series
 from datasets.curation import publishing
-from datasets.errors import RefusedError
+from datasets.errors import NotFoundError, RefusedError
 from datasets.models import Dataset, DatasetEvent, Series, SeriesEvent, Version
 from datasets.scans import ingesting, scanning
 from portal.models import RoleGrant, User
@@ -112,3 +112,15 @@ def test_a_dataset_is_put_elsewhere_while_the_tree_moves(published, dee):
     assert mover.end() == here
     here.refresh_from_db()
     assert (here.lineage, here.n_listed) == ([upper.pk, here.pk], 0)
+
+
+def test_a_draft_that_is_restored_meanwhile_is_not_removed_for_good(published, ben):
+    dataset = published().dataset
+    draft = publishing.discard_draft(publishing.open_draft(dataset, user=ben), user=ben)
+    with transaction.atomic():
+        Dataset.objects.held().get(pk=dataset.pk)
+        beside = Beside(lambda: publishing.remove_discarded(dataset, user=ben))
+        beside.waits()
+        publishing.restore_draft(dataset, user=ben)
+    assert isinstance(beside.end(), NotFoundError)
+    assert Version.with_bin.get(pk=draft.pk).is_draft
