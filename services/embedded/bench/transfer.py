@@ -149,7 +149,7 @@ class TransferBench:
 
     def network(self) -> Iterator[Row]:
         clean_mib = self._size_bytes // MIB
-        yield from network.rows(self._folder, clean_mib=clean_mib, lossy_mib=256 if clean_mib >= 1024 else 64, runs=self._runs)
+        yield from network.rows(self._folder, clean_mib=clean_mib, lossy_mib=64 if clean_mib >= 1024 else 16, runs=self._runs)
 
     def _copy_large(self, site: Site) -> float:
         os.utime(site.archive_root / "data/bench/large")
