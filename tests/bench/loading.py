@@ -139,7 +139,7 @@ def _load(batch: list[Described], *, first: int, began: dt.datetime) -> None:
     )
     if first < FEW:
         _analyze()
-    index_datasets(ids)
+    index_datasets(ids, has_other_files=True)
 
 
 def _analyze() -> None:
