@@ -8,9 +8,11 @@
   if (!table || !("IntersectionObserver" in window)) return;
   const kept = document.querySelector("[data-kept]");
   const told = document.querySelector("[data-told]");
-  const busy = new WeakSet();
+  const busy = new Set();  // rows that fetch the page after or before theirs, and pages that are filled again
   let hasScrolled = false;
   document.documentElement.style.overflowAnchor = "none";  // what comes above is made up for here, once
+
+  const isBusy = (page) => [...busy].some((one) => page.contains(one));
 
   async function fetchPage(address) {
     const answer = await fetch(address, { headers: { "HX-Request": "true" }, cache: "no-store" });
@@ -29,8 +31,8 @@
 
   async function appendNext(page) {
     const more = page.querySelector("tr.more");
-    if (!more || busy.has(page)) return;
-    busy.add(page);
+    if (!more || busy.has(more)) return;
+    busy.add(more);
     const link = more.querySelector("a");
     try {
       const next = await fetchPage(link.href);
@@ -44,13 +46,13 @@
     } catch {
       link.textContent = "The next files did not come. Try again";
     }
-    busy.delete(page);
+    busy.delete(more);
   }
 
   async function prependBefore(page) {
     const before = page.querySelector("tr.before");
-    if (!before || busy.has(page)) return;
-    busy.add(page);
+    if (!before || busy.has(before)) return;
+    busy.add(before);
     const link = before.querySelector("a");
     try {
       const previous = await fetchPage(link.href);
@@ -68,11 +70,11 @@
     } catch {
       link.textContent = "The files before did not come. Try again";
     }
-    busy.delete(page);
+    busy.delete(before);
   }
 
   async function fill(page) {
-    if (!page.dataset.emptied || busy.has(page)) return;
+    if (!page.dataset.emptied || isBusy(page)) return;
     busy.add(page);
     try {
       const again = await fetchPage(page.dataset.page);
@@ -88,7 +90,7 @@
   }
 
   function empty(page) {
-    if (page.dataset.emptied || busy.has(page) || page.contains(document.activeElement) || !page.nextElementSibling) return;
+    if (page.dataset.emptied || isBusy(page) || page.contains(document.activeElement) || !page.nextElementSibling) return;
     for (const box of page.querySelectorAll("input[type=checkbox]:checked")) {
       const field = document.createElement("input");
       Object.assign(field, { type: "hidden", name: box.name, value: box.value });
