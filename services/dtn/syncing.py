@@ -51,6 +51,7 @@ def digest_if_current(state: CopyState, entry: FileEntry) -> str | None:
         size, mtime_ns, etag, digest = fetched.size, fetched.mtime_ns, fetched.etag, fetched.digest
     if not present.is_current(1 if level == 3 else level, size=size, mtime_ns=mtime_ns):
         return None
+    entry.has_news = entry.has_news or entry.size != size  # it may come in a bundle after a fault
     entry.size = size
     if level < 3:
         return ""

@@ -4,16 +4,22 @@ As strict as `ssl.create_default_context`: TLS 1.2 at least, ciphers that authen
 host's own name in the certificate, which the library service-identity compares (RFC 9525) while hands are shaken.
 """
 
+import contextlib
 import ipaddress
 import ssl
 from pathlib import Path
 
 import service_identity
+from cryptography import x509
 from OpenSSL import SSL, crypto
 from OpenSSL._util import ffi, lib
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 
 CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; all of 1.3 are such
+REFUSALS = (
+    service_identity.VerificationError, service_identity.CertificateError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType,
+    ValueError,
+)  # fmt: skip
 PARTIAL_WRITE = 0x1  # SSL_MODE_ENABLE_PARTIAL_WRITE of OpenSSL's ssl.h: a call would make one record only
 
 
@@ -30,8 +36,10 @@ def trusting_context(ca: Path | None) -> SSL.Context:
     """Return the context of a client that trusts this CA (PEM) beside those that the host trusts."""
     context = _new_context(SSL.TLS_CLIENT_METHOD)
     of_host = ssl.get_default_verify_paths()  # also what SSL_CERT_FILE names
-    if of_host.cafile or of_host.capath:
-        context.load_verify_locations(of_host.cafile, of_host.capath)
+    for file, folder in ((of_host.cafile, None), (None, of_host.capath)):
+        if file or folder:
+            with contextlib.suppress(SSL.Error):  # a file that holds no certificate is passed over, as by the standard library
+                context.load_verify_locations(file, folder)
     if ca is not None:
         context.load_verify_locations(str(ca))
     context.set_verify(SSL.VERIFY_PEER, _is_trusted)
@@ -63,7 +71,7 @@ class Peer:
         try:
             verify = verify_certificate_ip_address if self._is_address else verify_certificate_hostname
             verify(certificate.to_cryptography(), self._host)
-        except (service_identity.VerificationError, service_identity.CertificateError, ValueError):
+        except REFUSALS:
             self.reason = f"certificate verify failed: the certificate is not valid for '{self._host}'"
             return False
         self._is_checked = True

@@ -66,7 +66,7 @@ def _measured(folder: Path, names: dict[str, str], congestion: str, clean_mib: i
         eight,
         legacy,
         "",
-        f"both: {FIREWALLED.words}, {4 * lossy_mib} and {lossy_mib} MiB; the path is the same: this is the engine",
+        f"both: {FIREWALLED.words}, {4 * lossy_mib} MiB on 8 streams, {lossy_mib} MiB on one; the path is the same: this is the engine",
         congestion,
     )
 

@@ -83,8 +83,9 @@ def test_files_of_a_bundle_are_told_together_where_that_is_asked_for(bundle, fil
     for path, body in bodies.items():
         (folder / path[1:]).write_bytes(body)
     answers = bundle(*list(bodies)[:100], "/open/absent", *list(bodies)[100:], is_grouped=True)
-    assert [len(said["files"]) for said, _ in answers if "files" in said] == [249, 11]
-    assert [said for said, _ in answers if "index" in said] == [{**answers[1][0], "index": 100, "http_status": 404}]
+    groups = [len(said["files"]) for said, _ in answers if "files" in said]
+    assert (sum(groups), max(groups) <= 250, len(groups) < 100) == (260, True, True), "a busy machine sends sooner what it has"
+    assert [(said["index"], said["http_status"]) for said, _ in answers if "index" in said] == [(100, 404)]
     assert b"".join(body for _, body in answers) == b"".join(bodies.values())
     told = [file for said, _ in answers for file in said.get("files", ())]
     assert [sha256 for _, _, _, sha256 in told] == [hashlib.sha256(body).hexdigest() for body in bodies.values()]

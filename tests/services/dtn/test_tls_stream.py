@@ -23,14 +23,14 @@ MIB = 1 << 20
 HANDSHAKE, DATA = b"\x16", b"\x17"  # kinds of records (RFC 8446, section 5.1)
 
 
-def write_identity(folder, *names, ends=timedelta(1)):
+def write_identity(folder, *names, ends=timedelta(1), extension=None):
     """Write a certificate for the names, signed by itself, and its key; returns the file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "node")])
     now = datetime.now(UTC)
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - timedelta(hours=2), now + ends)
-    if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    if names or extension:
+        builder = builder.add_extension(extension or x509.SubjectAlternativeName(names), critical=False)
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     file = folder / "node.pem"
     file.write_bytes(private + builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
@@ -195,6 +195,24 @@ def test_a_certificate_of_nobody_who_is_trusted_is_refused(pair, tmp_path, serve
     trusted = trusting_context(write_identity(tmp_path, ADDRESS) if ca != "none" else None)
     with pytest.raises(ssl.SSLCertVerificationError, match="self-signed"):
         TlsStream(pair[0], trusted, server_hostname=HOST)
+    with pytest.raises(ssl.SSLError, match=r"(?i)alert"):
+        wait()
+
+
+def test_a_host_that_trusts_nobody_trusts_the_ca_that_is_given(pair, tmp_path, identity, server_context, monkeypatch):
+    (tmp_path / "none.pem").touch()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    wait = aside(lambda: TlsStream(pair[1], server_context).recv(1))
+    TlsStream(pair[0], trusting_context(identity), server_hostname=HOST).sendall(b"x")
+    assert wait() == b"x"
+
+
+def test_a_certificate_with_names_that_cannot_be_read_is_refused(pair, tmp_path):
+    names = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, bytes.fromhex("3004a3023000"))  # an X.400 address
+    identity = write_identity(tmp_path, extension=names)
+    wait = aside(lambda: TlsStream(pair[1], serving_context(identity, identity)).recv(1))
+    with pytest.raises(ssl.SSLCertVerificationError):
+        TlsStream(pair[0], trusting_context(identity), server_hostname=HOST)
     with pytest.raises(ssl.SSLError, match=r"(?i)alert"):
         wait()
 
