@@ -182,8 +182,8 @@ class PushedRecordAdmin(LookOnlyAdmin):
 
 @admin.register(Harvest)
 class HarvestAdmin(LookOnlyAdmin):
-    list_display = ("base_url", "prefix", "set_spec", "status", "n_pages", "every", "next_at", "asked_by", "error")
-    list_filter = ("status", "every")
+    list_display = ("base_url", "prefix", "set_spec", "status", "is_dry_run", "n_pages", "every", "next_at", "asked_by", "error")
+    list_filter = ("status", "is_dry_run", "every")
     search_fields = ("base_url", "repository")
     list_select_related = ("asked_by",)
     hidden = ("token",)

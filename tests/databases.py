@@ -1,12 +1,15 @@
 """The PostgreSQL and the Valkey of a run: started by its first process, shared by all, a database in each for every process."""
 
 import atexit
+import contextlib
 import os
+import re
 import tempfile
 import uuid
 from pathlib import Path
 
 import psycopg2
+import psycopg2.errors
 
 from services.embedded.groups import Watchdog
 from services.embedded.postgres import Postgres
@@ -37,7 +40,8 @@ def start_databases() -> None:
             atexit.register(server.stop)
     os.environ.setdefault("CAUSEWAY_MAIL_DIR", str(folder / "mail"))
     if PROCESS:  # what one test empties, or sends to workers, is nothing to tests beside it
-        os.environ["REDIS_URL"] = os.environ["REDIS_URL"].replace("?db=0", f"?db={1 + int(PROCESS.removeprefix('gw')) % 15}")
+        number = 1 + int(PROCESS.removeprefix("gw")) % 15
+        os.environ["REDIS_URL"] = re.sub(r"(\?db=|:\d+/)0$", rf"\g<1>{number}", os.environ["REDIS_URL"])
 
 
 def make_passable_folder() -> Path:
@@ -73,9 +77,11 @@ def migrated_template() -> str:
 
 
 def drop_template() -> None:
-    """A server that was given keeps nothing of a run."""
+    """A server that was given keeps nothing of a run, also of one that was interrupted while a process made it."""
     server = psycopg2.connect(os.environ["DATABASE_URL"])
     server.autocommit = True
     with server.cursor() as cursor:
-        cursor.execute(f'drop database if exists "{os.environ[TEMPLATE]}"')
+        for name in (os.environ[TEMPLATE], f"{os.environ[TEMPLATE]}_unfinished"):
+            with contextlib.suppress(psycopg2.errors.ObjectInUse):  # by a process that was interrupted just now
+                cursor.execute(f'drop database if exists "{name}"')
     server.close()

@@ -23,12 +23,12 @@ from datasets.identifiers import WEB
 TIMEOUT = urllib3.Timeout(connect=4, read=6)
 MOST_REDIRECTS = 5
 LONGEST_FETCH_S = 60
-# Refusals that say nothing about whether the page is there: sign-in, rate, bots.
 # Numbers of IPv6 that end in one of IPv4: NAT64 (RFC 6052, RFC 8215), compatible and translated ones (RFC 4291, RFC 2765).
 CARRIERS = [ipaddress.ip_network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96")]
 PRIVATE = "leads into a private network, which is not looked into"
 REMEDY = "If it is your own, an operator names its network in CAUSEWAY_LINK_NETWORKS; then try again."
 Number = ipaddress.IPv4Address | ipaddress.IPv6Address
+# Refusals that say nothing about whether the page is there: sign-in, rate, bots.
 CLOSED = frozenset({401, 402, 403, 405, 406, 407, 408, 421, 425, 429, 451})
 
 

@@ -7,6 +7,7 @@ line, has none here: `Version.availability` says so.
 from dataclasses import replace
 
 from datasets import files
+from datasets.errors import InvalidError
 from datasets.files import FileQuery, Measure
 from datasets.models import Version
 
@@ -34,9 +35,11 @@ def describe_cold(version: Version, query: FileQuery) -> str:
 
 
 def leave_out_cold(version: Version, query: FileQuery) -> FileQuery:
-    """The files of a selection that are on line."""
+    """The files of a selection that are on line. Raises InvalidError for named files that are all cold: to name none means everything."""
     kept = tuple(path for path in query.files if not path.startswith(version.cold_folders))
     if not query.searched_folders:
+        if not kept:
+            raise InvalidError("All of these files are cold. Take them out, or ask the steward.")
         return FileQuery(files=kept)
     without = tuple(dict.fromkeys((*query.filters.without, *_cold_below(version, query))))
     return FileQuery(query.folders, query.globs, kept, replace(query.filters, without=without))

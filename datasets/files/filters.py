@@ -75,7 +75,7 @@ class FileFilter:
                 wrong[name] = [SIZE_WORDS if name.endswith("size") else DAY_WORDS]
         try:
             read["without"] = _read_without(asked.get("without"))
-        except ValueError:
+        except (ValueError, RecursionError):
             wrong["without"] = [WITHOUT_WORDS]
         if wrong:
             raise InvalidError(_joined(wrong), fields=wrong)
@@ -161,6 +161,7 @@ def _read_without(asked: Any) -> tuple[str, ...]:
     told = json.loads(asked) if isinstance(asked, str) and asked.strip() else asked or ()
     if not isinstance(told, list | tuple) or not all(isinstance(path, str) and "\0" not in path for path in told):
         raise ValueError(asked)
+    "".join(told).encode()  # raises UnicodeEncodeError, a ValueError, for half a character, written as an escape of JSON
     return tuple(sorted(set(told)))
 
 

@@ -27,7 +27,6 @@ from datasets.readers.described import Unmapped
 
 ROUNDS = 4
 ALONE = 0x6F726967  # the key of the advisory lock
-MOST_NAMESAKES = 1_000
 
 
 @dataclass(frozen=True)
@@ -158,8 +157,8 @@ def bounded(identifier: str) -> str:
 
 
 def _check_not_ours(identifier: str) -> None:
-    is_ours = identifier.startswith(f"{settings.BASE_URL}/")
-    if is_ours or (identifier.startswith("doi:") and Doi.objects.filter(name__iexact=identifier.removeprefix("doi:")).exists()):
+    is_ours, small = identifier.startswith(f"{settings.BASE_URL}/"), identifier.lower()  # as our names are, which have an index
+    if is_ours or (small.startswith("doi:") and Doi.objects.filter(name=small.removeprefix("doi:")).exists()):
         raise InvalidError(fields={"identifier": [f"{identifier} is a record of this archive: it is here already."]})
 
 
@@ -174,11 +173,26 @@ def _register(stated: dict[str, Any], described: Described, user: Visitor) -> Da
 
 
 def free_slug(title: str) -> str:
-    """A slug made of the title that no dataset has yet."""
+    """A slug made of the title that no dataset has yet.
+
+    Its number is looked for by halves: titles without a Latin letter all begin as `dataset`, and a harvest may have very many of them.
+    """
     begun = slugify(title)[:60].strip("-_").replace("_", "-") or "dataset"
     begun = "-".join(filter(None, begun.split("-")))
-    taken = set(Dataset.with_bin.filter(slug__startswith=begun).values_list("slug", flat=True))
-    return next(slug for slug in (begun, *(f"{begun}-{at}" for at in range(2, len(taken) + 3))) if slug not in taken)
+    if not _is_taken(begun):
+        return begun
+    free = 2
+    while _is_taken(f"{begun}-{free}"):
+        free *= 2
+    taken = free // 2
+    while free - taken > 1:
+        middle = (taken + free) // 2
+        taken, free = (middle, free) if _is_taken(f"{begun}-{middle}") else (taken, middle)
+    return f"{begun}-{free}"
+
+
+def _is_taken(slug: str) -> bool:
+    return Dataset.with_bin.filter(slug=slug).exists()
 
 
 def _update(known: Origin, stated: dict[str, Any], described: Described, user: Visitor, outcome: Outcome, digest: str) -> None:

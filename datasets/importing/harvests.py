@@ -139,7 +139,8 @@ def resume(run: Harvest, *, user: Visitor) -> Harvest:
     if run.status != HarvestStatus.PAUSED:
         raise IllegalMoveError(run.status, "resumed")
     n_goes = run.n_goes + 1 if _is_at_limit(run) else run.n_goes
-    return run.move_to(HarvestStatus.QUEUED, actor=user, due_at=timezone.now(), n_attempts=0, n_goes=n_goes, error="")
+    facts: dict[str, Any] = {"due_at": timezone.now(), "n_attempts": 0, "n_restarts": 0, "n_goes": n_goes, "error": ""}
+    return run.move_to(HarvestStatus.QUEUED, actor=user, **facts)
 
 
 def cancel(run: Harvest, *, user: Visitor) -> Harvest:
@@ -304,7 +305,8 @@ def _take_page(run: Harvest) -> None:
     if page.is_lost:
         if run.n_restarts >= MOST_RESTARTS:
             raise InvalidError("The provider forgets again and again where the list was. Ask for a set, or for a shorter period.")
-        run.keep_claim(token="", n_restarts=run.n_restarts + 1, due_at=timezone.now())
+        # Counted anew with it, or a go that is resumed would stop where the one before did, for ever.
+        run.keep_claim(token="", n_pages=0, n_listed=0, n_restarts=run.n_restarts + 1, due_at=timezone.now())
         return
     if page.token and page.token == run.token:
         raise InvalidError("The provider repeats itself. Ask for a set, or for a shorter period.")
@@ -361,7 +363,7 @@ def _take_record(run: Harvest, user: Visitor, record: Element) -> None:
 
 def _is_passing(error: Exception) -> bool:
     """Whether the database was in trouble (lost, full, deadlocked), and not the record: the page is taken again when the claim runs out."""
-    state = getattr(error.__cause__, "sqlstate", None) or "08000"
+    state = getattr(error.__cause__, "pgcode", None) or "08000"  # a connection that is lost has no word for it
     return isinstance(error, OperationalError | InterfaceError) and state.startswith(PASSING)
 
 

@@ -194,4 +194,5 @@ def _texts(values: Any) -> tuple[str, ...]:
     texts = tuple(str(value) for value in values)
     if any("\0" in text for text in texts):  # written as an escape of JSON; PostgreSQL has no such character
         raise ValueError
+    "".join(texts).encode()  # raises UnicodeEncodeError, a ValueError, for half a character, written so too
     return texts

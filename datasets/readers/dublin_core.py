@@ -53,7 +53,7 @@ def _read_coverage(told: list[str], found: Described) -> None:
     """A period, a box by its limits (https://www.dublincore.org/specifications/dublin-core/dcmi-box/), else the name of a place."""
     places = []
     for at, words in enumerate(told):
-        limits = dict(LIMIT.findall(words))
+        limits = {name.lower(): degrees for name, degrees in LIMIT.findall(words)}
         if limits:
             state_box(found, f"coverage.{at}", [limits.get(name, "") for name in LIMITS])
         elif len(words) <= LONGEST_PERIOD and PERIOD.fullmatch(words):

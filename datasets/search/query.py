@@ -122,11 +122,6 @@ class SearchQuery:
         facets = {key: values for key, values in self.facets.items() if key != name} | ({name: kept} if kept else {})
         return replace(self, facets=facets, cursor="")
 
-    def with_value(self, name: str, value: str) -> Self:
-        """The same search from its first page, with one more value of a facet."""
-        values = tuple(dict.fromkeys((*self.facets.get(name, ()), value)))
-        return replace(self, facets={**self.facets, name: values}, cursor="")
-
     def sorted_by(self, sort: str) -> Self:
         """The same search from its first page in another order."""
         return replace(self, sort=sort, cursor="")

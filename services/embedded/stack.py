@@ -27,7 +27,6 @@ from services.embedded.valkey import Valkey
 CHECKOUT = Path(__file__).resolve().parents[2]
 READY_LINE = r"^ready\b"
 GLOBUS_ADMIN = ("GLOBUS_CLI_CLIENT_ID", "GLOBUS_CLI_CLIENT_SECRET")  # the demo service client's: for people and tests only
-PORTAL_PROCESSES = ("web", "worker", "beat")
 
 
 @dataclass(frozen=True)

@@ -84,9 +84,23 @@ def test_the_cold_part_of_a_selection_is_counted_named_and_left_out(version, que
     assert cold.measure_cold(version, query).n_files == n_cold
     assert bool(cold.describe_cold(version, query)) == bool(n_cold)
     kept = cold.leave_out_cold(version, query)
-    found = [row.availability for row in files.iterate(version, kept)] if kept != FileQuery() else []
-    assert found == ["online"] * n_online
+    assert kept != FileQuery(), "that would be everything"
+    assert [row.availability for row in files.iterate(version, kept)] == ["online"] * n_online
     assert FileQuery.from_json(kept.to_json()) == kept
+
+
+def test_of_cold_files_alone_nothing_is_left_and_not_the_whole_version(version):
+    with pytest.raises(InvalidError, match="All of these files are cold"):
+        cold.leave_out_cold(version, FileQuery(files=("/1990/a.nc", "/1991/x/c.nc")))
+
+
+@pytest.mark.parametrize("without", ["[" * 5_000, '["/\\ud800/"]', '["/\\u0000/"]', "{}", "[1]"])
+def test_folders_to_leave_out_that_are_none_are_refused_in_words(without):
+    with pytest.raises(InvalidError) as refused:
+        FileFilter.read({"without": without})
+    assert set(refused.value.fields) == {"without"}
+    with pytest.raises(InvalidError):
+        FileFilter.read({"items": '{"keys": ["\\ud800"]}'})
 
 
 def test_the_page_marks_what_is_cold_and_chooses_what_is_on_line(version, browser):

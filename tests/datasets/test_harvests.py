@@ -187,14 +187,26 @@ def test_a_page_that_takes_too_long_is_asked_for_again_later_and_does_not_hold_u
     assert run.due_at > timezone.now()
 
 
-def test_a_record_that_met_trouble_of_the_database_is_taken_again_and_not_refused(order):
-    run = order()
+def meet(trouble: str) -> None:
+    """Each record that is taken from now on meets this trouble of the database."""
     with connection.cursor() as cursor:
         cursor.execute(
             "create function pg_temp.meet() returns trigger language plpgsql as"
-            " $$ begin raise exception 'met' using errcode = 'deadlock_detected'; end $$"
+            f" $$ begin raise exception 'met' using errcode = '{trouble}'; end $$"
         )
         cursor.execute("create trigger meet before insert on datasets_origin for each row execute function pg_temp.meet()")
+
+
+def test_a_record_that_is_too_much_for_the_database_is_refused_and_not_taken_for_ever(order):
+    run = order()
+    meet("program_limit_exceeded")
+    assert (to_the_end(run).status, told(run), Dataset.objects.count()) == ("done", {"refused": 5}, 0)
+    assert "could not be read" in harvests.lines(run, limit=1)[0].wrong[0]["words"]
+
+
+def test_a_record_that_met_trouble_of_the_database_is_taken_again_and_not_refused(order):
+    run = order()
+    meet("deadlock_detected")
     with pytest.raises(OperationalError):
         harvests.go_on(run.pk)
     with connection.cursor() as cursor:
@@ -311,6 +323,19 @@ def test_a_go_has_a_limit_and_another_goes_on_from_there(order, ben, archive, br
     harvests.resume(run, user=ben)
     assert to_the_end(run).status == "paused"
     assert [one.get("resumptionToken") for one in archive.seen] == ["|2"]
+    harvests.resume(run, user=ben)
+    assert (to_the_end(run).status, told(run)) == ("done", {"new": 4, "refused": 1})
+
+
+def test_a_provider_that_forgot_its_list_while_a_go_waited_is_asked_past_the_limit(order, ben, archive, monkeypatch):
+    monkeypatch.setattr(harvests, "MOST_RECORDS", 2)
+    run = to_the_end(order())
+    forgotten = '<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><error code="badResumptionToken"/></OAI-PMH>'
+    answers = iter([(200, {}, forgotten)])
+    archive.mood.before = lambda _: next(answers, None)
+    harvests.resume(run, user=ben)
+    run = to_the_end(run)
+    assert (run.status, run.n_restarts, run.n_listed, sum(told(run).values())) == ("paused", 1, 4, 4)
     harvests.resume(run, user=ben)
     assert (to_the_end(run).status, told(run)) == ("done", {"new": 4, "refused": 1})
 

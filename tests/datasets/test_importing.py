@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from datasets import importing, readers
+from datasets import dois, importing, readers
 from datasets.curation import deleting, registering
 from datasets.description.snapshots import snapshot
 from datasets.errors import ForbiddenError, InvalidError
@@ -17,7 +17,7 @@ from datasets.formats import FORMATS
 from datasets.importing.settling import settle
 from datasets.metadata import describing
 from datasets.models import Dataset, DatasetEvent, Origin, Term, Vocabulary
-from datasets.readers import READ
+from datasets.readers import READ, Described
 from portal.models import RoleGrant
 from tests.datasets.test_describing import WHOLE
 
@@ -161,6 +161,23 @@ def test_a_draft_in_the_bin_is_restored_rather_than_doubled(db, ben):
     assert "lies in the bin" in importing.import_records(json.dumps(SAMPLE), user=ben).records[0].wrong[0].words
     other = json.loads(json.dumps(SAMPLE).replace("0014", "0099"))
     assert importing.import_records(json.dumps(other), user=ben).records[0].slug == "the-seas-of-the-north-2"
+
+
+def test_a_doi_of_this_archive_is_known_however_it_is_written(published, ben):
+    doi = dois.reserve(published(), user=ben)
+    told = Described(identifier=f"doi:{doi.name.upper()}", stated={"title": "Again"})
+    assert "of this archive" in importing.import_one(told, number=1, user=ben, format_name="dublin-core").wrong[0].words
+
+
+@pytest.mark.parametrize(("title", "begun"), [("Same", "same"), ("\u041c\u043e\u0440\u0435", "dataset")])
+def test_very_many_titles_alike_have_slugs_one_after_the_other(db, title, begun, django_assert_max_num_queries):
+    for number in range(1, 40):
+        with django_assert_max_num_queries(12):
+            slug = importing.free_slug(title)
+        assert slug == (begun if number == 1 else f"{begun}-{number}")
+        Dataset.objects.create(slug=slug, title=title, listed_at=timezone.now())
+    Dataset.objects.get(slug=f"{begun}-7").delete()
+    assert not Dataset.objects.filter(slug=importing.free_slug(title)).exists()
 
 
 def test_a_record_of_this_archive_is_not_imported_into_itself(published, ben):

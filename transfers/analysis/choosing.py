@@ -14,7 +14,6 @@ from datasets.files.globs import matches
 from datasets.models import AccessPolicy, Dataset, Variable, Version
 
 MOST_FILES = 400
-DRAWABLE = ("NetCDF", "HDF5", "CSV")
 
 
 @dataclass(frozen=True)

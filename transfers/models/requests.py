@@ -124,10 +124,6 @@ class DataRequest(Working):
         return "/" if self.variant == Variant.COLLECTION else self.folder
 
     @property
-    def is_in_share_pool(self) -> bool:
-        return self.variant == Variant.FOLDER
-
-    @property
     def state_since(self) -> datetime:
         """When it came into its present state."""
         entered = self.events.filter(new=self.status).exclude(old=self.status).order_by("-id").values_list("at", flat=True).first()

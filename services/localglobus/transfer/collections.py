@@ -177,12 +177,6 @@ def all_collections(db: sqlite3.Connection, *, endpoint_id: str | None = None) -
     return [from_row(row) for row in rows]
 
 
-def all_endpoints(db: sqlite3.Connection) -> list[Endpoint]:
-    """Returns the endpoints by name, also those of Connect Personal hosts."""
-    rows = db.execute(f"{SELECT_ENDPOINT} ORDER BY endpoint.display_name, endpoint.id")
-    return [endpoint_from(row) for row in rows]
-
-
 def find_endpoint(db: sqlite3.Connection, *, endpoint_id: str | None = None, node: str | None = None) -> Endpoint | None:
     """Returns the endpoint with that id or of that node."""
     row = db.execute(f"{SELECT_ENDPOINT} WHERE endpoint.id = ? OR node = ?", (endpoint_id, node)).fetchone()
