@@ -31,6 +31,8 @@ FOLDERS = """
 """
 
 ENTRIES = "unnest(l.names, l.sizes, l.modified, l.formats) as e(name, size_bytes, modified_at, format)"
+# The same in the list of what is selected: no array becomes a table of its own first.
+SIDE_BY_SIDE = "unnest(l.names) as name, unnest(l.sizes) as size_bytes, unnest(l.modified) as modified_at, unnest(l.formats) as format"
 FORMAT = "coalesce(e.format, l.formats[1])"  # one for all files of a part that are of one
 FILES = f"""
     create temporary table scan_file as
@@ -82,11 +84,13 @@ HAS_FILES = """
 FILL = f"""
     insert into datasets_file (folder_id, name, first_version, last_version, size_bytes, sha256, modified_at, format, collection_path,
         inspected_at, inspection_error)
-    select f.id, e.name, %(version)s, null, e.size_bytes, null, e.modified_at, {FORMAT}, '', null, ''
-    from (select id, path from datasets_folder where dataset_id = %(dataset)s order by id) f
-    cross join lateral (
-        select * from datasets_listedpart l where l.scan_id = %(scan)s and l.path = f.path order by l.part offset 0
-    ) l cross join lateral {ENTRIES}
+    select e.folder_id, e.name, %(version)s, null, e.size_bytes, null, e.modified_at, coalesce(e.format, e.formats[1]), '', null, ''
+    from (
+        select f.id as folder_id, {SIDE_BY_SIDE}, l.formats
+        from (select id, path from datasets_folder where dataset_id = %(dataset)s order by id) f cross join lateral (
+            select * from datasets_listedpart l where l.scan_id = %(scan)s and l.path = f.path order by l.part offset 0
+        ) l
+    ) e
 """
 
 # A row of the draft that turned out to be its predecessor (touched, not changed): the predecessor goes on.
