@@ -66,7 +66,7 @@ def set_availability(
     if wait_minutes is not None and not 0 < wait_minutes <= LONGEST_WAIT_MINUTES:
         raise InvalidError(fields={"wait_minutes": [f"Minutes, from 1 to {LONGEST_WAIT_MINUTES:,} (90 days)."]})
     cold = _check_cold(location.version, cold_folders) if is_online else []
-    same = _together(location)
+    same = _together(location, with_draft=True)
     same.update(is_online=is_online, wait_minutes=wait_minutes if cold or not is_online else None, cold_folders=cold)
     partly = f", but for {len(cold):,} cold folder{'s' if len(cold) > 1 else ''}" if cold else ""
     _tell(location.version, user, f"{location} is {'on line' if is_online else 'cold'}{partly}")

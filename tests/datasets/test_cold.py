@@ -134,6 +134,7 @@ def test_a_steward_names_cold_folders_and_is_told_what_is_none(version, ben, bro
     api = f"/api/v1/datasets/{version.dataset.slug}/versions/1/locations/{location.pk}"
     told = browser(ben).patch(api, {"is_online": True}, content_type="application/json").json()
     assert (told["cold_folders"], told["wait_minutes"]) == ([], None)
+    assert draft.locations.get().cold_folders == [], "the draft lies at the same place"
 
 
 def test_a_replica_that_is_wholly_on_line_is_used_before_one_that_is_partly_cold(version, ben):
