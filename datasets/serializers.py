@@ -45,7 +45,14 @@ class VariableSerializer(serializers.ModelSerializer[Variable]):
 class LocationSerializer(serializers.ModelSerializer[Location]):
     class Meta:
         model = Location
-        fields = ["id", "kind", "collection_id", "bucket", "base_path", "is_primary", "is_online", "wait_minutes", "cold_folders"]
+        fields = ["id", "kind", "collection_id", "bucket", "base_path", "is_primary", "is_online", "wait_minutes"]
+
+
+class CuratedLocationSerializer(LocationSerializer):
+    """As its steward reads it: names of folders are not for everybody who may read the description."""
+
+    class Meta(LocationSerializer.Meta):
+        fields = [*LocationSerializer.Meta.fields, "cold_folders"]
 
 
 class VersionSerializer(serializers.ModelSerializer[Version]):

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from datasets import files
-from datasets.access import check_may_list, check_offered, decide
+from datasets.access import check_may_list, check_offered, decide, may_list
 from datasets.files import FileQuery, cold
 from datasets.models import Dataset, Version
 from transfers.errors import BasketChangedError, InvalidError, NotFoundError
@@ -158,8 +158,10 @@ def _line(selection: Selection, user: Any) -> Line:
         why_not = "No file fits."
     elif location is None or not location.is_online:
         why_not = "Its files are not on line at the moment."
-    elif version.cold_folders and (words := cold.describe_cold(version, selection.query)):
-        why_not, has_online = words, cold.measure_cold(version, selection.query).n_files < selection.n_files
+    elif version.cold_folders and (n_cold := cold.measure_cold(version, selection.query).n_files):
+        can_list = may_list(user, dataset, version)
+        why_not = cold.describe_cold(version, selection.query, names_folders=can_list)
+        has_online = can_list and n_cold < selection.n_files
     elif version.is_in_bucket:
         why_not = IN_BUCKET if decision.is_allowed else decision.words
     newer = dataset.versions.filter(published_at__isnull=False, number__gt=version.number).first()

@@ -23,15 +23,16 @@ def measure_cold(version: Version, query: FileQuery) -> Measure:
     return Measure(sum(one.n_files for one in measures), sum(one.size_bytes for one in measures))
 
 
-def describe_cold(version: Version, query: FileQuery) -> str:
-    """What of a selection is cold, where, and the remedy; empty where nothing is."""
+def describe_cold(version: Version, query: FileQuery, *, names_folders: bool = True) -> str:
+    """What of a selection is cold, where if she may read names of files, and the remedy; empty where nothing is."""
     found = measure_cold(version, query)
     if not found.n_files:
         return ""
     paths = (*_cold_below(version, query), *(path for path in query.files if path.startswith(version.cold_folders)))
     more = f" and {len(paths) - MOST_NAMED:,} more" if len(paths) > MOST_NAMED else ""
     what = "1 of its files is cold" if found.n_files == 1 else f"{found.n_files:,} of its files are cold"
-    return f"{what}, on tape or away for a time: {', '.join(paths[:MOST_NAMED])}{more}. Leave them out, or ask the steward."
+    where = f": {', '.join(paths[:MOST_NAMED])}{more}" if names_folders else ""
+    return f"{what}, on tape or away for a time{where}. Leave them out, or ask the steward."
 
 
 def leave_out_cold(version: Version, query: FileQuery) -> FileQuery:

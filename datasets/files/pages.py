@@ -121,20 +121,20 @@ def list_files(request: HttpRequest, slug: str) -> HttpResponse:
     if version is None:
         raise NotFoundError
     here, wrong = _read(request, found, version)
-    after = request.GET.get("after", "")
+    after, can_list = request.GET.get("after", ""), may_list(request.user, found, version)
     context: dict[str, Any] = {
         "dataset": found,
         "version": version,
         "versions": versions,
         "decision": decide(request.user, found),
-        "can_list": may_list(request.user, found, version),
+        "can_list": can_list,
         "has_items": getattr(version, "has_items", False),
         "browsing": here,
         "folder": here.folder,
         "typed": {name: request.GET.get(name, "") for name in ("glob", *BOUNDS)},
         "wrong": wrong,
         "labels": LABELS,
-        "folder_availability": version.availability_of(here.folder),
+        "folder_availability": version.availability_of(here.folder if can_list else "/"),
         "listing": None,
         "chips": here.chips(),
         "tree": [],
@@ -145,7 +145,7 @@ def list_files(request: HttpRequest, slug: str) -> HttpResponse:
         "file_route": route("analysis:file", slug, version.number),
         "here": request.get_full_path(),
     }
-    if context["can_list"]:
+    if can_list:
         try:
             context["tree"] = [(row, here.folder_url(row.path)) for row in files.tree(version, here.folder)]
             context |= {} if wrong else _listed(here, after, request.GET.get("upto", ""))

@@ -18,7 +18,7 @@ from datasets.errors import InvalidError, NotFoundError
 from datasets.finding import find_curated, find_version, whole_number
 from datasets.models import Location, ScanRun
 from datasets.preservation import damaging, locating, watching
-from datasets.serializers import AlarmSerializer, LocationSerializer, LocationWriteSerializer, ScanSerializer, WatchSerializer
+from datasets.serializers import AlarmSerializer, CuratedLocationSerializer, LocationWriteSerializer, ScanSerializer, WatchSerializer
 
 FILES, MOST_FILES = 100, 500
 
@@ -52,7 +52,7 @@ class OneLocationView(APIView):
         location = _location(request, slug, number, location_id)
         asked = AvailabilitySerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        return Response(LocationSerializer(locating.set_availability(location, user=request.user, **asked.validated_data)).data)
+        return Response(CuratedLocationSerializer(locating.set_availability(location, user=request.user, **asked.validated_data)).data)
 
     def delete(self, request: Request, slug: str, number: str, location_id: str) -> Response:
         """Forget a replica; its bytes are left alone."""

@@ -16,7 +16,7 @@ from datasets.access import Visitor, check_curator
 from datasets.curation.registering import check_place_is_free
 from datasets.errors import ConflictError, InvalidError, NotReadyError, RefusedError, UnavailableError
 from datasets.files import FileQuery, missing_paths
-from datasets.models import DatasetEvent, File, Location, LocationKind, ScanPurpose, ScanRun, Version
+from datasets.models import Dataset, DatasetEvent, File, Location, LocationKind, ScanPurpose, ScanRun, Version
 from datasets.preservation.damaging import in_words
 from datasets.search.indexing import index_dataset
 
@@ -46,6 +46,7 @@ def remove_replica(location: Location, *, user: Visitor) -> None:
     check_curator(user, location.version.dataset)
     if location.is_primary:
         raise ConflictError("The primary location is moved, not removed.")
+    Dataset.objects.held().get(pk=location.version.dataset_id)
     _tell(location.version, user, f"replica at {location} removed")
     location.delete()
     index_dataset(location.version.dataset)
@@ -66,6 +67,7 @@ def set_availability(
     if wait_minutes is not None and not 0 < wait_minutes <= LONGEST_WAIT_MINUTES:
         raise InvalidError(fields={"wait_minutes": [f"Minutes, from 1 to {LONGEST_WAIT_MINUTES:,} (90 days)."]})
     cold = _check_cold(location.version, cold_folders) if is_online else []
+    Dataset.objects.held().get(pk=location.version.dataset_id)  # before its locations, as the end of a move takes them
     same = _together(location, with_draft=True)
     same.update(is_online=is_online, wait_minutes=wait_minutes if cold or not is_online else None, cold_folders=cold)
     partly = f", but for {len(cold):,} cold folder{'s' if len(cold) > 1 else ''}" if cold else ""

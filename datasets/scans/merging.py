@@ -181,7 +181,7 @@ def merge(version: Version, scan_id: int, *, is_accepted: bool = False) -> Diffe
     Checksums of what is new or changed are unknown afterwards. Raises ListingLostError when what was listed is not all there.
     """
     keys = {**_keys(version), "scan": scan_id}
-    Dataset.objects.select_for_update().get(pk=version.dataset_id)
+    Dataset.objects.held().get(pk=version.dataset_id)
     with connection.cursor() as cursor:
         cursor.execute(SORT_IN_MEMORY)
         if is_accepted:

@@ -3,9 +3,11 @@
 # ruff: noqa: S608  (statements are put together from this module's own constants; every value is a parameter)
 
 import datetime as dt
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.core.cache import cache
+from redis.exceptions import RedisError
 
 from datasets.search.counting import Found, most_frequent
 from datasets.search.matching import ENTRY, UNLISTED
@@ -17,7 +19,7 @@ FIRST_DAY = "1000-01-01"  # what starts earlier counts the years of a model, not
 HELD = f"""
     select count(*), coalesce(sum(n_files), 0)::bigint, coalesce(sum(size_bytes), 0)::bigint,
         min(first_day) filter (where first_day >= '{FIRST_DAY}'), max(last_day) filter (where first_day >= '{FIRST_DAY}')
-    from {ENTRY} where dataset_id not in (select d.id from datasets_dataset d where {UNLISTED})
+    from {ENTRY} where not exists (select from datasets_dataset d where d.id = e.dataset_id and {UNLISTED})
 """
 
 
@@ -42,8 +44,10 @@ def _held(places: Places) -> Held:
     if not places.listed:
         return Held()
     key = f"datasets.held:{places.origin.replace(' ', '_')}:{places.revision}"  # a restored database may have the same revision
-    kept = cache.get(key)
-    if kept is None:
-        kept = rows(HELD, {})[0]
-        cache.set(key, kept, KEPT_S)
-    return Held(*kept)
+    with suppress(RedisError):  # then they are summed up each time
+        if (kept := cache.get(key)) is not None:
+            return Held(*kept)
+    summed = rows(HELD, {})[0]
+    with suppress(RedisError):
+        cache.set(key, summed, KEPT_S)
+    return Held(*summed)

@@ -61,7 +61,7 @@ def _walked(query: SearchQuery, found: Found) -> Page | None:
                 order by {key} {direction}, id {direction} limit %(limit)s
             ) one left join {ENTRY} on e.dataset_id = one.id order by one.key {direction}, one.id {direction}"""
         walked = rows(sql, {**more, "limit": step})
-        page += [(one, at) for place, one, at in walked if place in found.hits]
+        page += [(one, at) for place, one, at in walked if place is not None and place in found.hits]
         if len(page) > query.limit or len(walked) < step:
             return page[: query.limit + 1]
         position, n_walked, step = (walked[-1][2], walked[-1][1]), n_walked + step, 3 * step

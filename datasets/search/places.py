@@ -2,8 +2,8 @@
 
 A place is the number of a dataset (`SearchEntry`). Every search asks, in the statement that finds its words, for the entries whose
 revision is above the one that this process knows, and changes its sets by them: normally there are none. So the sets are never behind the
-rows with which they are compared, and there is no second store to drift. They say of which server and table they are: after a restore a
-process begins anew by itself. Revisions are taken under the lock of `indexing`: who sees one sees all before it.
+rows with which they are compared, and there is no second store to drift. They say of which server, database and table they are: after a
+restore a process begins anew by itself. Revisions are taken under the lock of `indexing`: who sees one sees all before it.
 """
 
 # ruff: noqa: S608  (statements are put together from this module's own constants; every value is a parameter)
@@ -30,8 +30,9 @@ KEEPING = 0x6B656570  # the key of the advisory lock of who keeps them
 # What is covered by one day alone starts and ends in its year.
 FIRST_YEAR = "extract(year from coalesce(d.temporal_start, d.temporal_end))"
 LAST_YEAR = "extract(year from coalesce(d.temporal_end, d.temporal_start))"
-# Of which server since its start, and of which table, the rows are: others after a restore, whatever their revisions say.
-ORIGIN = "concat_ws(' ', pg_postmaster_start_time(), 'datasets_searchentry'::regclass::oid)"
+# Of which server since its start, database and table the rows are: others after a restore, whatever their revisions say.
+ORIGIN = """concat_ws(' ', pg_postmaster_start_time(), (select oid from pg_database where datname = current_database()),
+        'datasets_searchentry'::regclass::oid)"""
 BY_INDEX = "set local enable_seqscan = off; "
 
 READ = f"""

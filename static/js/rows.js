@@ -38,6 +38,7 @@
       const next = await fetchPage(link.href);
       const hadFocus = document.activeElement === link;
       more.remove();
+      next.querySelector("tr.before")?.remove();  // its rows stand above, and would come twice
       tickAgain(next);
       page.after(next);
       watch(next);

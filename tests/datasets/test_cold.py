@@ -3,6 +3,7 @@
 import datetime as dt
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 
 from datasets import files
@@ -14,6 +15,7 @@ from datasets.models import File, Version
 from datasets.preservation import fixity, locating, watching
 from tests.datasets.test_api import DATASETS
 from tests.datasets.test_pages import page
+from transfers import selecting
 
 FILES = {"/1990/a.nc": "1", "/1990/deep/b.nc": "22", "/1991/x/c.nc": "333", "/1991/d.nc": "4444", "/r.txt": "55555"}
 
@@ -135,6 +137,28 @@ def test_a_steward_names_cold_folders_and_is_told_what_is_none(version, ben, bro
     told = browser(ben).patch(api, {"is_online": True}, content_type="application/json").json()
     assert (told["cold_folders"], told["wait_minutes"]) == ([], None)
     assert draft.locations.get().cold_folders == [], "the draft lies at the same place"
+
+
+def test_names_of_cold_folders_are_for_those_who_may_read_names_of_files(published, ben, browser):
+    made = published(files=FILES, access_policy="restricted", access_note="As a demonstration.")
+    locating.set_availability(made.locations.get(), user=ben, is_online=True, cold_folders=["/1990/"])
+    version, stranger = Version.objects.get(pk=made.pk), AnonymousUser()
+    told = browser().get(f"{DATASETS}/{version.dataset.slug}/versions/1/").json()
+    assert (told["locations"][0]["is_online"], "1990" in str(told)) == (True, False)
+    basket = selecting.open_basket(user=stranger, session_key="cold")
+    selecting.add_selection(basket, version=version, query=FileQuery(), user=stranger)
+    (line,) = selecting.review(basket, user=stranger).lines
+    assert line.why_not == "2 of its files are cold, on tape or away for a time. Leave them out, or ask the steward."
+    assert not line.has_online, "what is left out would be named"
+    (line,) = selecting.review(basket, user=ben).lines
+    assert ("/1990/" in line.why_not, line.has_online) == (True, True)
+
+
+@pytest.mark.parametrize("without", ['["/\\ud800/"]', "[" * 100_000, '["/\\u0000/"]', "{}", "[1]", "1"])
+def test_folders_to_leave_out_that_cannot_be_read_are_told(without):
+    with pytest.raises(InvalidError) as refused:
+        FileFilter.read({"without": without})
+    assert list(refused.value.fields) == ["without"]
 
 
 def test_a_replica_that_is_wholly_on_line_is_used_before_one_that_is_partly_cold(version, ben):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from django.db import connection
 from django.http import QueryDict
+from django.utils import timezone
 
 from datasets import search
 from datasets.curation import publishing, registering
@@ -129,6 +130,19 @@ def test_what_is_held_follows_every_change(archive, dee, draft):
     assert ("Aviation", 1) in subjects
     publishing.withdraw(later, user=dee, reason="Wrong.")
     assert held_now(most_subjects=100)[0] == held
+
+
+def test_what_is_held_is_told_without_a_cache_too(archive, settings, tmp_path):
+    held = held_now(most_subjects=1)
+    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": f"unix://{tmp_path}/nobody.sock"}}
+    assert held_now(most_subjects=1) == held
+
+
+def test_a_dataset_that_was_never_indexed_holds_up_no_search(archive, monkeypatch):
+    monkeypatch.setattr(paging, "FEW", 0)
+    before = [hit.dataset.slug for hit in find("sort=title").hits]
+    Dataset.objects.create(slug="bare", title="A", listed_at=timezone.now())
+    assert [hit.dataset.slug for hit in find("sort=title").hits] == before
 
 
 def test_the_words_of_a_dataset_lie_outside_its_row(archive):

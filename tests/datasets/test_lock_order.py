@@ -9,7 +9,8 @@ from django.db import DatabaseError, connection, transaction
 from datasets import series
 from datasets.curation import publishing
 from datasets.errors import NotFoundError, RefusedError
-from datasets.models import Dataset, DatasetEvent, Series, SeriesEvent, Version
+from datasets.models import Dataset, DatasetEvent, Location, Series, SeriesEvent, Version
+from datasets.preservation import locating
 from datasets.scans import ingesting, scanning
 from portal.models import RoleGrant, User
 
@@ -97,6 +98,26 @@ def test_a_draft_is_discarded_while_a_worker_takes_what_its_scan_found(published
     assert worker.end() is None, "it was left, as it was cancelled meanwhile"
     run.refresh_from_db()
     assert run.status == "cancelled"
+
+
+def test_files_are_taken_beside_who_wrote_an_event_of_their_dataset(draft, disk, ben):
+    version = draft()
+    disk.write("/sea/b.nc", "b")
+    run = ingesting.request_scan(version, user=ben, is_automatic=True)
+    with transaction.atomic():
+        DatasetEvent.objects.create(dataset=version.dataset, act="location")
+        ended = Beside(lambda: ingesting.run_scan(run.pk, disk.list_folder)).end()
+    assert getattr(ended, "status", ended) == "done"
+
+
+def test_a_location_is_called_cold_while_who_holds_its_dataset_changes_it(published, ben):
+    location = published().locations.get()
+    with transaction.atomic():
+        Dataset.objects.held().get(slug="sea")
+        beside = Beside(lambda: locating.set_availability(location, user=ben, is_online=False))
+        beside.waits()
+        Location.objects.filter(pk=location.pk).update(wait_minutes=5)
+    assert getattr(beside.end(), "is_online", beside.answer) is False
 
 
 def test_a_dataset_is_put_elsewhere_while_the_tree_moves(published, dee):

@@ -49,6 +49,7 @@ def test_a_long_folder_scrolls_and_keeps_what_was_ticked(address, context):
     page.evaluate("document.activeElement.blur()")  # rows with the focus stay
     for last in ("/f0099", "/f0199", "/f0299", "/f0399", "/f0449"):
         page.get_by_label(f"File {last}", exact=True).scroll_into_view_if_needed()
+    expect(page.locator("tr.before")).to_have_count(0)  # each page follows the one before
     page.wait_for_url(re.compile(r"after=%2Ff0[2-4]99"))
     expect(page.locator("tbody[data-emptied]").first).to_be_attached()
     expect(page.locator("input[type=hidden][name=file][value='/f0003']")).to_be_attached()
