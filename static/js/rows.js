@@ -84,6 +84,8 @@
       tickAgain(again);
       page.replaceChildren(...again.rows);
       delete page.dataset.emptied;
+      near.unobserve(page);
+      near.observe(page);  // what follows or comes before is looked for again
     } catch {
       page.rows[0].cells[0].textContent = "These files did not come. Scroll away and back to try again.";
     }
@@ -129,11 +131,12 @@
     event.preventDefault();
     (link.rel === "next" ? appendNext : prependBefore)(link.closest("tbody"));
   });
-  // A page that was opened in the middle begins below its heading; what lies before comes when somebody moves.
+  // A page that was opened in the middle begins below its heading; what lies before comes when somebody moves near it.
   addEventListener("scroll", () => {
     hasScrolled = true;
-    prependBefore(table.tBodies[0]);
-  }, { once: true, passive: true });
+    const [first] = table.tBodies;
+    if (!first.dataset.emptied && first.getBoundingClientRect().bottom > -2000) prependBefore(first);
+  }, { passive: true });
   // The box in the head speaks of all rows that were shown, also of those that are far away now.
   table.addEventListener("ticked", () => {
     if (!table.querySelector("input[data-tick-all]").checked) kept.replaceChildren();
