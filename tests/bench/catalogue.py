@@ -107,8 +107,9 @@ def against_datasette(client: httpx.Client, folder: Path, words: Sequence[str], 
                 seconds[0].append(ask(client, one))
                 seconds[1].append(fetch(other, url, rivals.asked(one, has_all_values=has_all_values)))
             ours, theirs = (len(some) / sum(each) for each in seconds)
+            aim = goal if has_all_values else "none"  # what counts less is not the same
             yield Row(
-                f"{name}: {what}", figure(ours), figure(theirs), figure(ours / theirs), goal, "searches/s", len(some), noted("Datasette")
+                f"{name}: {what}", figure(ours), figure(theirs), figure(ours / theirs), aim, "searches/s", len(some), noted("Datasette")
             )
 
 

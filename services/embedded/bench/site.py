@@ -19,7 +19,7 @@ from services.embedded.visitor import Visitor
 
 TRANSFER = "urn:globus:auth:scope:transfer.api.globus.org:all"
 SCOPES = "https://auth.globus.org/scopes/"
-LOOK_S = 0.04
+LOOK_S = 0.01
 SELDOM_S = 0.2
 """How often the task is asked for before anything has arrived: each question costs processor time that the copy lacks."""
 
@@ -169,9 +169,12 @@ class Site:
     def copy(self, name: str, *, is_folder: bool, timeout_s: float = 600, options: dict[str, Any] | None = None) -> float:
         """Copy `data/bench/<name>` of the archive to Ada's home as a verified transfer task; seconds from submission to its end.
 
-        A file is known to have come when it has its name: only then is the task looked at closely.
+        A file is known to have come when it has its name, a folder when its last file has: only then is the task looked at closely.
         """
-        arrived = self.campus_root / "home/ada" / name
+        last = self.archive_root / "data/bench" / name
+        while last.is_dir():
+            last = max(last.iterdir())
+        arrived = self.campus_root / "home/ada" / last.relative_to(self.archive_root / "data/bench")
         item = {"DATA_TYPE": "transfer_item", "source_path": f"/bench/{name}", "destination_path": f"/~/{name}", "recursive": is_folder}
         number = self._ask(self._ada, "GET", "/v0.10/submission_id")["value"]
         document = {
@@ -189,9 +192,9 @@ class Site:
             if task["status"] == "FAILED" or seconds > timeout_s:
                 raise BenchError(f"the copy of {name} ended as {task['status']}: {task.get('nice_status')} {task.get('fatal_error')}")
             look_at = time.monotonic() + SELDOM_S
-            while not is_folder and not arrived.exists() and time.monotonic() < look_at:
-                time.sleep(LOOK_S / 4)
-            time.sleep(LOOK_S if is_folder else LOOK_S / 4)
+            while not arrived.exists() and time.monotonic() < look_at:
+                time.sleep(LOOK_S)
+            time.sleep(LOOK_S)
 
 
 @contextlib.contextmanager
